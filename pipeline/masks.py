@@ -1,0 +1,80 @@
+"""Which weights survive (section 1: the mask m in m * theta)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+
+
+class Mask(Mapping[str, BoolArray]):
+    """An immutable name -> bool array for every weight of a network: those never pruned are all True.
+
+    Shapes: each array has the shape of the weight it is named after. Biases and norm parameters are not in it.
+    """
+
+    def __init__(self, arrays: Mapping[str, BoolArray]) -> None:
+        self._arrays = {name: np.array(a, dtype=np.bool_) for name, a in arrays.items()}
+        for array in self._arrays.values():
+            array.flags.writeable = False
+
+    @classmethod
+    def full(cls, shapes: Mapping[str, tuple[int, ...]]) -> "Mask":
+        return cls({name: np.ones(shape, dtype=np.bool_) for name, shape in shapes.items()})
+
+    def __getitem__(self, name: str) -> BoolArray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """Surviving weights of each layer."""
+        return {name: int(a.sum()) for name, a in self.items()}
+
+    @property
+    def size(self) -> int:
+        return sum(a.size for a in self.values())
+
+    @property
+    def density(self) -> float:
+        """The paper's P_m as a fraction: surviving weights over all weights, unpruned layers included."""
+        return sum(self.kept.values()) / self.size
+
+    def __and__(self, other: "Mask") -> "Mask":
+        self._same_layers(other)
+        return Mask({name: a & other[name] for name, a in self.items()})
+
+    def issubset(self, other: "Mask") -> bool:
+        self._same_layers(other)
+        return all(bool(np.all(other[name][a])) for name, a in self.items())
+
+    def apply(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """A copy of the weights with 0 where the mask is False; arrays without a mask are copied as they are.
+
+        Raises: ValueError when a mask has no weight of its name and shape.
+        """
+        for name, a in self.items():
+            if name not in weights or weights[name].shape != a.shape:
+                found = weights[name].shape if name in weights else "missing"
+                raise ValueError(f"the mask of {name} has shape {a.shape}, but the weight is {found}")
+        return {n: np.where(self[n], w, w.dtype.type(0)) if n in self else w.copy() for n, w in weights.items()}
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Mask)
+            and self.keys() == other.keys()
+            and all(np.array_equal(a, other[name]) for name, a in self.items())
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _same_layers(self, other: "Mask") -> None:
+        if {n: a.shape for n, a in self.items()} != {n: a.shape for n, a in other.items()}:
+            raise ValueError(f"masks of different networks: {sorted(self)} and {sorted(other)}")

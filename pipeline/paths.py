@@ -1,0 +1,57 @@
+"""Every path of the repository, spelled once. All are relative to the root, where DVC runs every stage."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+ROOT_CHAIN = Path("dvc.yaml")
+DATA_CHAIN = Path("experiments/dvc.yaml")
+WORK = Path("work")
+REPORTS = Path("reports")
+METRICS = REPORTS / "metrics.json"
+INDEX = REPORTS / "index.md"
+SCRATCH = Path(".lottery")  # git- and DVC-ignored: checkpoints, timings, locks
+
+
+def chain(experiment: str) -> Path:
+    return Path("experiments") / experiment / "dvc.yaml"
+
+
+def data(name: str) -> Path:
+    return WORK / "data" / f"{name}.safetensors"
+
+
+def item(experiment: str, item: str) -> Path:
+    return WORK / experiment / item
+
+
+def masks(experiment: str, name: str) -> Path:
+    return item(experiment, name) / "masks"
+
+
+def lanes(experiment: str, name: str) -> Path:
+    return item(experiment, name) / "lanes"
+
+
+def curves(experiment: str) -> Path:
+    return WORK / experiment / "curves.csv"
+
+
+def report(experiment: str) -> Path:
+    return REPORTS / experiment
+
+
+def rounds(experiment: str) -> Path:
+    return report(experiment) / "rounds.csv"
+
+
+def checkpoint(input_key: str) -> Path:
+    return SCRATCH / "checkpoints" / f"{input_key}.safetensors"
+
+
+def runtime(experiment: str, name: str) -> Path:
+    """Timings and hardware of an item: for MLflow only, never in a DVC output."""
+    return SCRATCH / "runtime" / experiment / f"{name}.json"
+
+
+def lock(name: str) -> Path:
+    return SCRATCH / "locks" / f"{name.replace('/', '.')}.lock"

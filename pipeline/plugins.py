@@ -1,0 +1,56 @@
+"""A folder is a registry: a file in pipeline/{models,data,criteria} defines one plug-in, named like the file.
+
+`mypackage.nets:MyNet` names a user's own. Signatures are bound before anything runs.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import UserError
+
+Kind = Literal["models", "data", "criteria"]
+
+
+def names(kind: Kind) -> list[str]:
+    return sorted(p.stem for p in (Path(__file__).parent / kind).glob("*.py") if not p.stem.startswith("_"))
+
+
+def find(kind: Kind, name: str) -> tuple[str, str]:
+    """(module, attribute) of a plug-in. Raises ValueError, listing the valid names, when there is none."""
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        return module, attribute
+    if name not in names(kind):
+        raise ValueError(f"should be one of {', '.join(names(kind))}, or a dotted path such as mypackage.module:Name")
+    return f"pipeline.{kind}.{name}", name
+
+
+def source(kind: Kind, name: str) -> Path | None:
+    """The plug-in's file inside this repository, as DVC should watch it."""
+    path = Path(*find(kind, name)[0].split(".")).with_suffix(".py")
+    return path if path.is_file() else None
+
+
+def load(kind: Kind, name: str) -> Callable[..., Any]:
+    """Imports a plug-in. Raises: UserError when the module or the attribute is not there."""
+    module, attribute = find(kind, name)
+    try:
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"params.yaml: {kind} {name!r} cannot be loaded: {error}") from error
+
+
+def check(kind: Kind, name: str, given: tuple[str, ...], options: Mapping[str, Any]) -> None:
+    """Binds `options` to the plug-in's signature; `given` are the arguments the pipeline passes itself.
+
+    Raises: UserError that lists the options there are.
+    """
+    signature = inspect.signature(load(kind, name))
+    try:
+        signature.bind(*given, **options)
+    except TypeError as error:
+        valid = [p for p in list(signature.parameters)[len(given) :]]
+        raise UserError(f"params.yaml: {kind} {name!r}: {error}; its options are {', '.join(valid) or 'none'}") from None

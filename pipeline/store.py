@@ -1,0 +1,102 @@
+"""Files are the record: safetensors, JSON and CSV, byte for byte the same for the same values, never half written."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from pipeline.errors import UserError
+from pipeline.masks import Mask
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, which takes its place when the block ends well.
+
+    Raises: UserError when the disk is full or not writable; what stood at `path` is then still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; what was there before is kept") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; `dvc repro` makes it") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); delete it and run `dvc repro`") from None
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Floats are written with the fewest digits that read back as the same number; None is an empty cell."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, str] | None = None) -> None:
+    contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    write_bytes(path, save(contiguous, metadata=dict(about) if about else None))
+
+
+def read_arrays(path: Path) -> Arrays:
+    arrays, _ = _read(path)
+    return arrays
+
+
+def write_mask(path: Path, mask: Mask) -> None:
+    """One bit a weight; the shapes stand in the file's metadata."""
+    shapes = {name: ",".join(map(str, a.shape)) for name, a in mask.items()}
+    write_arrays(path, {name: np.packbits(a) for name, a in mask.items()}, shapes)
+
+
+def read_mask(path: Path) -> Mask:
+    packed, about = _read(path)
+    shapes = {name: tuple(map(int, about[name].split(","))) for name in packed}
+    return Mask(
+        {n: np.unpackbits(p, count=int(np.prod(shapes[n]))).astype(np.bool_).reshape(shapes[n]) for n, p in packed.items()}
+    )
+
+
+def _read(path: Path) -> tuple[Arrays, dict[str, str]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; `dvc repro` makes it") from None
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged ({error}); delete it and run `dvc repro`") from None
