@@ -104,7 +104,7 @@ class Control(Section):
     """The masks of these rounds with other weights, drawn anew `draws` times for each seed."""
 
     rounds: Rounds
-    draws: Count = 1
+    draws: Count
 
 
 class Arms(Section):

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
+
+from pipeline.errors import UserError
 
 Arm = Literal["ticket", "one_shot", "reinit", "one_shot_reinit"]
 MASKED = ("ticket", "one_shot")  # arms with masks of their own; the others train under these masks with other weights
@@ -40,12 +42,12 @@ class Item:
         return f"{'control' if self.arm in CONTROLS else 'retrain'}@{self.name}"
 
     @classmethod
-    def parse(cls, experiment: str, name: str) -> "Item":
-        """Raises: ValueError when the name is not an item's."""
-        found = re.fullmatch(r"(?:(one_shot|reinit|one_shot_reinit)_)?r(\d\d+)", name)
+    def parse(cls, path: str) -> Self:
+        """From the command line of a stage. Raises: UserError when it does not name an item."""
+        found = re.fullmatch(r"([a-z][a-z0-9_]*)/(?:(one_shot|reinit|one_shot_reinit)_)?r(\d\d+)", path)
         if not found:
-            raise ValueError(f"{name!r} is not a round; should be like r07 or reinit_r07")
-        return cls(experiment, int(found[2]), found[1] or "ticket")  # type: ignore[arg-type]
+            raise UserError(f"{path!r} does not name a round; should be like lenet/r07 or lenet/reinit_r07")
+        return cls(found[1], int(found[3]), found[2] or "ticket")  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,21 @@ def lanes(experiment: str, name: str) -> Path:
     return item(experiment, name) / "lanes"
 
 
+def layers(experiment: str) -> Path:
+    """Names, kinds and shapes of the network's weights: all that pruning needs to know of it."""
+    return WORK / experiment / "r00" / "layers.json"
+
+
 def curves(experiment: str) -> Path:
     return WORK / experiment / "curves.csv"
 
 
 def report(experiment: str) -> Path:
     return REPORTS / experiment
+
+
+def figures(experiment: str) -> Path:
+    return report(experiment) / "figures"
 
 
 def rounds(experiment: str) -> Path:

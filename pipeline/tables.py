@@ -1,0 +1,44 @@
+"""Lanes and tables as files: what the stages after training read and write."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline import chain, paths, store
+from pipeline.config import Experiment
+from pipeline.errors import UserError
+from pipeline.lanes import CONTROLS, Item, Lane
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    """Floats get the fewest digits that read back as the same number; a missing value is an empty cell."""
+    store.write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
+
+
+def read(path: Path, made_by: str) -> pd.DataFrame:
+    """Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it."""
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; `dvc repro {made_by}` makes it") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {made_by}`") from None
+
+
+def lanes(item: Item, experiment: Experiment) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """lane.json, `target` (what `dvc repro` takes to make it) and history of every seed and draw of an item.
+
+    Raises: UserError that names the first file that is missing and the stage that makes it.
+    """
+    target = chain.target(item)
+    draws = range(1, getattr(experiment.arms, item.arm).draws + 1) if item.arm in CONTROLS else (None,)
+    for lane in (Lane(item, seed, draw) for seed in experiment.seeds for draw in draws):
+        folder = paths.lanes(item.experiment, item.name) / lane.name
+        history = read(folder / "history.csv", target)
+        path = folder / "lane.json"
+        if not path.is_file():
+            raise UserError(f"{path} is missing; `dvc repro {target}` makes it")
+        yield {**store.read_json(path), "target": target}, history

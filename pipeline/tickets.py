@@ -1,0 +1,27 @@
+"""A ticket: a mask, and the weights that training under it begins from (section 1: f(x; m * theta_0))."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pipeline.masks import Mask
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """weights are 0 where the mask is False. origin is the iteration they come from: 0, or the rewind point."""
+
+    mask: Mask
+    weights: Mapping[str, NDArray[Any]]
+    origin: int
+
+
+def ticket(mask: Mask, weights: Mapping[str, NDArray[Any]], origin: int = 0) -> Ticket:
+    """Puts a mask on weights: rewound ones make the winning ticket, fresh ones the reinit control.
+
+    The weights are copied, so that training never changes what it was rewound to.
+    Raises: ValueError when the mask does not fit the weights.
+    """
+    return Ticket(mask, mask.apply(weights), origin)

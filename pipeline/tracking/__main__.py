@@ -1,0 +1,119 @@
+"""`python -m pipeline.tracking sync [<experiment>[/<item>]]` fills MLflow from the files; `... ui` opens it."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+from types import FrameType
+
+from pipeline import paths
+from pipeline.errors import UserError
+from pipeline.tracking import connection, mirror
+from pipeline.tracking.record import find
+
+
+def sync(target: str | None) -> None:
+    experiment, _, item = (target or "").strip("/").partition("/")
+    records, incomplete = find(experiment or None, item or None)
+    with connection.explained(), ExitStack() as stack:
+        if not stack.enter_context(connection.locked(connection.lock_path(), wait=False)):
+            _say("waiting for another sync to end")
+            stack.enter_context(connection.locked(connection.lock_path()))
+        done = 0
+
+        def progress(name: str) -> None:
+            nonlocal done
+            done += 1
+            _say(f"run {done}, {name}")
+
+        new = mirror.fill(records, progress, with_reports=not item)
+    _say("")
+    left_out = f", {incomplete} left out because their files are not complete" if incomplete else ""
+    print(f"{len(records)} runs in MLflow, {new} new{left_out}")
+
+
+def sync_in_background(experiment: str) -> None:
+    """Syncs a whole experiment, unless a process that has not begun to read yet is going to.
+
+    So a chain of quick stages leaves two processes at most, one at work and one waiting, and no stage is forgotten.
+    """
+    os.nice(19)
+    with ExitStack() as stack:
+        with connection.locked(paths.lock(f"tracking.{experiment}"), wait=False) as first:
+            if not first:
+                return
+            stack.enter_context(connection.locked(connection.lock_path()))
+        records, _ = find(experiment)
+        new = mirror.fill(records, lambda name: None)
+    print(f"{experiment}: {len(records)} runs in MLflow, {new} new", flush=True)
+
+
+def ui(port: int) -> None:
+    """Raises: UserError when the port is taken."""
+    if connection.uri().startswith("http"):
+        print(f"MLflow is at {connection.uri()}")
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise UserError(f"port {port} is taken, perhaps by an MLflow that is already open; else add --port") from None
+    try:
+        sync(None)
+    except UserError as error:
+        print(error, file=sys.stderr)
+    print(f"MLflow is at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    connection.prepare_environment()
+    # One worker and no job runner: one person looks, on the machine that trains.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    artifacts = (connection.root() / connection.ARTIFACTS).as_uri()
+    os.execv(sys.executable, [*command, "--backend-store-uri", connection.uri(), "--default-artifact-root", artifacts])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.tracking", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    syncing = commands.add_parser("sync", help="log to MLflow whatever work/ and reports/ hold and MLflow does not")
+    syncing.add_argument("target", nargs="?", metavar="<experiment>[/<item>]", help="like lenet or lenet/r07; without, all")
+    syncing.add_argument("--background", action="store_true", help="as a stage starts it: nice, and once for many stages")
+    viewing = commands.add_parser("ui", help="sync, then open MLflow in the browser's reach")
+    viewing.add_argument("--port", type=int, default=5000)
+    given = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        if given.command == "ui":
+            ui(given.port)
+        elif given.background:
+            sync_in_background(given.target)
+        else:
+            sync(given.target)
+    except UserError as error:
+        _say("")
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; the next sync goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raises, so that the run that is being written is closed; once, so that a second signal cannot prevent that."""
+    for again in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(again, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def _say(text: str) -> None:
+    """A line that the next one overwrites, for a person who waits."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

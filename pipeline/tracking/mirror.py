@@ -1,0 +1,208 @@
+"""Lanes as MLflow runs: one parent run for each chain of rounds, one child run for each lane, none of them twice."""
+
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import paths
+from pipeline.tracking import connection
+from pipeline.tracking.record import Point, Record, curve, report
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PARENT = "mlflow.parentRunId"
+PRUNING = "pruning_key"
+FINISHED = "FINISHED"
+Progress = Callable[[str], None]
+
+
+def fill(records: Sequence[Record], progress: Progress, with_reports: bool = True) -> int:
+    """Logs the lanes that MLflow does not have yet. To be called under the lock of the store.
+
+    Returns: the number of new runs.
+    Raises: UserError when the store cannot be used.
+    """
+    with connection.explained():
+        client, new, commit = connection.connect(), 0, _commit()
+        for experiment, group in groupby(records, key=lambda record: record.item.experiment):
+            filling = Filling(client, experiment, commit)
+            new += filling.lanes(list(group), progress)
+            if with_reports:
+                filling.reports()
+        return new
+
+
+class Filling:
+    """One pass over one experiment: what MLflow has is asked once, not once for each lane."""
+
+    def __init__(self, client: "MlflowClient", experiment: str, commit: dict[str, str]) -> None:
+        self.client, self.experiment, self.commit = client, experiment, commit
+        self.id = connection.experiment_id(client, experiment)
+        runs = list(_search(client, self.id))
+        self.lane_runs = _by_tag("input_key", runs)
+        self.done = {key for key, found in self.lane_runs.items() if any(run.info.status == FINISHED for run in found)}
+        self.parents = _by_tag("chain_key", (run for run in runs if "input_key" not in run.data.tags))
+        self.sizes: Counter[str] = Counter()  # lanes of each parent run
+
+    def lanes(self, records: list[Record], progress: Progress) -> int:
+        new = 0
+        for key in dict.fromkeys(record.chain_key for record in records):
+            chain = [record for record in records if record.chain_key == key]
+            dense = [record for record in chain if not record.pruning_key]
+            for pruning in dict.fromkeys(record.pruning_key for record in chain if record.pruning_key) or [""]:
+                pruned = [record for record in chain if pruning and record.pruning_key == pruning]
+                parent = self.parent([*dense, *pruned], pruning)
+                self.sizes[parent] += len(pruned)
+                new += sum(self.missing(record, parent, progress) for record in [*dense, *pruned])
+        return new
+
+    def missing(self, record: Record, parent: str, progress: Progress) -> bool:
+        """Logs a lane that MLflow does not have. Returns: whether it is new."""
+        if record.input_key in self.done:
+            return False
+        progress(f"{record.item.experiment}/{record.name}")
+        # Left by a process that was killed: under the lock nobody else is writing it.
+        for run in self.lane_runs.pop(record.input_key, []):
+            self.client.delete_run(run.info.run_id)
+        logged = self.lane(record, parent)
+        if logged:
+            self.done.add(record.input_key)
+        return logged
+
+    def lane(self, record: Record, parent: str) -> bool:
+        """Returns: whether it was logged; a stage that starts anew deletes its files, perhaps while we read."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        about = record.about
+        source = f'{{"uri": "{paths.data(about["config"]["data"]["name"])}"}}'
+        # A stand-in for mlflow.data's own classes: these want the images, and hash them.
+        data = Dataset(about["config"]["data"]["name"], str(about["data_digest"])[:36], "local", source)
+        try:
+            with self._run(record.name, record.tags | {PARENT: parent}, record.seconds) as run_id:
+                self._log(run_id, record.points, record.params)
+                self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+                with tempfile.TemporaryDirectory() as folder:
+                    for name, file in record.files.items():
+                        Path(folder, name).symlink_to(file.resolve(strict=True))
+                    self.client.log_artifacts(run_id, folder)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def parent(self, records: list[Record], pruning: str) -> str:
+        """The parent run of a chain, with the means of these lanes at their rounds.
+
+        MLflow cannot change a point. When one differs (a lane was missing, say), a new parent takes the old one's place,
+        its other points and its lanes.
+        """
+        known = self._known_parents(records[0].chain_key, pruning)
+        parent = next((run for run in known if run.info.status == FINISHED), None)
+        have = self._curve(parent) if parent else {}
+        want = curve(records)
+        params = dict(item for record in records for item in record.params.items())
+        # Compared as text, because a NaN is not equal to itself.
+        if parent is None or any(str(have.get(place, value)) != str(value) for place, value in want.items()):
+            with self._run(self.experiment, records[0].chain_tags | {PRUNING: pruning}, 0) as id:
+                self._log(id, [Point(*place, value) for place, value in (have | want).items()], params)
+        else:
+            id = str(parent.info.run_id)
+            points = [Point(*place, value) for place, value in want.items() if place not in have]
+            self._log(id, points, {key: value for key, value in params.items() if key not in parent.data.params})
+            if pruning and parent.data.tags.get(PRUNING) != pruning:
+                self.client.set_tag(id, PRUNING, pruning)
+        for run in known:
+            if run.info.run_id != id:
+                self._replace(run, id)
+        gone = {run.info.run_id for run in known}
+        others = [run for run in self.parents.get(records[0].chain_key, []) if run.info.run_id not in gone]
+        self.parents[records[0].chain_key] = [*others, self.client.get_run(id)]
+        return id
+
+    def _known_parents(self, chain_key: str, pruning: str) -> list["Run"]:
+        """Those of this chain; else, what fits both ways, one that has dense lanes only."""
+        known = self.parents.get(chain_key, [])
+        return (
+            [run for run in known if run.data.tags.get(PRUNING) == pruning]
+            or [run for run in known if run.data.tags.get(PRUNING) == ""]
+            or ([] if pruning else known[:1])
+        )
+
+    def reports(self) -> None:
+        """Puts the experiment's tables and figures on the chain that most of its lanes belong to."""
+        digest, files = report(self.experiment)
+        if not files or not self.sizes:
+            return
+        [(id, _)] = self.sizes.most_common(1)
+        if self.client.get_run(id).data.tags.get("report_digest") != digest:
+            for file in files:
+                folder = Path("report", file.parent).as_posix()
+                self.client.log_artifact(id, str(paths.report(self.experiment) / file), folder)
+            self.client.set_tag(id, "report_digest", digest)
+
+    @contextmanager
+    def _run(self, name: str, tags: dict[str, str], seconds: float) -> Iterator[str]:
+        """A run that is FINISHED when the block ends well and KILLED otherwise, never left RUNNING."""
+        started = int((time.time() - seconds) * 1000)  # so that MLflow's column "Duration" tells the training time
+        try:
+            run_id = str(self.client.create_run(self.id, started, tags | self.commit, name).info.run_id)
+            yield run_id
+            self.client.set_terminated(run_id, FINISHED)
+        except BaseException:
+            # Found by its tags: a signal may have come after the run was made and before its id was here.
+            key = "input_key" if "input_key" in tags else "chain_key"
+            with suppress(Exception):
+                for run in _search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):
+                    self.client.set_terminated(run.info.run_id, "KILLED")
+            raise
+
+    def _log(self, run_id: str, points: Iterable[Point], params: dict[str, str]) -> None:
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(point.key, point.value, now, point.step) for point in points]
+        if metrics or params:
+            self.client.log_batch(run_id, metrics, [Param(key, value) for key, value in params.items()])
+
+    def _curve(self, parent: "Run") -> dict[tuple[str, int], float]:
+        histories = [self.client.get_metric_history(parent.info.run_id, key) for key in parent.data.metrics]
+        return {(metric.key, metric.step): metric.value for history in histories for metric in history}
+
+    def _replace(self, old: "Run", new: str) -> None:
+        for run in _search(self.client, self.id, f"tags.`{PARENT}` = '{old.info.run_id}'"):
+            self.client.set_tag(run.info.run_id, PARENT, new)
+        self.client.delete_run(old.info.run_id)
+
+
+def _search(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], query, page_token=token, order_by=["attributes.start_time DESC"])
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _by_tag(tag: str, runs: Iterable["Run"]) -> dict[str, list["Run"]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if tag in run.data.tags:
+            found.setdefault(run.data.tags[tag], []).append(run)
+    return found
+
+
+def _commit() -> dict[str, str]:
+    """The commit that was checked out when the run was logged; empty outside git."""
+    with suppress(OSError):
+        done = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return {"git.commit": done.stdout.strip()}
+    return {}

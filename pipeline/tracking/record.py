@@ -1,0 +1,192 @@
+"""What MLflow is told about a lane and about a chain of rounds, read from the files: plain values, no mlflow."""
+
+import csv
+import hashlib
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from pipeline import paths, store
+from pipeline.errors import UserError
+from pipeline.lanes import Item
+
+SUMMARY = (
+    "density",
+    "weights",
+    "early_stop_iteration",
+    "accuracy_at_early_stop",
+    "validation_loss_at_early_stop",
+    "final_accuracy",
+    "final_iteration",
+)
+CURVE = ("density", "accuracy_at_early_stop", "early_stop_iteration", "final_accuracy")
+LONGEST_PARAM = 6000  # MLflow cuts what is longer without a word
+
+
+class Point(NamedTuple):
+    key: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """A lane whose files are all in place."""
+
+    item: Item
+    lane: str
+    about: Mapping[str, Any]  # lane.json
+
+    @property
+    def name(self) -> str:
+        return f"{self.item.name}/{self.lane}"
+
+    @property
+    def input_key(self) -> str:
+        return str(self.about["input_key"])
+
+    @property
+    def chain_key(self) -> str:
+        return str(self.about["chain_key"])
+
+    @property
+    def pruning_key(self) -> str:
+        """Tells chains apart that share their dense training; empty for a dense lane, which is in all of them."""
+        pruning = self.about["config"].get("pruning")
+        return hashlib.sha256(json.dumps(pruning, sort_keys=True).encode()).hexdigest()[:16] if pruning else ""
+
+    @property
+    def chain_tags(self) -> dict[str, str]:
+        return {"experiment": self.item.experiment, "chain_key": self.chain_key}
+
+    @cached_property
+    def runtime(self) -> Mapping[str, Any]:
+        """Timings and hardware; empty where the lane was not trained but fetched from a cache."""
+        path = paths.runtime(self.item.experiment, self.item.name)
+        return dict(store.read_json(path)) if path.exists() else {}
+
+    @property
+    def seconds(self) -> float:
+        return float(self.runtime.get("lanes", {}).get(self.lane, 0.0))
+
+    @property
+    def params(self) -> dict[str, str]:
+        return flatten(self.about["config"])
+
+    @property
+    def tags(self) -> dict[str, str]:
+        values = {key: self.about.get(key) for key in ("round", "arm", "seed", "draw", "density", "input_key")}
+        values |= {"dvc.stage": f"{paths.chain(self.item.experiment)}:{self.item.stage}"}
+        values |= {key: self.runtime.get(key) for key in ("device", "threads", "torch")}
+        return self.chain_tags | {key: str(value) for key, value in values.items() if value is not None}
+
+    @property
+    def points(self) -> list[Point]:
+        """The whole history, each value at its iteration, and the summary."""
+        found = []
+        with (self._folder / "history.csv").open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                step = int(row.pop("iteration"))
+                found += [_point(key, step, float(value)) for key, value in row.items() if value]
+        seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
+        summary = {key: self.about.get(key) for key in SUMMARY} | seconds | {"lane_seconds": self.seconds or None}
+        return found + [_point(key, 0, float(value)) for key, value in summary.items() if value is not None]
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Artifact name -> file."""
+        mask = paths.masks(self.item.experiment, self.item.masked.name) / f"seed{self.about['seed']}.safetensors"
+        names = ("start", "trained", "rewind") if self.item.round == 0 else ("start", "trained")
+        return {"mask.safetensors": mask} | {f"{n}.safetensors": self._folder / f"{n}.safetensors" for n in names}
+
+    @property
+    def complete(self) -> bool:
+        return all(file.exists() for file in (*self.files.values(), self._folder / "history.csv"))
+
+    @property
+    def _folder(self) -> Path:
+        return paths.lanes(self.item.experiment, self.item.name) / self.lane
+
+
+def curve(records: Iterable[Record]) -> dict[tuple[str, int], float]:
+    """Means over the lanes of each arm and round, as (`accuracy_at_early_stop/ticket`, round) -> mean.
+
+    MLflow groups charts by what stands before the slash: the arms of one quantity appear side by side. A chart whose x
+    axis is set to `density/ticket` is the paper's figure of accuracy against density.
+    """
+    values: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for record in records:
+        for key in CURVE:
+            if record.about.get(key) is not None:
+                values[f"{key}/{record.item.arm}", record.item.round].append(float(record.about[key]))
+    return {place: _finite(fmean(found)) for place, found in values.items()}
+
+
+def report(experiment: str) -> tuple[str, list[Path]]:
+    """The tables and figures of an experiment, relative to its folder in reports/, and a digest of their content."""
+    folder, digest = paths.report(experiment), hashlib.sha256()
+    files = sorted(file for file in folder.rglob("*") if file.suffix in (".csv", ".svg", ".png"))
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest(), [file.relative_to(folder) for file in files]
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """`{"model": {"hidden": [300, 100]}}` as `{"model.hidden": "[300, 100]"}`."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            flat[f"{prefix}{key}"] = text if len(text) <= LONGEST_PARAM else f"{text[: LONGEST_PARAM - 1]}…"
+    return flat
+
+
+def find(experiment: str | None = None, item: str | None = None) -> tuple[list[Record], int]:
+    """The lanes in work/ in the order of their rounds, and how many are left out because a stage is writing them.
+
+    Raises: UserError when work/ does not hold the experiment or the item.
+    """
+    experiments = sorted({path.parent.parent.name for path in paths.WORK.glob("*/*/lanes")})
+    if experiment is not None and experiment not in experiments:
+        has = f"it has {', '.join(experiments)}" if experiments else "it has none yet, `dvc repro` makes them"
+        raise UserError(f"{paths.WORK}/ has no results of an experiment {experiment!r}; {has}")
+    items = [found for name in experiments if experiment in (None, name) for found in _items(name)]
+    if item is not None and item not in {i.name for i in items}:
+        raise UserError(f"{paths.WORK}/{experiment} has no round {item!r}; it has {', '.join(i.name for i in items)}")
+    records, incomplete = [], 0
+    for chosen in (i for i in items if item in (None, i.name)):
+        for folder in sorted(paths.lanes(chosen.experiment, chosen.name).iterdir()):
+            about = folder / "lane.json"
+            record = Record(chosen, folder.name, store.read_json(about)) if about.exists() else None
+            if record and record.complete:
+                records.append(record)
+            elif folder.is_dir():
+                incomplete += 1
+    return records, incomplete
+
+
+def _items(experiment: str) -> list[Item]:
+    found = []
+    for path in paths.WORK.glob(f"{experiment}/*/lanes"):
+        try:
+            found.append(Item.parse(experiment, path.parent.name))
+        except ValueError:  # a folder of somebody else's
+            continue
+    return sorted(found, key=lambda item: (item.round, item.name))
+
+
+def _point(key: str, step: int, value: float) -> Point:
+    return Point(key, step, _finite(value))
+
+
+def _finite(value: float) -> float:
+    """MLflow stores infinity as 1.8e308, which ruins a chart; a diverged loss is shown as not a number instead."""
+    return value if math.isfinite(value) else math.nan

@@ -1,0 +1,47 @@
+"""Gradients of any network, by autograd: one lane plainly, more of them batched by torch.func."""
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from pipeline.training.stack import Stack
+
+
+class Autograd:
+    """Gradients and logits of L lanes at once. Shapes: x (L, B, C, H, W), y (L, B)."""
+
+    def __init__(self, module: nn.Module, stack: Stack) -> None:
+        self.module = module
+        self.stack = stack
+        self.batched = vmap(grad_and_value(self._loss), randomness="different")
+        self.batched_logits = vmap(lambda p, b, x: functional_call(self.module, {**p, **b}, (x,)), randomness="different")
+
+    def logits(self, x: Tensor) -> Tensor:
+        self.module.eval()
+        stack = self.stack
+        lanes = next(iter(stack.parameters.values())).shape[0]
+        if lanes == 1:
+            return functional_call(self.module, self._only(), (x[0],)).unsqueeze(0)  # type: ignore[no-any-return]
+        return self.batched_logits(stack.parameters, stack.buffers, x.expand(lanes, *x.shape[1:]))  # type: ignore[no-any-return]
+
+    def gradients(self, x: Tensor, y: Tensor) -> Tensor:
+        """Writes the gradient of the mean cross-entropy into the stack; returns each lane's loss, (L,)."""
+        self.module.train()
+        if x.shape[0] == 1:
+            with torch.enable_grad():
+                leaves = {n: p[0].requires_grad_() for n, p in self.stack.parameters.items()}
+                loss = self._loss(leaves, {n: b[0] for n, b in self.stack.buffers.items()}, x[0], y[0])
+                found = torch.autograd.grad(loss, list(leaves.values()))
+            for name, gradient in zip(leaves, found, strict=True):
+                self.stack.gradients[name][0].copy_(gradient)
+            return loss.detach().unsqueeze(0)
+        gradients, losses = self.batched(self.stack.parameters, self.stack.buffers, x, y)
+        for name, gradient in gradients.items():
+            self.stack.gradients[name].copy_(gradient)
+        return losses  # type: ignore[no-any-return]
+
+    def _only(self) -> dict[str, Tensor]:
+        return {n: t[0] for n, t in (self.stack.parameters | self.stack.buffers).items()}
+
+    def _loss(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(functional_call(self.module, {**parameters, **buffers}, (x,)), y)

@@ -1,0 +1,155 @@
+"""The training loop of L lanes side by side (section 2: train f(x; m * theta) for j iterations)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.config import Adam, Sgd, Training
+from pipeline.errors import UserError
+from pipeline.tickets import Ticket
+from pipeline.training.autograd import Autograd
+from pipeline.training.history import Row
+from pipeline.training.images import Images, Order, split
+from pipeline.training.mlp import Mlp
+from pipeline.training.stack import Stack
+
+EVALUATED_AT_ONCE = 1000  # images; larger batches leave the cache, smaller ones cost calls
+
+
+class Trainer:
+    """`run` trains to the end and pauses after each evaluation; between two of them `state` can be saved and loaded.
+
+    All lanes begin at the same iteration, their tickets' origin, with a fresh optimizer: its momentum starts at zero
+    also when the origin is a rewind point, while the data order goes on from there.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        images: Images,
+        tickets: Sequence[Ticket],
+        seeds: Sequence[int],
+        names: Sequence[str],
+        *,
+        optimizer: Adam | Sgd,
+        training: Training,
+        validation: int,
+        keep: int | None = None,
+    ) -> None:
+        """keep: the iteration whose weights are kept in `kept`, for rewinding. names: of the lanes, for messages."""
+        device = images.train.device
+        self.images, self.names, self.training, self.keep = images, names, training, keep
+        self.stack = Stack(module, tickets, device)
+        self.compute = Mlp(module, self.stack) if Mlp.fits(module) else Autograd(module, self.stack)
+        self.iteration = tickets[0].origin
+        self.history: list[list[Row]] = [[] for _ in tickets]
+        self.kept: list[dict[str, NDArray[Any]]] = []
+        splits = [split(seed, len(images.train), validation) for seed in seeds]
+        self.order = Order(seeds, [train for train, _ in splits], training.batch_size, device)
+        held_out = torch.stack([v for _, v in splits])
+        self.validation = images.normalise(images.train[held_out.to(device)]), images.train_labels[held_out.to(device)]
+        self.test = images.normalise(images.test).unsqueeze(0), images.test_labels.unsqueeze(0)
+        self.parameter = nn.Parameter(self.stack.flat)
+        self.parameter.grad = self.stack.grad
+        self.optimizer = _optimizer(self.parameter, optimizer)
+        self.losses = torch.zeros(training.evaluate_every, len(tickets), device=device)
+
+    @torch.no_grad()
+    def run(self) -> Iterator[int]:
+        """Yields the iteration after each evaluation. Raises: UserError naming lane and iteration when a loss is not finite."""
+        if not self.history[0]:
+            self._keep()
+            self._evaluate(0)
+            yield self.iteration
+        while self.iteration < self.training.iterations:
+            done = self._to_next_evaluation()
+            self._evaluate(done)
+            yield self.iteration
+
+    def _to_next_evaluation(self) -> int:
+        every = self.training.evaluate_every
+        steps = every - self.iteration % every
+        for i in range(steps):
+            x, y = self.images.batch(self.order.batch(self.iteration))
+            self.losses[i] = self.compute.gradients(x, y)
+            self.optimizer.step()
+            self.stack.hold()
+            self.iteration += 1
+            self._keep()
+        return steps
+
+    def _keep(self) -> None:
+        if self.iteration == self.keep:
+            self.kept = [self.stack.weights(lane) for lane in range(len(self.names))]
+
+    def _evaluate(self, done: int) -> None:
+        """done: training iterations since the last evaluation."""
+        losses = self.losses[:done].cpu().double()
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            step, lane = bad[0].tolist()
+            raise UserError(
+                f"lane {self.names[lane]}: the training loss is {float(losses[step, lane])} at iteration "
+                f"{self.iteration - done + step + 1}; a smaller optimizer.lr in params.yaml may help"
+            )
+        validation, test = self._measure(*self.validation), self._measure(*self.test)
+        for lane, rows in enumerate(self.history):
+            train_loss = float(losses[:, lane].mean()) if done else None
+            row = Row(self.iteration, train_loss, *validation[lane], *test[lane])
+            if not np.isfinite(row.validation_loss):
+                raise UserError(f"lane {self.names[lane]}: the validation loss is {row.validation_loss} at iteration {self.iteration}")
+            rows.append(row)
+
+    def _measure(self, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
+        """Each lane's (mean loss, accuracy). Shapes: x (L or 1, N, C, H, W), y (L or 1, N)."""
+        lanes = len(self.names)
+        loss = torch.zeros(lanes, dtype=torch.float64, device=x.device)
+        correct = torch.zeros(lanes, dtype=torch.int64, device=x.device)
+        for part, labels in zip(x.split(EVALUATED_AT_ONCE, 1), y.split(EVALUATED_AT_ONCE, 1), strict=True):
+            logits = self.compute.logits(part.expand(lanes, *part.shape[1:]))
+            target = labels.expand(lanes, -1).unsqueeze(2)
+            loss -= logits.log_softmax(2).gather(2, target).sum((1, 2), dtype=torch.float64)
+            correct += (logits.argmax(2, keepdim=True) == target).sum((1, 2))
+        # The true number of images, not a count of full batches.
+        return list(zip((loss / x.shape[1]).tolist(), (correct.double() / x.shape[1]).tolist(), strict=True))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the rest of the training depends on, as arrays: a run that loads it ends in the same bytes."""
+        slots = self.optimizer.state[self.parameter]
+        history = [[[np.nan if v is None else v for v in vars(row).values()] for row in rows] for rows in self.history]
+        return {
+            "iteration": np.array(self.iteration),
+            "flat": self.stack.flat.cpu().numpy(),
+            "history": np.array(history, dtype=np.float64),
+            **{f"optimizer.{n}": v.cpu().numpy() for n, v in slots.items() if isinstance(v, Tensor)},
+            **{f"buffer.{n}": b.cpu().numpy() for n, b in self.stack.buffers.items()},
+            **{f"kept.{i}.{n}": w for i, weights in enumerate(self.kept) for n, w in weights.items()},
+        }
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self.iteration = int(state["iteration"])
+        self.stack.load(state["flat"], _below("buffer", state))
+        slots = {n: torch.from_numpy(a.copy()) for n, a in _below("optimizer", state).items()}
+        self.optimizer.state[self.parameter] = {n: t if n == "step" else t.to(self.parameter.device) for n, t in slots.items()}
+        self.history = [
+            [Row(int(row[0]), None if np.isnan(row[1]) else float(row[1]), *map(float, row[2:])) for row in rows]
+            for rows in state["history"]
+        ]
+        lanes = range(len(self.names))
+        self.kept = [weights for weights in (_below(f"kept.{i}", state) for i in lanes) if weights]
+
+
+def _below(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {n.removeprefix(f"{prefix}."): a for n, a in state.items() if n.startswith(f"{prefix}.")}
+
+
+def _optimizer(parameter: nn.Parameter, chosen: Adam | Sgd) -> torch.optim.Optimizer:
+    if isinstance(chosen, Adam):
+        return torch.optim.Adam([parameter], lr=chosen.lr, weight_decay=chosen.weight_decay, fused=True)
+    return torch.optim.SGD(
+        [parameter], lr=chosen.lr, momentum=chosen.momentum, weight_decay=chosen.weight_decay, fused=True
+    )

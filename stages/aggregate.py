@@ -1,0 +1,15 @@
+"""DVC stage aggregate: the lanes of one experiment become its table of rounds and its learning curves."""
+
+from pipeline import chain, config, paths, statistics, tables
+from stages import run_stage
+
+
+def main(name: str) -> None:
+    experiment = config.load().experiment(name)
+    lanes = [lane for item in chain.items(name, experiment) for lane in tables.lanes(item, experiment)]
+    tables.write(paths.rounds(name), statistics.rounds(summary for summary, _ in lanes))
+    tables.write(paths.curves(name), statistics.curves(lanes))
+
+
+if __name__ == "__main__":
+    run_stage(main)

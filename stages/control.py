@@ -1,0 +1,23 @@
+"""Train a ticket's own mask on fresh weights: was it the initialisation that won? (Section 2: random reinitialisation.)"""
+
+from pipeline import networks, paths, runner, seeds, setup, store
+from pipeline.lanes import Item, Lane
+from pipeline.tickets import ticket
+from stages import run_stage
+
+
+def main(argument: str) -> None:
+    item = Item.parse(argument)
+    start = setup.begin(item.experiment)
+    draws = getattr(start.experiment.arms, item.arm).draws
+    tickets = {}
+    for seed in start.experiment.seeds:
+        mask = store.read_mask(paths.masks(item.experiment, item.masked.name) / f"seed{seed}.safetensors")
+        for draw in range(1, draws + 1):
+            fresh = networks.glorot_normal(start.module, seeds.derive(seed, "control", item.name, draw))
+            tickets[Lane(item, seed, draw)] = ticket(mask, fresh)
+    runner.train(start, item, tickets)
+
+
+if __name__ == "__main__":
+    run_stage(main)

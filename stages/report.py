@@ -1,0 +1,16 @@
+"""DVC stage report: the headline numbers and the page over the experiments that `report:` of params.yaml names."""
+
+from pipeline import config, paths, report, statistics, store, tables
+from stages import run_stage
+
+
+def main(_: str) -> None:
+    settings = config.load()
+    rounds = {name: tables.read(paths.rounds(name), f"{paths.chain(name)}:aggregate") for name in settings.report}
+    metrics = {name: statistics.metrics(table) for name, table in rounds.items()}
+    store.write_json(paths.METRICS, metrics)
+    store.write_bytes(paths.INDEX, report.index(settings, rounds, metrics).encode())
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,27 @@
+"""Train the dense network from fresh weights: round 0 of every replicate (section 2, steps 1 and 2)."""
+
+from dataclasses import asdict
+
+from pipeline import networks, paths, runner, seeds, setup, store
+from pipeline.lanes import Item, Lane
+from pipeline.masks import Mask
+from pipeline.tickets import ticket
+from stages import run_stage
+
+
+def main(name: str) -> None:
+    start = setup.begin(name)
+    item = Item(start.name, 0, "ticket")
+    layers = networks.layers(start.module)
+    store.write_json(paths.layers(start.name), {weight: asdict(layer) for weight, layer in layers.items()})
+    mask = Mask.full({weight: layer.shape for weight, layer in layers.items()})
+    tickets = {}
+    for seed in start.experiment.seeds:
+        store.write_mask(paths.masks(start.name, item.name) / f"seed{seed}.safetensors", mask)
+        fresh = networks.glorot_normal(start.module, seeds.derive(seed, "init"))
+        tickets[Lane(item, seed)] = ticket(mask, fresh)
+    runner.train(start, item, tickets, keep=start.origin)
+
+
+if __name__ == "__main__":
+    run_stage(main)
