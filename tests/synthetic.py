@@ -1,0 +1,72 @@
+"""Lanes as training would leave them, without training: numbers are made up, files and fields are those of docs/design.md."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline import paths, store
+from pipeline.lanes import Arm, Item, Lane
+
+PARAMS = """
+report: [toy]
+figures: { densities: [1.0, 0.2], dpi: 60 }
+experiments:
+  toy:
+    data: { name: digits, validation: 200 }
+    model: { name: lenet, hidden: [32, 16] }
+    init: glorot_normal
+    optimizer: { name: adam, lr: 2e-3 }
+    training: { iterations: 1000, batch_size: 30, evaluate_every: 100 }
+    pruning: { criterion: magnitude, scope: layer, rates: { fc: 0.4, output: 0.2 }, rounds: 4 }
+    rewind: 0it
+    seeds: [1, 2]
+    arms:
+      one_shot: { rounds: [3] }
+      reinit: { rounds: [3], draws: 2 }
+"""
+STOPS = {"ticket": 500, "one_shot": 600, "reinit": 900, "one_shot_reinit": 950}
+ACCURACIES = {"ticket": 0.96, "one_shot": 0.95, "reinit": 0.93, "one_shot_reinit": 0.92}
+
+
+def summary(arm: Arm = "ticket", number: int = 0, seed: int = 1, draw: int | None = None, **changes: Any) -> dict[str, Any]:
+    """lane.json, with its target, of the experiment toy; density 0.6 ** round unless it is given."""
+    item = Item("toy", number, arm)
+    found = {
+        "experiment": "toy", "item": item.name, "round": number, "arm": arm, "seed": seed, "draw": draw, "density": 0.6**number,
+        "weights": 2700, "early_stop_iteration": STOPS[arm] + 100 * seed - 50 * number, "validation_loss_at_early_stop": 0.1,
+        "accuracy_at_early_stop": ACCURACIES[arm] + 0.001 * seed, "final_accuracy": ACCURACIES[arm], "final_iteration": 1000,
+        "target": f"experiments/toy/dvc.yaml:{item.stage}",
+    }  # fmt: skip
+    return found | changes
+
+
+def history(lane: Mapping[str, Any]) -> pd.DataFrame:
+    """Eleven evaluations: accuracy climbs from 0.1 to the lane's; no training loss before the first iteration."""
+    iterations = list(range(0, 1001, 100))
+    accuracy = [lane["accuracy_at_early_stop"] - 0.86 * math.exp(-i / 60) for i in iterations]
+    loss = [1 - a for a in accuracy]
+    return pd.DataFrame(
+        {"iteration": iterations, "train_loss": [None, *loss[1:]], "validation_loss": loss, "validation_accuracy": accuracy,
+         "test_loss": loss, "test_accuracy": accuracy}
+    )  # fmt: skip
+
+
+def lanes(one_shot: bool = True, reinit: bool = True, one_shot_reinit: bool = False) -> list[dict[str, Any]]:
+    found = [summary("ticket", k, seed) for k in range(5) for seed in (1, 2)]
+    found += [summary("one_shot", 3, seed) for seed in (1, 2) if one_shot]
+    found += [summary("reinit", 3, seed, draw) for seed in (1, 2) for draw in (1, 2) if reinit]
+    return found + [summary("one_shot_reinit", 3, seed, 1) for seed in (1, 2) if one_shot_reinit]
+
+
+def write(root: Path) -> Iterator[Path]:
+    """params.yaml and the lanes of toy as files; yields each lane's folder."""
+    (root / "params.yaml").write_text(PARAMS)
+    for lane in lanes():
+        item = Item("toy", lane["round"], lane["arm"])
+        folder = root / paths.lanes("toy", item.name) / Lane(item, lane["seed"], lane["draw"]).name
+        store.write_json(folder / "lane.json", {key: value for key, value in lane.items() if key != "target"})
+        history(lane).to_csv(folder / "history.csv", index=False)
+        yield folder
