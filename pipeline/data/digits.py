@@ -6,6 +6,8 @@ import numpy as np
 
 from pipeline.bundle import Bundle
 
+SHAPE = (1, 8, 8)  # of an image: channels, height, width
+CLASSES = 10
 TEST_IMAGES = 360
 
 

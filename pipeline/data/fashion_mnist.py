@@ -5,6 +5,8 @@ from pathlib import Path
 from pipeline.bundle import Bundle
 from pipeline.data import _idx, _sources
 
+SHAPE = (1, 28, 28)  # of an image: channels, height, width
+CLASSES = 10
 MD5 = dict(
     zip(
         _idx.FILES,

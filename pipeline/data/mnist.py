@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pipeline.bundle import Bundle
 from pipeline.data import _idx, _sources
 
+SHAPE = (1, 28, 28)  # of an image: channels, height, width
+CLASSES = 10
 MD5 = dict(
     zip(
         _idx.FILES,
