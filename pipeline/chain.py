@@ -45,11 +45,19 @@ def expand(config: Config) -> dict[Path, str]:
     return {path: HEADER + _yaml(content) for path, content in files.items()}
 
 
-def check(config: Config) -> None:
-    """Raises: UserError when the DVC files are not what params.yaml and the imports say."""
-    for path, text in expand(config).items():
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            raise UserError(f"{path} does not agree with {paths.PARAMS}; run `{REMEDY}`, then `dvc repro` again")
+def check(name: str, experiment: Experiment) -> None:
+    """Raises: UserError when an experiment's DVC file is not what params.yaml and the imports say."""
+    _compare(paths.chain(name), HEADER + _yaml(_experiment(name, experiment)))
+
+
+def check_report(config: Config) -> None:
+    """The same for the root's DVC file."""
+    _compare(paths.ROOT_CHAIN, HEADER + _yaml(_root(config)))
+
+
+def _compare(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        raise UserError(f"{path} does not agree with {paths.PARAMS}; run `{REMEDY}`, then `dvc repro` again")
 
 
 def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
@@ -85,7 +93,9 @@ def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
         }  # fmt: skip
     lanes = [paths.lanes(name, i.name) for i in every]
     stages["aggregate"] = _stage("aggregate", name, name, lanes, [paths.curves(name)], ["pruning.rounds", "arms"])
-    stages["aggregate"]["plots"] = [{paths.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "accuracy_at_early_stop"}}]
+    stages["aggregate"]["plots"] = [
+        {paths.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "accuracy_at_early_stop"}}
+    ]
     stages["plot"] = _stage("plot", name, name, [paths.curves(name), paths.rounds(name)], [])
     stages["plot"]["params"] = ["figures"]
     stages["plot"]["plots"] = [{paths.figures(name).as_posix(): {"cache": False}}]
@@ -115,7 +125,7 @@ def _stage(
 def _downloads() -> dict[str, Any]:
     names = plugins.names("data")
     sets = {name: closure.closure(Path("stages/download.py"), *_given(plugins.source("data", name))) for name in names}
-    stages = {"wdir": "..", "cmd": "python -m stages.download ${item}"}
+    stages: dict[str, Any] = {"wdir": "..", "cmd": "python -m stages.download ${item}"}
     shared = sorted({path for files in sets.values() for path in files} - {f"pipeline/data/{name}.py" for name in names})
     stages |= {"deps": ["pipeline/data/${item}.py", *shared], "outs": [paths.data("${item}").as_posix()]}
     return {"stages": {"download": {"foreach": names, "do": stages}}}

@@ -5,6 +5,7 @@ Imports inside functions are left out: what a module loads there (tracking, the 
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 OURS = ("pipeline", "stages")
@@ -18,13 +19,18 @@ def closure(*scripts: Path) -> list[str]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            packages = [parent / "__init__.py" for parent in path.parents if parent != Path(".")]
+            packages = [parent / "__init__.py" for parent in path.parents if parent != Path()]
             waiting += [p for p in packages if p.is_file()]
             waiting += _imports(path)
     return sorted(path.as_posix() for path in found)
 
 
-def _imports(path: Path) -> Iterator[Path]:
+@cache
+def _imports(path: Path) -> list[Path]:
+    return list(_find_imports(path))
+
+
+def _find_imports(path: Path) -> Iterator[Path]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline import paths, plugins
 from pipeline.clock import Step
@@ -47,6 +48,7 @@ def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+Kind = Literal["conv", "fc", "output"]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rounds = Literal["all"] | Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_unique)]
@@ -84,7 +86,7 @@ class Pruning(Section):
     criterion: Annotated[str, _known("criteria")]
     scope: Literal["layer", "global"]
     # The fraction of the surviving weights each round removes, by kind of layer; a kind left out is never pruned.
-    rates: Annotated[dict[Literal["conv", "fc", "output"], Rate], Field(min_length=1)]
+    rates: Annotated[dict[Kind, Rate], Field(min_length=1)]
     rounds: Count
 
     @model_validator(mode="after")
@@ -206,7 +208,7 @@ def _explain(error: Mapping[str, Any]) -> str:
         return f"{key} is missing"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "union_tag_invalid":
-        message = f"unknown {error['ctx']['discriminator']} {error['ctx']['tag']!r}, should be one of {error['ctx']['expected_tags']}"
+        message = f"unknown name {error['ctx']['tag']!r}, should be one of {error['ctx']['expected_tags']}"
     message = message[0].lower() + message[1:]
     if isinstance(error["input"], Mapping):
         return f"{key}: {message}" if key else message

@@ -24,7 +24,7 @@ def build(name: str, shape: tuple[int, ...], classes: int, options: Mapping[str,
     try:
         module: nn.Module = plugins.load("models", name)(shape, classes, **options)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"params.yaml: model {name!r}: {error}") from error
+        raise UserError(f"model {name!r}: {error}") from error
     return module
 
 

@@ -24,8 +24,9 @@ def show(name: str, experiment: Experiment) -> str:
         for item in items
     ]  # fmt: skip
     total = sum(lanes.values())
+    cost = f"{len(items)} items, {total} lanes, {total * experiment.training.iterations:,} lane-iterations"
     table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations"), intfmt=",")
-    return f"{name}: {_sizes(layers)}\n{table}\n{len(items)} items, {total} lanes, {total * experiment.training.iterations:,} lane-iterations\n"
+    return f"{name}: {_sizes(layers)}\n{table}\n{cost}\n"
 
 
 def _draws(item: Item, experiment: Experiment) -> int:

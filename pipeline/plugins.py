@@ -42,7 +42,7 @@ def load(kind: Kind, name: str) -> Callable[..., Any]:
     try:
         return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
-        raise UserError(f"params.yaml: {kind} {name!r} cannot be loaded: {error}") from error
+        raise UserError(f"{kind} {name!r} cannot be loaded: {error}") from error
 
 
 def check(kind: Kind, name: str, given: tuple[str, ...], options: Mapping[str, Any]) -> None:
@@ -55,4 +55,4 @@ def check(kind: Kind, name: str, given: tuple[str, ...], options: Mapping[str, A
         signature.bind(*given, **options)
     except TypeError as error:
         valid = [p for p in list(signature.parameters)[len(given) :]]
-        raise UserError(f"params.yaml: {kind} {name!r}: {error}; its options are {', '.join(valid) or 'none'}") from None
+        raise UserError(f"{kind} {name!r}: {error}; its options are {', '.join(valid) or 'none'}") from None

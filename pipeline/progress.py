@@ -25,8 +25,10 @@ class Progress:
         now = time.monotonic()
         if not self.live and (done >= self.total or now - self.spoke >= PLAIN_EVERY):
             self.spoke = now
-            left = tqdm.format_interval((self.total - done) * (now - self.since) / max(done, 1))
-            print(f"{self.title}: {done}/{self.total} iterations, {done / (now - self.since):.0f}/s, {left} left", file=sys.stderr, flush=True)
+            rate = done / (now - self.since)
+            left = tqdm.format_interval((self.total - done) / rate) if rate else "?"
+            line = f"{self.title}: {done}/{self.total} iterations, {rate:.0f}/s, {left} left"
+            print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         self.bar.close()

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config import Kind
 from pipeline.errors import UserError
 from pipeline.masks import Mask
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A weight as pruning sees it. kind: conv, fc or output."""
+    """A weight as pruning sees it."""
 
-    kind: str
+    kind: Kind
     shape: tuple[int, ...]
 
     @property
@@ -37,7 +38,7 @@ class Group:
         return round(self.size * (1 - self.rate) ** rounds)
 
 
-def groups(layers: Mapping[str, Layer], rates: Mapping[str, float], scope: str) -> list[Group]:
+def groups(layers: Mapping[str, Layer], rates: Mapping[Kind, float], scope: str) -> list[Group]:
     """One group a layer, or one of all layers when the scope is global. Kinds without a rate are not pruned.
 
     Raises: UserError when nothing is left to prune.

@@ -35,7 +35,10 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
     started = time.monotonic()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _locked(f"{item.experiment}/{item.name}"), store.replacing(paths.lanes(item.experiment, item.name)) as folder:
-        job = Job.of(setup, item, tickets, keep, device, folder)
+        digest = keys.digest_file(paths.data(setup.experiment.data.name))
+        chain = keys.chain_key(setup.name, setup.experiment, digest)
+        names = [keys.input_key(chain, str(lane), lane.seed, ticket) for lane, ticket in tickets.items()]
+        job = Job(setup, list(tickets), list(tickets.values()), keep, device, folder, digest, chain, names)
         iterations = setup.experiment.training.iterations - next(iter(tickets.values())).origin
         density = next(iter(tickets.values())).mask.density
         title = f"{item.experiment} {item.name} {density:.1%} {item.arm if item.round else 'dense'}, {len(tickets)} lanes"
@@ -64,13 +67,6 @@ class Job:
     data_digest: str
     chain_key: str
     keys: Sequence[str]
-
-    @classmethod
-    def of(cls, setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | None, device: torch.device, folder: Path) -> "Job":
-        digest = keys.digest_file(paths.data(setup.experiment.data.name))
-        chain = keys.chain_key(setup.name, setup.experiment, digest)
-        names = [keys.input_key(chain, str(lane), lane.seed, ticket) for lane, ticket in tickets.items()]
-        return cls(setup, list(tickets), list(tickets.values()), keep, device, folder, digest, chain, names)
 
     def run(self, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
         """Trains the lanes of these numbers side by side. report: lane-iterations done, those of a checkpoint included."""

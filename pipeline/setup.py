@@ -30,24 +30,26 @@ def begin(name: str) -> Setup:
     torch.set_num_threads(1)  # before anything computes: threads would not survive the fork of the lanes' processes
     settings = config.load()
     experiment = settings.experiment(name)
-    chain.check(settings)
+    chain.check(name, experiment)
     bundle = datasets.read_bundle(paths.data(experiment.data.name))
     try:
         module = networks.build(experiment.model.name, bundle.train_images.shape[1:], bundle.classes, experiment.model.options)
         plugins.check("criteria", experiment.pruning.criterion, ("trained", "initial"), {})
-        pruning.check(pruning.groups(networks.layers(module), experiment.pruning.rates, experiment.pruning.scope), experiment.pruning.rounds)
+        groups = pruning.groups(networks.layers(module), experiment.pruning.rates, experiment.pruning.scope)
+        pruning.check(groups, experiment.pruning.rounds)
         return Setup(name, experiment, bundle, module, _origin(experiment, len(bundle.train_images)))
     except UserError as error:
         raise UserError(f"{paths.PARAMS}: experiments.{name}: {error}") from error
 
 
 def _origin(experiment: Experiment, images: int) -> int:
-    training, validation = experiment.training, experiment.data.validation
-    if validation >= images:
-        raise UserError(f"data.validation is {validation}, should be less than the {images} training images")
-    if training.batch_size > images - validation:
-        raise UserError(f"training.batch_size is {training.batch_size}, should be at most the {images - validation} images to train on")
-    origin = Step.parse(experiment.rewind).iterations((images - validation) // training.batch_size)
-    if origin >= training.iterations:
-        raise UserError(f"rewind is {experiment.rewind}, iteration {origin}, should be before the end of training, {training.iterations}")
+    end, batch = experiment.training.iterations, experiment.training.batch_size
+    left = images - experiment.data.validation
+    if left < 1:
+        raise UserError(f"data.validation is {experiment.data.validation}, should be less than the {images} training images")
+    if batch > left:
+        raise UserError(f"training.batch_size is {batch}, should be at most the {left} images to train on")
+    origin = Step.parse(experiment.rewind).iterations(left // batch)
+    if origin >= end:
+        raise UserError(f"rewind is {experiment.rewind}, iteration {origin}, should be before the end of training, {end}")
     return origin

@@ -8,7 +8,9 @@ from stages import run_stage
 def main(argument: str) -> None:
     item = Item.parse(argument)
     experiment = config.load().experiment(item.experiment)
-    layers = {name: pruning.Layer(a["kind"], tuple(a["shape"])) for name, a in store.read_json(paths.layers(item.experiment)).items()}
+    layers = {
+        name: pruning.Layer(a["kind"], tuple(a["shape"])) for name, a in store.read_json(paths.layers(item.experiment)).items()
+    }
     groups = pruning.groups(layers, experiment.pruning.rates, experiment.pruning.scope)
     score = plugins.load("criteria", experiment.pruning.criterion)
     previous = item.previous

@@ -3,14 +3,16 @@
 import argparse
 import sys
 
-from pipeline import chain, config, networks, plan
+from pipeline import chain, config, plan
 from pipeline.errors import UserError
 from pipeline.store import write_bytes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--show", nargs="*", metavar="EXPERIMENT", help="print stages, densities and lane-iterations; write nothing")
+    parser.add_argument(
+        "--show", nargs="*", metavar="EXPERIMENT", help="print stages, densities and lane-iterations; write nothing"
+    )
     shown = parser.parse_args().show
     settings = config.load()
     if shown is None:

@@ -1,1 +1,1 @@
-"""Data sets: a file defines how one is obtained, under its own name: `mnist(folder) -> Bundle`; SHAPE and CLASSES tell its kind."""
+"""Data sets: a file defines how to obtain one, under its own name: `mnist(folder) -> Bundle`, and its SHAPE and CLASSES."""

@@ -25,12 +25,13 @@ def start_sync(experiment: str) -> None:
         log = connection.root() / connection.LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline.tracking", "sync", "--background", experiment],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C in the terminal stops training, not the record of what is trained
             )
+        process.returncode = 0  # it may outlive us, of which Popen would warn
     except OSError as error:
         print(f"MLflow is not filled ({error}); `python -m pipeline.tracking sync` does it later", file=sys.stderr)

@@ -177,8 +177,8 @@ def _items(experiment: str) -> list[Item]:
     found = []
     for path in paths.WORK.glob(f"{experiment}/*/lanes"):
         try:
-            found.append(Item.parse(experiment, path.parent.name))
-        except ValueError:  # a folder of somebody else's
+            found.append(Item.parse(f"{experiment}/{path.parent.name}"))
+        except UserError:  # a folder of somebody else's
             continue
     return sorted(found, key=lambda item: (item.round, item.name))
 

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from pipeline import seeds
 from pipeline.bundle import Bundle
-from pipeline.errors import UserError
 
 
 class Images:
@@ -37,12 +36,7 @@ class Images:
 
 
 def split(seed: int, images: int, validation: int) -> tuple[Tensor, Tensor]:
-    """Indices of a replicate's training and validation images.
-
-    Raises: UserError when no training image would be left.
-    """
-    if validation >= images:
-        raise UserError(f"params.yaml: data.validation is {validation}, should be less than the {images} training images")
+    """Indices of a replicate's training and validation images."""
     order = torch.randperm(images, generator=torch.Generator().manual_seed(seeds.derive(seed, "split")))
     return order[validation:], order[:validation]
 
@@ -57,8 +51,6 @@ class Order:
     def __init__(self, seeds_: Sequence[int], train: Sequence[Tensor], batch_size: int, device: torch.device) -> None:
         self.seeds, self.train, self.batch_size, self.device = seeds_, train, batch_size, device
         self.per_epoch = len(train[0]) // batch_size
-        if not self.per_epoch:
-            raise UserError(f"params.yaml: training.batch_size is {batch_size}, should be at most {len(train[0])}, the images")
         self._epoch = -1
         self._shuffled = torch.empty(0)
 

@@ -52,5 +52,5 @@ class Stack:
             tensor[lane].copy_(torch.from_numpy(weights[name].copy()))
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = flat.split([torch.Size(shape).numel() for shape in self.shapes.values()])
+        parts = torch.split(flat, [torch.Size(shape).numel() for shape in self.shapes.values()])
         return {name: part.view(shape) for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)}

@@ -15,6 +15,7 @@ from pipeline.training.autograd import Autograd
 from pipeline.training.history import Row
 from pipeline.training.images import Images, Order, split
 from pipeline.training.mlp import Mlp
+from pipeline.training.optimizer import Optimizer
 from pipeline.training.stack import Stack
 
 EVALUATED_AT_ONCE = 1000  # images; larger batches leave the cache, smaller ones cost calls
@@ -53,9 +54,7 @@ class Trainer:
         held_out = torch.stack([v for _, v in splits])
         self.validation = images.normalise(images.train[held_out.to(device)]), images.train_labels[held_out.to(device)]
         self.test = images.normalise(images.test).unsqueeze(0), images.test_labels.unsqueeze(0)
-        self.parameter = nn.Parameter(self.stack.flat)
-        self.parameter.grad = self.stack.grad
-        self.optimizer = _optimizer(self.parameter, optimizer)
+        self.optimizer = Optimizer(self.stack.flat, self.stack.grad, optimizer)
         self.losses = torch.zeros(training.evaluate_every, len(tickets), device=device)
 
     @torch.no_grad()
@@ -101,7 +100,9 @@ class Trainer:
             train_loss = float(losses[:, lane].mean()) if done else None
             row = Row(self.iteration, train_loss, *validation[lane], *test[lane])
             if not np.isfinite(row.validation_loss):
-                raise UserError(f"lane {self.names[lane]}: the validation loss is {row.validation_loss} at iteration {self.iteration}")
+                raise UserError(
+                    f"lane {self.names[lane]}: the validation loss {row.validation_loss} at iteration {self.iteration}"
+                )
             rows.append(row)
 
     def _measure(self, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
@@ -109,7 +110,7 @@ class Trainer:
         lanes = len(self.names)
         loss = torch.zeros(lanes, dtype=torch.float64, device=x.device)
         correct = torch.zeros(lanes, dtype=torch.int64, device=x.device)
-        for part, labels in zip(x.split(EVALUATED_AT_ONCE, 1), y.split(EVALUATED_AT_ONCE, 1), strict=True):
+        for part, labels in zip(torch.split(x, EVALUATED_AT_ONCE, 1), torch.split(y, EVALUATED_AT_ONCE, 1), strict=True):
             logits = self.compute.logits(part.expand(lanes, *part.shape[1:]))
             target = labels.expand(lanes, -1).unsqueeze(2)
             loss -= logits.log_softmax(2).gather(2, target).sum((1, 2), dtype=torch.float64)
@@ -119,13 +120,12 @@ class Trainer:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that the rest of the training depends on, as arrays: a run that loads it ends in the same bytes."""
-        slots = self.optimizer.state[self.parameter]
         history = [[[np.nan if v is None else v for v in vars(row).values()] for row in rows] for rows in self.history]
         return {
             "iteration": np.array(self.iteration),
             "flat": self.stack.flat.cpu().numpy(),
             "history": np.array(history, dtype=np.float64),
-            **{f"optimizer.{n}": v.cpu().numpy() for n, v in slots.items() if isinstance(v, Tensor)},
+            **{f"optimizer.{n}": v.cpu().numpy() for n, v in self.optimizer.state.items()},
             **{f"buffer.{n}": b.cpu().numpy() for n, b in self.stack.buffers.items()},
             **{f"kept.{i}.{n}": w for i, weights in enumerate(self.kept) for n, w in weights.items()},
         }
@@ -133,8 +133,8 @@ class Trainer:
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         self.iteration = int(state["iteration"])
         self.stack.load(state["flat"], _below("buffer", state))
-        slots = {n: torch.from_numpy(a.copy()) for n, a in _below("optimizer", state).items()}
-        self.optimizer.state[self.parameter] = {n: t if n == "step" else t.to(self.parameter.device) for n, t in slots.items()}
+        for name, slot in _below("optimizer", state).items():
+            self.optimizer.state[name].copy_(torch.from_numpy(slot))
         self.history = [
             [Row(int(row[0]), None if np.isnan(row[1]) else float(row[1]), *map(float, row[2:])) for row in rows]
             for rows in state["history"]
@@ -145,11 +145,3 @@ class Trainer:
 
 def _below(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {n.removeprefix(f"{prefix}."): a for n, a in state.items() if n.startswith(f"{prefix}.")}
-
-
-def _optimizer(parameter: nn.Parameter, chosen: Adam | Sgd) -> torch.optim.Optimizer:
-    if isinstance(chosen, Adam):
-        return torch.optim.Adam([parameter], lr=chosen.lr, weight_decay=chosen.weight_decay, fused=True)
-    return torch.optim.SGD(
-        [parameter], lr=chosen.lr, momentum=chosen.momentum, weight_decay=chosen.weight_decay, fused=True
-    )
