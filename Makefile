@@ -1,0 +1,53 @@
+# `make repro` sets everything up and runs what params.yaml names; the rest is listed by `make help`.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: help repro smoke test test-all check ui clean
+
+help:
+	@echo "make repro     find the tickets of the experiments in params.yaml's report:, write reports/"
+	@echo "make smoke     the same with the tiny experiment digits, in under a minute"
+	@echo "make ui        browse all runs in MLflow"
+	@echo "make test      the test suite; make test-all adds the slow tests and those that download"
+	@echo "make check     linter and type checker"
+
+repro: $(VENV)/.ready
+	@since=$$(date +%s); dvc repro && python -m pipeline.report --since $$since
+	@python -m pipeline.tracking sync || true
+
+smoke: $(VENV)/.ready
+	@since=$$(date +%s); dvc repro experiments/digits/dvc.yaml && python -m pipeline.report --since $$since digits
+	@python -m pipeline.tracking sync digits || true
+
+test: $(VENV)/.ready-dev
+	python -m pytest
+
+test-all: $(VENV)/.ready-dev
+	python -m pytest -m "slow or network or not slow"
+
+check: $(VENV)/.ready-dev
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: $(VENV)/.ready
+	python -m pipeline.tracking sync
+	python -m pipeline.tracking ui
+
+$(VENV)/.ready: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
+	@# A source archive has no .git; DVC must be told.
+	@git rev-parse --git-dir >/dev/null 2>&1 || $(VENV)/bin/dvc config --local core.no_scm true
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf work reports/digits .lottery mlflow.db mlflow-artifacts .pytest_cache .mypy_cache .ruff_cache
