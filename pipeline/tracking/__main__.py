@@ -17,6 +17,9 @@ from pipeline.tracking.record import find
 def sync(target: str | None) -> None:
     experiment, _, item = (target or "").strip("/").partition("/")
     records, incomplete = find(experiment or None, item or None)
+    if not records and not incomplete:
+        print(f"{paths.WORK}/ has no results yet; `dvc repro` makes them")
+        return
     with connection.explained(), ExitStack() as stack:
         if not stack.enter_context(connection.locked(connection.lock_path(), wait=False)):
             _say("waiting for another sync to end")

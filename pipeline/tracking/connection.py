@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # MLflow's own are 7 retries of 120 s each: a server that hangs would hold the terminal for a quarter of an hour.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -74,6 +75,8 @@ def explained() -> Iterator[None]:
         raise
     except Exception as error:
         what = " ".join(str(error).split()) or type(error).__name__
+        if "Max retries exceeded" in what:
+            what = "it does not answer"
         where = f"the MLflow server {uri()}" if uri().startswith("http") else f"the MLflow store {uri()}"
         message = f"{where} cannot be used: {what[:300]}. Results are safe in work/; run the sync again when it is mended"
         raise UserError(re.sub(r"//[^/@\s]*@", "//", message)) from error  # a password may stand in the URI

@@ -58,8 +58,8 @@ class Record:
     @property
     def pruning_key(self) -> str:
         """Tells chains apart that share their dense training; empty for a dense lane, which is in all of them."""
-        pruning = self.about["config"].get("pruning")
-        return hashlib.sha256(json.dumps(pruning, sort_keys=True).encode()).hexdigest()[:16] if pruning else ""
+        settings = {k: v for k, v in self.about["config"].get("pruning", {}).items() if k != "rounds"}  # more rounds: same chain
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16] if settings else ""
 
     @property
     def chain_tags(self) -> dict[str, str]:
@@ -163,7 +163,7 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
         raise UserError(f"{paths.WORK}/{experiment} has no round {item!r}; it has {', '.join(i.name for i in items)}")
     records, incomplete = [], 0
     for chosen in (i for i in items if item in (None, i.name)):
-        for folder in sorted(paths.lanes(chosen.experiment, chosen.name).iterdir()):
+        for folder in sorted(paths.lanes(chosen.experiment, chosen.name).glob("*")):
             about = folder / "lane.json"
             record = Record(chosen, folder.name, store.read_json(about)) if about.exists() else None
             if record and record.complete:
