@@ -48,7 +48,7 @@ def test_the_same_tables_give_the_same_bytes(saved: tuple[Path, dict[str, str]],
 
 
 def test_so_does_another_process_with_settings_of_the_users(saved: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    (tmp_path / "matplotlibrc").write_text("font.size: 20\nsvg.hashsalt: other\nlines.linewidth: 5\n")
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\nsvg.hashsalt: other\nlines.linewidth: 5\nsavefig.bbox: tight\n")
     code = f"from pathlib import Path; from tests.test_figures import _save; print(_save(Path({str(tmp_path / 'other')!r})))"
     settings = {
         "PYTHONHASHSEED": "77",
@@ -140,8 +140,11 @@ def test_learning_curves_are_of_the_nearest_rounds_each_once(tables: Tables) -> 
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["100", "21.6", "13.0"]
     line = figure.axes[0].lines[1]
     curves = tables[1]
-    expected = curves[(curves["arm"] == "ticket") & (curves["round"] == 3)]["test_accuracy_mean"]
-    np.testing.assert_allclose(np.asarray(line.get_ydata()), expected)
+    expected = curves[(curves["arm"] == "ticket") & (curves["round"] == 3)]
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), expected["test_accuracy_mean"])
+    heights = np.asarray(figure.axes[0].collections[1].get_paths()[0].vertices)[:, 1]
+    assert heights.min() == pytest.approx(expected["test_accuracy_min"].min())
+    assert heights.max() == pytest.approx(expected["test_accuracy_max"].max())
 
 
 def test_ticks_are_the_papers_densities() -> None:
