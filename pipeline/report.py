@@ -3,15 +3,13 @@
 Every statement about a result is worked out from the tables; only the paper's own claims are fixed text.
 """
 
-import sys
 from collections.abc import Mapping
 
 import pandas as pd
 
-from pipeline import paths, statistics, store
+from pipeline import paths, statistics
 from pipeline.clock import Step
 from pipeline.config import Config, Control, Experiment, OneShot
-from pipeline.errors import UserError
 from pipeline.statistics import Metrics, at_density, at_round, percent
 
 ARMS = {
@@ -226,16 +224,3 @@ def _count(number: int, noun: str) -> str:
 
 def _draws(arm: OneShot | Control) -> str:
     return f", {_count(arm.draws, 'draw')} a seed" if isinstance(arm, Control) else ""
-
-
-def main() -> None:
-    """`python -m pipeline.report`: the headline numbers, and where the page is."""
-    print(headline(store.read_json(paths.METRICS)))
-    print(f"\nThe report: {paths.INDEX}")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(str(error))

@@ -6,6 +6,7 @@ from stages import run_stage
 
 def main(name: str) -> None:
     experiment = config.load().experiment(name)
+    chain.check(name, experiment)
     lanes = [lane for item in chain.items(name, experiment) for lane in tables.lanes(item, experiment)]
     tables.write(paths.rounds(name), statistics.rounds(summary for summary, _ in lanes))
     tables.write(paths.curves(name), statistics.curves(lanes))

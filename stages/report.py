@@ -1,11 +1,12 @@
 """DVC stage report: the headline numbers and the page over the experiments that `report:` of params.yaml names."""
 
-from pipeline import config, paths, report, statistics, store, tables
+from pipeline import chain, config, paths, report, statistics, store, tables
 from stages import run_stage
 
 
 def main(_: str) -> None:
     settings = config.load()
+    chain.check_report(settings)
     rounds = {name: tables.read(paths.rounds(name), f"{paths.chain(name)}:aggregate") for name in settings.report}
     metrics = {name: statistics.metrics(table) for name, table in rounds.items()}
     store.write_json(paths.METRICS, metrics)

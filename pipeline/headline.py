@@ -1,0 +1,41 @@
+"""`python -m pipeline.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, where the time went."""
+
+import argparse
+import sys
+import time
+
+from pipeline import chain, config, paths, report, statistics, store, tables
+from pipeline.errors import UserError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--since", type=float, metavar="SECONDS", help="when the run began, since 1970: prints the split of its time")
+    parser.add_argument("experiments", nargs="*", help="instead of those in report:")
+    given = parser.parse_args()
+    settings = config.load()
+    names = given.experiments or settings.report
+    rounds = {name: tables.read(paths.rounds(name), f"{paths.chain(name)}:aggregate") for name in names}
+    print("\n" + report.headline({name: statistics.metrics(table) for name, table in rounds.items()}))
+    if given.since:
+        print("\n" + _split(settings, given.since))
+    page = ", ".join(str(paths.rounds(name)) for name in names) if given.experiments else str(paths.INDEX)
+    print(f"The report: {page}")
+
+
+def _split(settings: config.Config, since: float) -> str:
+    """How much of the time since then was training and evaluation, from what the stages noted down."""
+    items = [item for name, experiment in settings.experiments.items() for item in chain.items(name, experiment)]
+    noted = [store.read_json(path) for item in items if (path := paths.runtime(item.experiment, item.name)).is_file()]
+    trained = [about["training_seconds"] for about in noted if about["finished"] > since]
+    wall = time.time() - since
+    if not trained:
+        return f"Nothing was trained; all was up to date after {wall:.0f} s."
+    return f"{wall:.0f} s, of which {sum(trained):.0f} s ({sum(trained) / wall:.0%}) trained and evaluated {len(trained)} items."
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
