@@ -73,7 +73,8 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        return float(self.runtime.get("lanes", {}).get(self.lane, 0.0))
+        """The lane's own time, else that of all lanes of its stage, which train together."""
+        return float(self.runtime.get("lanes", {}).get(self.lane) or self.runtime.get("training_seconds") or 0)
 
     @property
     def params(self) -> dict[str, str]:
@@ -95,7 +96,11 @@ class Record:
                 step = int(row.pop("iteration"))
                 found += [_point(key, step, float(value)) for key, value in row.items() if value]
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
-        summary = {key: self.about.get(key) for key in SUMMARY} | seconds | {"lane_seconds": self.seconds or None}
+        summary = (
+            {key: self.about.get(key) for key in SUMMARY}
+            | seconds
+            | {"lane_seconds": self.runtime.get("lanes", {}).get(self.lane)}
+        )
         return found + [_point(key, 0, float(value)) for key, value in summary.items() if value is not None]
 
     @property
