@@ -107,7 +107,8 @@ class Record:
     def files(self) -> dict[str, Path]:
         """Artifact name -> file."""
         mask = paths.masks(self.item.experiment, self.item.masked.name) / f"seed{self.about['seed']}.safetensors"
-        names = ("start", "trained", "rewind") if self.item.round == 0 else ("start", "trained")
+        rewind = ["rewind"] if (self._folder / "rewind.safetensors").exists() else []
+        names = ["start", "trained", *rewind]
         return {"mask.safetensors": mask} | {f"{n}.safetensors": self._folder / f"{n}.safetensors" for n in names}
 
     @property
