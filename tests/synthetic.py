@@ -1,15 +1,16 @@
 """Lanes as training would leave them, without training: numbers are made up, files and fields are those of docs/design.md."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pipeline import paths, store
+from pipeline import chain, config, paths, store
 from pipeline.lanes import Arm, Item, Lane
 
+ROOT = Path(__file__).parent.parent
 PARAMS = """
 report: [toy]
 figures: { densities: [1.0, 0.2], dpi: 60 }
@@ -61,12 +62,20 @@ def lanes(one_shot: bool = True, reinit: bool = True, one_shot_reinit: bool = Fa
     return found + [summary("one_shot_reinit", 3, seed, 1) for seed in (1, 2) if one_shot_reinit]
 
 
-def write(root: Path) -> Iterator[Path]:
-    """params.yaml and the lanes of toy as files; yields each lane's folder."""
-    (root / "params.yaml").write_text(PARAMS)
-    for lane in lanes():
-        item = Item("toy", lane["round"], lane["arm"])
-        folder = root / paths.lanes("toy", item.name) / Lane(item, lane["seed"], lane["draw"]).name
-        store.write_json(folder / "lane.json", {key: value for key, value in lane.items() if key != "target"})
-        history(lane).to_csv(folder / "history.csv", index=False)
-        yield folder
+def write(params: str = PARAMS) -> list[Path]:
+    """In the working directory: params.yaml, its DVC files, the code they name, and toy's lanes. Returns the lanes' folders."""
+    for folder in ("pipeline", "stages"):
+        if not Path(folder).exists():
+            Path(folder).symlink_to(ROOT / folder)
+    paths.PARAMS.write_text(params)
+    for path, text in chain.expand(config.load()).items():
+        store.write_bytes(path, text.encode())
+    return [_write(lane) for lane in lanes()]
+
+
+def _write(lane: Mapping[str, Any]) -> Path:
+    item = Item("toy", lane["round"], lane["arm"])
+    folder = paths.lanes("toy", item.name) / Lane(item, lane["seed"], lane["draw"]).name
+    store.write_json(folder / "lane.json", {key: value for key, value in lane.items() if key != "target"})
+    history(lane).to_csv(folder / "history.csv", index=False)
+    return folder
