@@ -16,11 +16,12 @@ REMEDY = "python -m stages.repeat_rounds"
 HEADER = f"# Written from params.yaml by `{REMEDY}`; change it there.\n"
 
 # The sections of an experiment that each stage reads: a change of another one leaves the stage alone.
+PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
 READS = {
     "train_dense": ["data", "model", "init", "optimizer", "training", "rewind", "seeds"],
-    "prune": ["pruning.criterion", "pruning.scope", "pruning.rates", "seeds"],
-    "retrain": ["data", "model", "optimizer", "training", "rewind", "seeds"],
-    "control": ["data", "model", "init", "optimizer", "training", "seeds"],
+    "prune": [*PRUNING, "seeds"],
+    "retrain": ["data", "model", "optimizer", "training", "rewind", "seeds", *PRUNING],
+    "control": ["data", "model", "init", "optimizer", "training", "seeds", *PRUNING],
 }
 
 

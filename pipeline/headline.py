@@ -10,7 +10,7 @@ from pipeline.errors import UserError
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--since", type=float, metavar="SECONDS", help="when the run began, since 1970: prints the split of its time")
+    parser.add_argument("--since", type=float, metavar="SECONDS", help="when the run began: prints how its time was spent")
     parser.add_argument("experiments", nargs="*", help="instead of those in report:")
     given = parser.parse_args()
     settings = config.load()

@@ -13,6 +13,10 @@ from pipeline.config import Experiment
 from pipeline.tickets import Ticket
 
 
+# An arm, a round or a seed more does not change the lanes there are; pruning changes them through their masks.
+NOT_OF_A_LANE = {"arms", "pruning", "seeds"}
+
+
 def digest_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -20,7 +24,7 @@ def digest_file(path: Path) -> str:
 
 def chain_key(name: str, experiment: Experiment, data_digest: str) -> str:
     """The same for all lanes of an experiment whose dense training, data and code are the same."""
-    settings = experiment.model_dump(mode="json", exclude={"arms": True, "pruning": True})
+    settings = experiment.model_dump(mode="json", exclude=NOT_OF_A_LANE)
     model = plugins.source("models", experiment.model.name)
     files = closure.closure(Path("stages/train_dense.py"), Path("stages/retrain.py"), Path("stages/control.py"))
     code = [digest_file(Path(file)) for file in [*files, *([model.as_posix()] if model else [])]]

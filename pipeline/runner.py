@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -48,9 +49,10 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
         executor.run(job.run, groups, progress.update, in_process=device.type == "cuda")
         progress.close()
         training = time.monotonic() - training_started
+        # Before the lanes are in place, so that whoever mirrors them finds it.
+        _write_runtime(item, device, time.monotonic() - started, training)
     for key in job.keys:
         paths.checkpoint(key).unlink(missing_ok=True)
-    _write_runtime(item, device, time.monotonic() - started, training)
     tracking.start_sync(item.experiment)
 
 
@@ -101,6 +103,14 @@ class Job:
         for row, i in enumerate(group):
             self._write(i, trainer, row)
 
+    def _config(self, lane: Lane) -> dict[str, Any]:
+        """What of the experiment the lane depends on: the dense network on nothing that concerns pruning."""
+        settings = self.setup.experiment.model_dump(mode="json")
+        kept = {name: section for name, section in settings.items() if name not in keys.NOT_OF_A_LANE}
+        if lane.item.round:
+            kept["pruning"] = {name: settings["pruning"][name] for name in ("criterion", "scope", "rates")}
+        return kept
+
     def _write(self, i: int, trainer: Trainer, row: int) -> None:
         lane, ticket, folder = self.lanes[i], self.tickets[i], self.folder / self.lanes[i].name
         store.write_arrays(folder / "start.safetensors", ticket.weights)
@@ -119,7 +129,7 @@ class Job:
             "weights": ticket.mask.size,
             "input_key": self.keys[i],
             "chain_key": self.chain_key,
-            "config": self.setup.experiment.model_dump(mode="json", exclude={"arms": True, "pruning": True, "seeds": True}),
+            "config": self._config(lane),
             "data_digest": self.data_digest,
         }
         store.write_json(folder / "lane.json", about | summary(trainer.history[row]))

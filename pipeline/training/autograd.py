@@ -1,25 +1,33 @@
 """Gradients of any network, by autograd: one lane plainly, more of them batched by torch.func."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from pipeline.tickets import Ticket
 from pipeline.training.stack import Stack
+
+EVALUATED_AT_ONCE = 1000  # images
 
 
 class Autograd:
     """Gradients and logits of L lanes at once. Shapes: x (L, B, C, H, W), y (L, B)."""
 
-    def __init__(self, module: nn.Module, stack: Stack) -> None:
+    def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> None:
         self.module = module
-        self.stack = stack
+        self.stack = Stack(module, tickets, device)
         self.batched = vmap(grad_and_value(self._loss), randomness="different")
         self.batched_logits = vmap(lambda p, b, x: functional_call(self.module, {**p, **b}, (x,)), randomness="different")
 
+    def tiles(self, x: Tensor) -> list[Tensor]:
+        """Images to evaluate, (L, N, …), cut as `logits` takes them."""
+        return list(torch.split(x, EVALUATED_AT_ONCE, 1))
+
     def logits(self, x: Tensor) -> Tensor:
         self.module.eval()
-        stack = self.stack
-        lanes = next(iter(stack.parameters.values())).shape[0]
+        stack, lanes = self.stack, self.stack.lanes
         if lanes == 1:
             return functional_call(self.module, self._only(), (x[0],)).unsqueeze(0)  # type: ignore[no-any-return]
         return self.batched_logits(stack.parameters, stack.buffers, x.expand(lanes, *x.shape[1:]))  # type: ignore[no-any-return]

@@ -4,19 +4,28 @@ Autograd's bookkeeping and its fresh gradient tensors cost as much as a third of
 written where the optimizer reads it. A test holds it against autograd.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from pipeline.tickets import Ticket
 from pipeline.training.stack import Stack
+
+EVALUATED_AT_ONCE = 1000  # images; larger batches leave the cache, smaller ones cost calls
+
+
+def linear_names(module: nn.Module) -> list[str]:
+    return [name for name, layer in module.named_children() if isinstance(layer, nn.Linear)]
 
 
 class Mlp:
     """Gradients and logits of L lanes at once. Shapes: x (L, B, features), y (L, B)."""
 
-    def __init__(self, module: nn.Module, stack: Stack) -> None:
-        names = [name for name, layer in module.named_children() if isinstance(layer, nn.Linear)]
+    def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> None:
+        self.stack = stack = Stack(module, tickets, device)
+        names = linear_names(module)
         self.weights = [stack.parameters[f"{n}.weight"] for n in names]
-        self.transposed = [w.transpose(1, 2) for w in self.weights]
         self.biases = [stack.parameters[f"{n}.bias"].unsqueeze(1) for n in names]
         self.weight_grads = [stack.gradients[f"{n}.weight"] for n in names]
         self.bias_grads = [stack.gradients[f"{n}.bias"] for n in names]
@@ -32,9 +41,12 @@ class Mlp:
             and all(layer.bias is not None for layer in linear)
         )
 
+    def tiles(self, x: Tensor) -> list[Tensor]:
+        """Images to evaluate, (L, N, …), cut and laid out as `logits` takes them fastest."""
+        return [part.flatten(2) for part in torch.split(x, EVALUATED_AT_ONCE, 1)]
+
     def logits(self, x: Tensor) -> Tensor:
-        *hidden, logits = self._forward(x.flatten(2))
-        return logits
+        return self._forward(x)[-1]
 
     def gradients(self, x: Tensor, y: Tensor) -> Tensor:
         """Writes the gradient of the mean cross-entropy into the stack; returns each lane's loss, (L,)."""
@@ -56,8 +68,8 @@ class Mlp:
     def _forward(self, x: Tensor) -> list[Tensor]:
         """The outputs of every layer, after its ReLU."""
         outputs: list[Tensor] = []
-        for i, (weight, bias) in enumerate(zip(self.transposed, self.biases, strict=True)):
-            x = torch.baddbmm(bias, x, weight)
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x, weight.transpose(1, 2))
             outputs.append(x.relu_() if i < len(self.weights) - 1 else x)
             x = outputs[-1]
         return outputs

@@ -1,56 +1,85 @@
 """The parameters of L lanes in one flat tensor, so that one optimizer call updates all of them."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.masks import Mask
 from pipeline.tickets import Ticket
+
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
 
 
 class Stack:
     """Tensor after tensor, each (L, *shape), in `flat`; `grad` and `mask` lie the same way.
 
     What the mask removes is exactly 0 after `hold`, whatever the optimizer does (its momentum and decay included).
+    A weight named in `sparse` is there as its survivors only, behind a CSR matrix: what is pruned does not exist.
     Buffers (batch norm's running statistics) are stacked too, but neither trained by the optimizer nor masked.
     """
 
-    def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> None:
-        lanes = len(tickets)
-        self.device = device
-        self.shapes = {name: (lanes, *p.shape) for name, p in module.named_parameters()}
-        size = sum(torch.Size(shape).numel() for shape in self.shapes.values())
-        self.flat, self.grad = (torch.zeros(size, device=device) for _ in range(2))
-        self.mask = torch.ones(size, device=device)
+    def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device, sparse: Collection[str] = ()) -> None:
+        """Raises: ValueError when a weight is to be sparse and there is more than one lane."""
+        if sparse and len(tickets) > 1:
+            raise ValueError("lanes with masks of their own cannot share a sparse weight")
+        self.lanes, self.device = len(tickets), device
+        self.shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+        self.survivors = {name: torch.from_numpy(np.flatnonzero(tickets[0].mask[name])) for name in sparse}
+        self.sizes = [len(self.survivors.get(n, ())) or self.lanes * torch.Size(s).numel() for n, s in self.shapes.items()]
+        self.flat, self.grad = (torch.zeros(sum(self.sizes), device=device) for _ in range(2))
         self.parameters, self.gradients = self._views(self.flat), self._views(self.grad)
-        self.buffers = {n: b.detach().to(device).expand(lanes, *b.shape).clone() for n, b in module.named_buffers()}
-        masks = self._views(self.mask)
-        for i, ticket in enumerate(tickets):
-            self._write(i, ticket.weights)
-            for name, array in ticket.mask.items():
-                masks[name][i].copy_(torch.from_numpy(array.copy()))
-        self.dense = bool(self.mask.all())
+        self.buffers = {n: b.detach().to(device).expand(self.lanes, *b.shape).clone() for n, b in module.named_buffers()}
+        for lane, ticket in enumerate(tickets):
+            self._fill(lane, ticket.weights)
+        self.mask = self._mask([ticket.mask for ticket in tickets])
         self.hold()
 
     def hold(self) -> None:
-        if not self.dense:
+        if self.mask is not None:
             self.flat.mul_(self.mask)
 
     def weights(self, lane: int) -> dict[str, NDArray[Any]]:
         """A copy of one lane's parameters and buffers."""
-        return {n: t[lane].cpu().numpy().copy() for n, t in (self.parameters | self.buffers).items()}
+        tensors = {n: p.to_dense() if n in self.survivors else p[lane] for n, p in self.parameters.items()}
+        tensors |= {n: b[lane] for n, b in self.buffers.items()}
+        return {n: t.cpu().numpy().copy() for n, t in tensors.items()}
 
     def load(self, flat: NDArray[Any], buffers: Mapping[str, NDArray[Any]]) -> None:
         self.flat.copy_(torch.from_numpy(flat))
         for name, array in buffers.items():
             self.buffers[name].copy_(torch.from_numpy(array))
 
-    def _write(self, lane: int, weights: Mapping[str, NDArray[Any]]) -> None:
+    def _mask(self, masks: Sequence[Mask]) -> Tensor | None:
+        """None when there is nothing to hold at zero."""
+        flat = torch.ones_like(self.flat)
+        for name, view in self._views(flat).items():
+            if name in masks[0] and name not in self.survivors:
+                view.copy_(torch.from_numpy(np.stack([mask[name] for mask in masks])))
+        return None if flat.all() else flat
+
+    def _fill(self, lane: int, weights: Mapping[str, NDArray[Any]]) -> None:
         for name, tensor in (self.parameters | self.buffers).items():
-            tensor[lane].copy_(torch.from_numpy(weights[name].copy()))
+            source = torch.from_numpy(weights[name].copy())
+            if name in self.survivors:
+                tensor.values().copy_(source.view(-1)[self.survivors[name]])
+            else:
+                tensor[lane].copy_(source)
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = torch.split(flat, [torch.Size(shape).numel() for shape in self.shapes.values()])
-        return {name: part.view(shape) for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)}
+        parts = torch.split(flat, self.sizes)
+        return {
+            name: self._csr(name, shape, part) if name in self.survivors else part.view(self.lanes, *shape)
+            for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)
+        }
+
+    def _csr(self, name: str, shape: tuple[int, ...], values: Tensor) -> Tensor:
+        """A matrix whose stored elements are `values` themselves, in the order of rows."""
+        rows, columns = self.survivors[name] // shape[1], self.survivors[name] % shape[1]
+        starts = torch.searchsorted(rows, torch.arange(shape[0] + 1))
+        # int32 is what MKL takes; int64 would be converted in every product.
+        return torch.sparse_csr_tensor(starts.int(), columns.int(), values, shape, check_invariants=True)

@@ -16,9 +16,7 @@ from pipeline.training.history import Row
 from pipeline.training.images import Images, Order, split
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
-from pipeline.training.stack import Stack
-
-EVALUATED_AT_ONCE = 1000  # images; larger batches leave the cache, smaller ones cost calls
+from pipeline.training.sparse import SparseMlp, sparse_layers
 
 
 class Trainer:
@@ -44,16 +42,16 @@ class Trainer:
         """keep: the iteration whose weights are kept in `kept`, for rewinding. names: of the lanes, for messages."""
         device = images.train.device
         self.images, self.names, self.training, self.keep = images, names, training, keep
-        self.stack = Stack(module, tickets, device)
-        self.compute = Mlp(module, self.stack) if Mlp.fits(module) else Autograd(module, self.stack)
+        self.compute = _compute(module, tickets, device)
+        self.stack = self.compute.stack
         self.iteration = tickets[0].origin
         self.history: list[list[Row]] = [[] for _ in tickets]
         self.kept: list[dict[str, NDArray[Any]]] = []
         splits = [split(seed, len(images.train), validation) for seed in seeds]
         self.order = Order(seeds, [train for train, _ in splits], training.batch_size, device)
-        held_out = torch.stack([v for _, v in splits])
-        self.validation = images.normalise(images.train[held_out.to(device)]), images.train_labels[held_out.to(device)]
-        self.test = images.normalise(images.test).unsqueeze(0), images.test_labels.unsqueeze(0)
+        held_out = torch.stack([v for _, v in splits]).to(device)
+        self.validation = self._examples(images.train[held_out], images.train_labels[held_out])
+        self.test = self._examples(images.test.unsqueeze(0), images.test_labels.unsqueeze(0))
         self.optimizer = Optimizer(self.stack.flat, self.stack.grad, optimizer)
         self.losses = torch.zeros(training.evaluate_every, len(tickets), device=device)
 
@@ -105,18 +103,19 @@ class Trainer:
                 )
             rows.append(row)
 
-    def _measure(self, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
-        """Each lane's (mean loss, accuracy). Shapes: x (L or 1, N, C, H, W), y (L or 1, N)."""
-        lanes = len(self.names)
-        loss = torch.zeros(lanes, dtype=torch.float64, device=x.device)
-        correct = torch.zeros(lanes, dtype=torch.int64, device=x.device)
-        for part, labels in zip(torch.split(x, EVALUATED_AT_ONCE, 1), torch.split(y, EVALUATED_AT_ONCE, 1), strict=True):
-            logits = self.compute.logits(part.expand(lanes, *part.shape[1:]))
-            target = labels.expand(lanes, -1).unsqueeze(2)
-            loss -= logits.log_softmax(2).gather(2, target).sum((1, 2), dtype=torch.float64)
-            correct += (logits.argmax(2, keepdim=True) == target).sum((1, 2))
+    def _examples(self, images: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Shapes: images (L or 1, N, C, H, W) uint8, labels (L or 1, N)."""
+        tiles = [tile for part in torch.split(images, 1000, 1) for tile in self.compute.tiles(self.images.normalise(part))]
+        return tiles, labels.expand(len(self.names), -1).unsqueeze(2)
+
+    def _measure(self, tiles: Sequence[Tensor], target: Tensor) -> list[tuple[float, float]]:
+        """Each lane's (mean loss, accuracy). Shapes: tiles (L or 1, n, …), target (L, N, 1)."""
+        lanes, images = target.shape[:2]
+        logits = torch.cat([self.compute.logits(tile.expand(lanes, *tile.shape[1:])) for tile in tiles], 1)
+        loss = -logits.log_softmax(2).gather(2, target).sum((1, 2), dtype=torch.float64)
+        correct = (logits.argmax(2, keepdim=True) == target).sum((1, 2))
         # The true number of images, not a count of full batches.
-        return list(zip((loss / x.shape[1]).tolist(), (correct.double() / x.shape[1]).tolist(), strict=True))
+        return list(zip((loss / images).tolist(), (correct.double() / images).tolist(), strict=True))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that the rest of the training depends on, as arrays: a run that loads it ends in the same bytes."""
@@ -141,6 +140,12 @@ class Trainer:
         ]
         lanes = range(len(self.names))
         self.kept = [weights for weights in (_below(f"kept.{i}", state) for i in lanes) if weights]
+
+
+def _compute(module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> Mlp | SparseMlp | Autograd:
+    if not Mlp.fits(module):
+        return Autograd(module, tickets, device)
+    return (SparseMlp if sparse_layers(module, tickets, device) else Mlp)(module, tickets, device)
 
 
 def _below(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,114 @@
+"""The same network as `mlp`, for one lane on a CPU, when little of a large layer is left: pruned weights don't exist.
+
+A layer's survivors are the stored elements of a CSR matrix, which the optimizer updates in place; so products, optimizer
+and evaluation all cost as much as there are survivors. Images are columns here, because MKL's sparse product reads rows.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.tickets import Ticket
+from pipeline.training.mlp import linear_names
+from pipeline.training.stack import Stack
+
+# Measured on one core, a 300 x 784 layer (docs/performance.md): below 20% of the weights a sparse product beats a dense
+# one, below 10% computing the survivors' gradient alone beats picking it out of all of it. Small layers gain nothing.
+SPARSE_BELOW, SAMPLED_BELOW, SPARSE_FROM = 0.2, 0.1, 50_000
+EVALUATED_AT_ONCE = 500  # images: a tile and the products' rows stay in the cache
+
+
+def sparse_layers(module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> list[str]:
+    """The weights that gain from being sparse: none where MKL is missing, on a GPU, or with lanes batched."""
+    if len(tickets) > 1 or device.type != "cpu" or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
+        return []
+    masks = {name: tickets[0].mask[name] for name in (f"{n}.weight" for n in linear_names(module))}
+    return [name for name, mask in masks.items() if mask.size >= SPARSE_FROM and mask.mean() < SPARSE_BELOW]
+
+
+class SparseMlp:
+    """Gradients and logits of one lane. Shapes: x (1, B, …), y (1, B)."""
+
+    def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> None:
+        names = linear_names(module)
+        self.stack = stack = Stack(module, tickets, device, sparse_layers(module, tickets, device))
+        self.layers = [_layer(stack, name) for name in names]
+
+    def tiles(self, x: Tensor) -> list[Tensor]:
+        """Images to evaluate, (1, N, …), cut and laid out as `logits` takes them fastest: (1, features, n)."""
+        return [part[0].flatten(1).t().contiguous().unsqueeze(0) for part in torch.split(x, EVALUATED_AT_ONCE, 1)]
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self._forward(x[0])[-1].t().unsqueeze(0)
+
+    def gradients(self, x: Tensor, y: Tensor) -> Tensor:
+        """Writes the gradient of the mean cross-entropy into the stack; returns the lane's loss, (1,)."""
+        columns = x[0].flatten(1).t().contiguous()
+        *hidden, logits = self._forward(columns)
+        log_p = logits.log_softmax(0)
+        loss = -log_p.gather(0, y).mean().unsqueeze(0)
+        delta = log_p.exp_()
+        delta.scatter_add_(0, y, delta.new_tensor(-1.0).expand(y.shape)).mul_(1 / y.shape[1])
+        inputs = [columns, *hidden]
+        for i in reversed(range(len(self.layers))):
+            self.layers[i].gradients(delta, inputs[i])
+            if i:
+                delta = torch.ops.aten.threshold_backward(self.layers[i].backward(delta), inputs[i], 0)
+        return loss
+
+    def _forward(self, x: Tensor) -> list[Tensor]:
+        """The outputs of every layer, after its ReLU."""
+        outputs = [x]
+        for i, layer in enumerate(self.layers):
+            x = layer.forward(outputs[-1])
+            outputs.append(x.relu_() if i < len(self.layers) - 1 else x)
+        return outputs[1:]
+
+
+class _Dense:
+    """Shapes: weight (out, in), bias (out, 1), x (in, B)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, weight_grad: Tensor, bias_grad: Tensor) -> None:
+        self.weight, self.bias, self.weight_grad, self.bias_grad = weight, bias, weight_grad, bias_grad
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, self.weight, x)
+
+    def backward(self, delta: Tensor) -> Tensor:
+        return self.weight.t() @ delta
+
+    def gradients(self, delta: Tensor, x: Tensor) -> None:
+        torch.mm(delta, x.t(), out=self.weight_grad)
+        torch.sum(delta, 1, out=self.bias_grad)
+
+
+class _Sparse(_Dense):
+    """weight and weight_grad are CSR, their elements views of the stack's flat tensors."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, weight_grad: Tensor, bias_grad: Tensor, survivors: Tensor) -> None:
+        super().__init__(weight, bias, weight_grad, bias_grad)
+        self.values = weight_grad.values()
+        self.survivors = survivors
+        self.sampled = len(survivors) < SAMPLED_BELOW * weight.numel()
+        self.whole = torch.empty(0 if self.sampled else weight.numel()).view(-1, weight.shape[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.weight @ x).add_(self.bias)
+
+    def gradients(self, delta: Tensor, x: Tensor) -> None:
+        if self.sampled:
+            self.values.copy_(torch.sparse.sampled_addmm(self.weight_grad, delta, x.t(), beta=0.0).values())
+        else:
+            torch.mm(delta, x.t(), out=self.whole)
+            torch.index_select(self.whole.view(-1), 0, self.survivors, out=self.values)
+        torch.sum(delta, 1, out=self.bias_grad)
+
+
+def _layer(stack: Stack, name: str) -> _Dense:
+    weight, bias = f"{name}.weight", f"{name}.bias"
+    survivors = stack.survivors.get(weight)
+    bias_of, bias_grad = stack.parameters[bias][0].unsqueeze(1), stack.gradients[bias][0]
+    if survivors is None:
+        return _Dense(stack.parameters[weight][0], bias_of, stack.gradients[weight][0], bias_grad)
+    return _Sparse(stack.parameters[weight], bias_of, stack.gradients[weight], bias_grad, survivors)
