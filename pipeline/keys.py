@@ -12,7 +12,6 @@ from pipeline import closure, plugins
 from pipeline.config import Experiment
 from pipeline.tickets import Ticket
 
-
 # An arm, a round or a seed more does not change the lanes there are; pruning changes them through their masks.
 NOT_OF_A_LANE = {"arms", "pruning", "seeds"}
 

@@ -68,9 +68,10 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
         writer.writerows(rows)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, str] | None = None) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: str | None = None) -> None:
+    """about: text that goes along. One, because safetensors writes several in another order each time."""
     contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    write_bytes(path, save(contiguous, metadata=dict(about) if about else None))
+    write_bytes(path, save(contiguous, metadata=None if about is None else {"about": about}))
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -80,22 +81,25 @@ def read_arrays(path: Path) -> Arrays:
 
 def write_mask(path: Path, mask: Mask) -> None:
     """One bit a weight; the shapes stand in the file's metadata."""
-    shapes = {name: ",".join(map(str, a.shape)) for name, a in mask.items()}
-    write_arrays(path, {name: np.packbits(a) for name, a in mask.items()}, shapes)
+    shapes = {name: a.shape for name, a in mask.items()}
+    write_arrays(path, {name: np.packbits(a) for name, a in mask.items()}, json.dumps(shapes))
 
 
 def read_mask(path: Path) -> Mask:
     packed, about = _read(path)
-    shapes = {name: tuple(map(int, about[name].split(","))) for name in packed}
+    try:
+        shapes = {name: tuple(json.loads(about)[name]) for name in packed}
+    except (ValueError, KeyError):
+        raise UserError(f"{path} holds no masks; delete it and run `dvc repro`") from None
     return Mask(
         {n: np.unpackbits(p, count=int(np.prod(shapes[n]))).astype(np.bool_).reshape(shapes[n]) for n, p in packed.items()}
     )
 
 
-def _read(path: Path) -> tuple[Arrays, dict[str, str]]:
+def _read(path: Path) -> tuple[Arrays, str]:
     try:
         with safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get("about", "")  # noqa: SIM118
     except FileNotFoundError:
         raise UserError(f"{path} is missing; `dvc repro` makes it") from None
     except SafetensorError as error:
