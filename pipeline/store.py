@@ -70,7 +70,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: str | None = None) -> None:
     """about: text that goes along. One, because safetensors writes several in another order each time."""
-    contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    contiguous = {name: np.asarray(a, order="C") for name, a in arrays.items()}  # ascontiguousarray would make 0-d 1-d
     write_bytes(path, save(contiguous, metadata=None if about is None else {"about": about}))
 
 
