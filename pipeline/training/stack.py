@@ -30,7 +30,7 @@ class Stack:
         self.lanes, self.device = len(tickets), device
         self.shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
         self.survivors = {name: torch.from_numpy(np.flatnonzero(tickets[0].mask[name])) for name in sparse}
-        self.sizes = [len(self.survivors.get(n, ())) or self.lanes * torch.Size(s).numel() for n, s in self.shapes.items()]
+        self.sizes = [self._size(name) for name in self.shapes]
         self.flat, self.grad = (torch.zeros(sum(self.sizes), device=device) for _ in range(2))
         self.parameters, self.gradients = self._views(self.flat), self._views(self.grad)
         self.buffers = {n: b.detach().to(device).expand(self.lanes, *b.shape).clone() for n, b in module.named_buffers()}
@@ -53,6 +53,9 @@ class Stack:
         self.flat.copy_(torch.from_numpy(flat))
         for name, array in buffers.items():
             self.buffers[name].copy_(torch.from_numpy(array))
+
+    def _size(self, name: str) -> int:
+        return len(self.survivors[name]) if name in self.survivors else self.lanes * torch.Size(self.shapes[name]).numel()
 
     def _mask(self, masks: Sequence[Mask]) -> Tensor | None:
         """None when there is nothing to hold at zero."""
