@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    """The executor sets a handler for SIGTERM and data order is nobody's business but its own."""
+    """The executor sets a handler for SIGTERM."""
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
@@ -28,3 +29,16 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(params=["mlp", "own", "sparse", "sampled"])
+def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """What makes a network, once for each way to train one; the sparse ways are for one lane, as they are in real size."""
+    from pipeline.training import sparse
+    from tests import toy
+
+    if request.param in ("sparse", "sampled"):
+        monkeypatch.setattr(sparse, "SPARSE_FROM", 1)
+        monkeypatch.setattr(sparse, "SPARSE_BELOW", 1.1)
+        monkeypatch.setattr(sparse, "SAMPLED_BELOW", 1.1 if request.param == "sampled" else 0.0)
+    return toy.own if request.param == "own" else toy.mlp

@@ -1,5 +1,6 @@
 """Pruning: exact counts, ties by index, nested masks, and the densities that the paper prints."""
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -160,7 +161,7 @@ RESNET = vision(
     [(3, 16), *[(16, 16)] * 6, (16, 32), *[(32, 32)] * 5, (32, 64), *[(64, 64)] * 5], [(64, 10)], rest=16 * 32 + 32 * 64
 )
 WIDTHS = [3, 64, 64, 128, 128, *[256] * 4, *[512] * 8]
-VGG = vision(list(zip(WIDTHS, WIDTHS[1:], strict=False)), [(512, 10)])
+VGG = vision(list(pairwise(WIDTHS)), [(512, 10)])
 HALF = {"conv": 0.1, "fc": 0.2, "output": 0.1}
 
 

@@ -1,6 +1,6 @@
 """Small data, networks and trainers, and the same training written plainly with torch, to hold ours against."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,10 +103,10 @@ def outcome(chosen: Trainer) -> list[Any]:
     return [weights, kept, chosen.history]
 
 
-def torch_optimizer(module: nn.Module, optimizer: Adam | Sgd) -> torch.optim.Optimizer:
+def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: Adam | Sgd) -> torch.optim.Optimizer:
     settings = optimizer.model_dump(exclude={"name"})
     kind = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
-    return kind(module.parameters(), **settings)
+    return kind(parameters, **settings)
 
 
 def plainly(
@@ -116,7 +116,7 @@ def plainly(
     module.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in start.weights.items()})
     images = Images(data, CPU)
     order = Order([seed], [split(seed, len(data.train_images), 30)[0]], 20, CPU)
-    stepper = torch_optimizer(module, optimizer)
+    stepper = torch_optimizer(module.parameters(), optimizer)
     iteration = start.origin
     while True:
         x, y = images.batch(order.batch(iteration))
