@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: lanes are forked, and threads don't survive that
 os.environ["LOTTERY_TRACKING"] = "off"
 os.environ.pop("DVC_ROOT", None)
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -20,15 +18,6 @@ def _as_it_was() -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory that looks like the repository's root, with its code but without params.yaml or results."""
-    for name in ("pipeline", "stages", "tests"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture(params=["mlp", "own", "sparse", "sampled"])
@@ -42,3 +31,8 @@ def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sparse, "SPARSE_BELOW", 1.1)
         monkeypatch.setattr(sparse, "SAMPLED_BELOW", 1.1 if request.param == "sampled" else 0.0)
     return toy.own if request.param == "own" else toy.mlp
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The trainer silences this for users, but pytest puts its own filters above those. torch says it once a process."""
+    config.addinivalue_line("filterwarnings", "ignore:Sparse CSR tensor support is in beta:UserWarning")

@@ -18,7 +18,8 @@ def order(chosen: list[int], images: int = 50, batch: int = 8) -> Order:
 def test_seeds_are_pinned() -> None:
     """A change here changes every published number."""
     assert [
-        seeds.derive(1, "init"), seeds.derive(2, "split"), seeds.derive(1, "order", 3), seeds.derive(1, "control", "reinit_r03", 2)
+        seeds.derive(1, "init"), seeds.derive(2, "split"), seeds.derive(1, "order", 3),
+        seeds.derive(1, "control", "reinit_r03", 2),
     ] == [5267816590608909949, 2048315505475934728, 5263713049995906136, 385604657551614613]  # fmt: skip
     assert split(1, 10, 3)[1].tolist() == [2, 8, 4]
     assert order([1], 20, 4).batch(0).tolist() == [[15, 4, 10, 5]]
