@@ -1,0 +1,38 @@
+"""What every test has: one thread, no mirror into MLflow."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: lanes are forked, and threads don't survive that
+os.environ["LOTTERY_TRACKING"] = "off"
+os.environ.pop("DVC_ROOT", None)
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """The executor sets a handler for SIGTERM."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(params=["mlp", "own", "sparse", "sampled"])
+def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """What makes a network, once for each way to train one; the sparse ways are for one lane, as they are in real size."""
+    from pipeline.training import sparse
+    from tests import toy
+
+    if request.param in ("sparse", "sampled"):
+        monkeypatch.setattr(sparse, "SPARSE_FROM", 1)
+        monkeypatch.setattr(sparse, "SPARSE_BELOW", 1.1)
+        monkeypatch.setattr(sparse, "SAMPLED_BELOW", 1.1 if request.param == "sampled" else 0.0)
+    return toy.own if request.param == "own" else toy.mlp
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The trainer silences this for users, but pytest puts its own filters above those. torch says it once a process."""
+    config.addinivalue_line("filterwarnings", "ignore:Sparse CSR tensor support is in beta:UserWarning")

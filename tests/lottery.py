@@ -1,0 +1,91 @@
+"""A repository in a folder: the real code, its own params.yaml, chains and data, and the stages run as DVC would run them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from pipeline import chain, config, datasets, paths, store
+from pipeline.bundle import Bundle
+from pipeline.lanes import CONTROLS, Item
+from stages import control, prune, retrain, train_dense
+from tests import toy
+
+ROOT = Path(__file__).parent.parent
+
+
+def experiment(**changes: Any) -> dict[str, Any]:
+    """Three rounds of a tiny network; every arm there is."""
+    return {
+        "data": {"name": "digits", "validation": 30},
+        "model": {"name": "lenet", "hidden": [8, 6]},
+        "init": "glorot_normal",
+        "optimizer": {"name": "adam", "lr": 1e-2},
+        "training": {"iterations": 15, "batch_size": 20, "evaluate_every": 5},
+        "pruning": {"criterion": "magnitude", "scope": "layer", "rates": {"fc": 0.4, "output": 0.2}, "rounds": 3},
+        "rewind": "0it",
+        "seeds": [1, 2],
+        "arms": {
+            "one_shot": {"rounds": [2, 3]},
+            "reinit": {"rounds": [3], "draws": 2},
+            "one_shot_reinit": {"rounds": [3], "draws": 1},
+        },
+    } | changes
+
+
+def params(**experiments: Any) -> dict[str, Any]:
+    return {"report": [next(iter(experiments))], "figures": {"densities": [1.0], "dpi": 60}, "experiments": experiments}
+
+
+def write_params(path: Path, content: Any) -> None:
+    with path.open("w") as file:
+        YAML(typ="safe").dump(content, file)
+
+
+@contextmanager
+def repository(folder: Path, content: dict[str, Any], data: Bundle | None = None) -> Iterator[Path]:
+    for name in ("pipeline", "stages", "tests"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    with chdir(folder):
+        write_params(paths.PARAMS, content)
+        for path, text in chain.expand(config.load()).items():
+            store.write_bytes(path, text.encode())
+        datasets.write_bundle(paths.data("digits"), data or toy.bundle())
+        yield folder
+
+
+def run(name: str, *only: str) -> None:
+    """Every stage of an experiment's chain, in order; or those of some items."""
+    for item in chain.items(name, config.load().experiment(name)):
+        if not only or item.name in only:
+            stage(item)
+
+
+def stage(item: Item) -> None:
+    argument = f"{item.experiment}/{item.name}"
+    if item.round == 0:
+        train_dense.main(item.experiment)
+    elif item.arm in CONTROLS:
+        control.main(argument)
+    else:
+        prune.main(argument)
+        retrain.main(argument)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything below a folder, by its path there."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def arrays(name: str, item: str, lane: str, which: str) -> dict[str, np.ndarray]:
+    return store.read_arrays(paths.lanes(name, item) / lane / f"{which}.safetensors")
+
+
+def environment() -> dict[str, str]:
+    """Of a stage in a process of its own."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "LOTTERY_TRACKING": "off"}

@@ -1,0 +1,157 @@
+"""Gradients and optimizers by hand, held against torch's own."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline import networks
+from pipeline.config import Adam, Sgd
+from pipeline.masks import Mask
+from pipeline.tickets import Ticket, ticket
+from pipeline.training import sparse
+from pipeline.training.autograd import Autograd
+from pipeline.training.mlp import Mlp
+from pipeline.training.optimizer import Optimizer
+from pipeline.training.sparse import SparseMlp
+from tests import toy
+
+Kernel = Mlp | SparseMlp | Autograd
+TIGHT = {"rtol": 1e-5, "atol": 1e-6}
+
+
+def batch(lanes: int, images: int = 20) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(lanes, images, *toy.SHAPE, generator=generator)
+    return x, torch.randint(0, 3, (lanes, images), generator=generator)
+
+
+def loaded(module: nn.Module, chosen: Ticket) -> nn.Module:
+    module.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in chosen.weights.items()})
+    return module
+
+
+def agrees_with_torch(kernel: Kernel, module: nn.Module, chosen: list[Ticket]) -> None:
+    """Loss, gradients of what survives, logits and running statistics, lane by lane."""
+    x, y = batch(len(chosen))
+    with torch.no_grad():
+        losses = kernel.gradients(x, y)
+        logits = torch.cat([kernel.logits(tile) for tile in kernel.tiles(x)], 1)
+    assert losses.shape == (len(chosen),)
+    for i, start in enumerate(chosen):
+        lone = loaded(module, start).train()
+        lone.zero_grad()
+        loss = nn.functional.cross_entropy(lone(x[i]), y[i])
+        loss.backward()
+        torch.testing.assert_close(losses[i], loss.detach(), **TIGHT)
+        for name, parameter in lone.named_parameters():
+            found, expected = kernel.stack.gradients[name], parameter.grad
+            assert expected.any()
+            if name in kernel.stack.survivors:
+                expected = torch.where(torch.from_numpy(start.mask[name].copy()), expected, 0.0)
+                torch.testing.assert_close(found.to_dense(), expected, **TIGHT)
+            else:
+                torch.testing.assert_close(found[i], expected, **TIGHT)
+        for name, buffer in lone.named_buffers():
+            torch.testing.assert_close(kernel.stack.buffers[name][i], buffer, **TIGHT)
+        torch.testing.assert_close(logits[i], lone.eval()(x[i]).detach(), **TIGHT)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_the_gradients_by_hand_are_autograds(lanes: int) -> None:
+    module = toy.mlp()
+    chosen = toy.tickets(module, lanes, 0.7)
+    agrees_with_torch(Mlp(module, chosen, toy.CPU), toy.mlp(), chosen)
+
+
+@pytest.mark.parametrize("make", [toy.mlp, toy.own])
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_autograds_lanes_are_each_a_plain_network(make, lanes: int) -> None:
+    module = make()
+    chosen = toy.tickets(module, lanes, 0.7)
+    agrees_with_torch(Autograd(module, chosen, toy.CPU), make(), chosen)
+
+
+@pytest.mark.parametrize("sampled", [0.0, 1.1])
+@pytest.mark.parametrize("density", [0.05, 0.5, 1.0])
+def test_sparse_layers_have_the_gradients_of_what_survives(
+    density: float, sampled: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparse, "SPARSE_FROM", 49)  # the layers have 128, 48 and 18 weights
+    monkeypatch.setattr(sparse, "SPARSE_BELOW", 1.1)
+    monkeypatch.setattr(sparse, "SAMPLED_BELOW", sampled)
+    module = toy.mlp()
+    full = {n: layer.shape for n, layer in networks.layers(module).items()}
+    start = ticket(toy.mask(module, density) if density < 1 else Mask.full(full), toy.fresh(module))
+    other = ticket(Mask.full(full) & Mask({**Mask.full(full), "fc1.weight": start.mask["fc1.weight"]}), toy.fresh(module))
+    kernel = SparseMlp(module, [other], toy.CPU)
+    assert list(kernel.stack.survivors) == ["fc1.weight"]
+    agrees_with_torch(kernel, toy.mlp(), [other])
+
+
+def test_what_is_sparse_and_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = networks.build("lenet", (1, 28, 28), 10, {})
+    few, more = ([ticket(toy.mask(module, d), toy.fresh(module))] for d in (0.15, 0.3))
+    assert sparse.sparse_layers(module, few, toy.CPU) == ["fc1.weight"]
+    assert sparse.sparse_layers(module, more, toy.CPU) == []
+    assert sparse.sparse_layers(module, few * 2, toy.CPU) == []
+    assert sparse.sparse_layers(module, few, torch.device("cuda")) == []
+
+
+def test_a_large_layer_of_which_nothing_is_left_trains_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Global pruning may empty a layer."""
+    monkeypatch.setattr(sparse, "SPARSE_FROM", 1)
+    module = toy.mlp()
+    empty = {**toy.mask(module, 0.15), "fc1.weight": np.zeros((8, 16), np.bool_)}
+    weights = toy.finish(toy.trainer(module, [ticket(Mask(empty), toy.fresh(module))])).stack.weights(0)
+    assert not weights["fc1.weight"].any()
+    assert weights["fc1.bias"].any()
+
+
+@pytest.mark.parametrize(
+    "optimizer", [toy.ADAM, Adam(name="adam", lr=1e-3), toy.SGD, toy.PLAIN, Sgd(name="sgd", lr=0.1, momentum=0.5)]
+)
+def test_the_functional_optimizers_are_torchs(optimizer: Adam | Sgd) -> None:
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.randn(50, generator=generator)
+    parameter = nn.Parameter(flat.clone())
+    theirs = toy.torch_optimizer([parameter], optimizer)
+    gradient = torch.zeros(50)
+    ours = Optimizer(flat, gradient, optimizer)
+    for _ in range(30):
+        gradient.copy_(torch.randn(50, generator=generator))
+        parameter.grad = gradient.clone()
+        ours.step()
+        theirs.step()
+        torch.testing.assert_close(flat, parameter.detach(), rtol=2e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", [toy.ADAM, toy.SGD], ids=["adam", "sgd"])
+def test_lanes_side_by_side_train_as_each_does_alone_and_as_in_the_usual_loop(network, optimizer: Adam | Sgd) -> None:
+    module = network()
+    chosen = toy.tickets(module, 3, 0.6)
+    together = toy.finish(toy.trainer(module, chosen, optimizer, iterations=5, every=1))
+    for i, start in enumerate(chosen):
+        alone = toy.finish(toy.trainer(network(), [start], optimizer, seeds=[i + 1], iterations=5, every=1))
+        usual = toy.plainly(network(), start, optimizer, toy.bundle(), i + 1)
+        for row, lone in zip(together.history[i], alone.history[0], strict=True):
+            assert row.validation_loss == pytest.approx(lone.validation_loss, rel=1e-4)
+            assert row.test_loss == pytest.approx(lone.test_loss, rel=1e-4)
+            if row.iteration:
+                loss, expected = next(usual)
+                assert row.train_loss == pytest.approx(float(loss), rel=1e-4)
+                assert lone.train_loss == pytest.approx(float(loss), rel=1e-4)
+        for name, parameter in expected.named_parameters():
+            np.testing.assert_allclose(alone.stack.weights(0)[name], parameter.detach(), rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(together.stack.weights(i)[name], parameter.detach(), rtol=1e-3, atol=1e-5)
+
+
+def test_the_hand_written_kernel_is_for_plain_networks_only() -> None:
+    linear = nn.Linear(4, 4)
+    assert Mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.ReLU(), nn.Linear(4, 2)))
+    assert Mlp.fits(nn.Sequential(nn.Flatten(), linear))
+    assert not Mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.Tanh(), nn.Linear(4, 2)))
+    assert not Mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.ReLU(), nn.Linear(4, 2), nn.ReLU()))
+    assert not Mlp.fits(nn.Sequential(nn.Flatten(), nn.Linear(4, 4, bias=False)))
+    assert not Mlp.fits(nn.Sequential(linear))
+    assert not Mlp.fits(toy.own())

@@ -1,0 +1,133 @@
+"""Small data, networks and trainers, and the same training written plainly with torch, to hold ours against."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline import networks, seeds
+from pipeline.bundle import Bundle
+from pipeline.config import Adam, Sgd, Training
+from pipeline.masks import Mask
+from pipeline.tickets import Ticket, ticket
+from pipeline.training.images import Images, Order, split
+from pipeline.training.trainer import Trainer
+
+Arrays = Mapping[str, np.ndarray]
+CPU = torch.device("cpu")
+SHAPE = (1, 4, 4)
+ADAM = Adam(name="adam", lr=1e-2, weight_decay=0.1)
+SGD = Sgd(name="sgd", lr=0.05, momentum=0.9, weight_decay=0.1)
+PLAIN = Sgd(name="sgd", lr=0.05)
+
+
+def bundle(train: int = 130, test: int = 70, classes: int = 3, shape: tuple[int, int, int] = SHAPE) -> Bundle:
+    """Noise in which the class can be seen."""
+    draw = np.random.default_rng(0)
+    labels = np.arange(train + test, dtype=np.uint8) % classes
+    images = draw.integers(0, 120, (train + test, *shape)) + 60 * labels.reshape(-1, 1, 1, 1) * draw.integers(0, 2, shape)
+    images = images.clip(0, 255).astype(np.uint8)
+    mean, std = np.full(shape[0], 0.3, np.float32), np.full(shape[0], 0.2, np.float32)
+    return Bundle(images[:train], labels[:train], images[train:], labels[train:], mean, std)
+
+
+def mlp(classes: int = 3) -> nn.Module:
+    return networks.build("lenet", SHAPE, classes, {"hidden": [8, 6]})
+
+
+def normed(shape: tuple[int, int, int], classes: int, width: int = 4) -> nn.Module:
+    """A user's own network, as a dotted path names it: convolution, batch norm, fully connected."""
+    return nn.Sequential(
+        nn.Conv2d(shape[0], width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(width * shape[1] * shape[2], classes),
+    )
+
+
+def own() -> nn.Module:
+    return networks.build("tests.toy:normed", SHAPE, 3, {"width": 2})
+
+
+def fresh(module: nn.Module, seed: int = 1) -> dict[str, np.ndarray]:
+    return networks.glorot_normal(module, seeds.derive(seed, "init"))
+
+
+def mask(module: nn.Module, density: float = 0.5, seed: int = 0) -> Mask:
+    draw = np.random.default_rng(seed)
+    return Mask({name: draw.random(layer.shape) < density for name, layer in networks.layers(module).items()})
+
+
+def tickets(module: nn.Module, lanes: int, density: float = 0.5) -> list[Ticket]:
+    return [ticket(mask(module, density, i), fresh(module, i + 1)) for i in range(lanes)]
+
+
+def trainer(
+    module: nn.Module,
+    chosen: Sequence[Ticket],
+    optimizer: Adam | Sgd = ADAM,
+    *,
+    data: Bundle | None = None,
+    iterations: int = 12,
+    every: int = 4,
+    **more: Any,
+) -> Trainer:
+    """Lanes are called a, b, c and have the replicates' seeds 1, 2, 3 unless `seeds` says otherwise."""
+    lanes = len(chosen)
+    return Trainer(
+        module,
+        Images(data or bundle(), CPU),
+        chosen,
+        more.pop("seeds", range(1, lanes + 1)),
+        "abc"[:lanes],
+        optimizer=optimizer,
+        training=Training(iterations=iterations, batch_size=20, evaluate_every=every),
+        validation=more.pop("validation", 30),
+        **more,
+    )
+
+
+def finish(chosen: Trainer) -> Trainer:
+    for _ in chosen.run():
+        pass
+    return chosen
+
+
+def outcome(chosen: Trainer) -> list[Any]:
+    """All that a training leaves behind, comparable bit for bit."""
+    weights = [{n: w.tobytes() for n, w in chosen.stack.weights(i).items()} for i in range(len(chosen.names))]
+    kept = [{n: w.tobytes() for n, w in lane.items()} for lane in chosen.kept]
+    return [weights, kept, chosen.history]
+
+
+def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: Adam | Sgd) -> torch.optim.Optimizer:
+    settings = optimizer.model_dump(exclude={"name"})
+    kind = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
+    return kind(parameters, **settings)
+
+
+def plainly(
+    module: nn.Module, start: Ticket, optimizer: Adam | Sgd, data: Bundle, seed: int
+) -> Iterator[tuple[Tensor, nn.Module]]:
+    """The usual loop of one lane: yields each iteration's training loss and the module after it. Never ends."""
+    module.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in start.weights.items()})
+    images = Images(data, CPU)
+    order = Order([seed], [split(seed, len(data.train_images), 30)[0]], 20, CPU)
+    stepper = torch_optimizer(module.parameters(), optimizer)
+    iteration = start.origin
+    while True:
+        x, y = images.batch(order.batch(iteration))
+        module.train()
+        stepper.zero_grad()
+        loss = nn.functional.cross_entropy(module(x[0]), y[0])
+        loss.backward()
+        stepper.step()
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                if name in start.mask:
+                    parameter[torch.from_numpy(~start.mask[name])] = 0.0
+        iteration += 1
+        yield loss.detach(), module
