@@ -29,6 +29,7 @@ class Mlp:
         self.biases = [stack.parameters[f"{n}.bias"].unsqueeze(1) for n in names]
         self.weight_grads = [stack.gradients[f"{n}.weight"] for n in names]
         self.bias_grads = [stack.gradients[f"{n}.bias"] for n in names]
+        self.classes = torch.arange(self.weights[-1].shape[1], device=device)
 
     @staticmethod
     def fits(module: nn.Module) -> bool:
@@ -55,8 +56,8 @@ class Mlp:
         log_p = logits.log_softmax(2)
         target = y.unsqueeze(2)
         loss = -log_p.gather(2, target).mean((1, 2))
-        delta = log_p.exp_()
-        delta.scatter_add_(2, target, delta.new_tensor(-1.0).expand(target.shape)).mul_(1 / y.shape[1])
+        # A comparison rather than a scatter: deterministic on CUDA too, and can be recorded.
+        delta = log_p.exp_().sub_((target == self.classes).to(log_p.dtype)).mul_(1 / y.shape[1])
         inputs = [x, *hidden]
         for i in reversed(range(len(self.weights))):
             torch.bmm(delta.transpose(1, 2), inputs[i], out=self.weight_grads[i])

@@ -34,6 +34,7 @@ class SparseMlp:
         names = linear_names(module)
         self.stack = stack = Stack(module, tickets, device, sparse_layers(module, tickets, device))
         self.layers = [_layer(stack, name) for name in names]
+        self.classes = torch.arange(len(self.layers[-1].bias)).unsqueeze(1)
 
     def tiles(self, x: Tensor) -> list[Tensor]:
         """Images to evaluate, (1, N, …), cut and laid out as `logits` takes them fastest: (1, features, n)."""
@@ -48,8 +49,7 @@ class SparseMlp:
         *hidden, logits = self._forward(columns)
         log_p = logits.log_softmax(0)
         loss = -log_p.gather(0, y).mean().unsqueeze(0)
-        delta = log_p.exp_()
-        delta.scatter_add_(0, y, delta.new_tensor(-1.0).expand(y.shape)).mul_(1 / y.shape[1])
+        delta = log_p.exp_().sub_((y == self.classes).to(log_p.dtype)).mul_(1 / y.shape[1])
         inputs = [columns, *hidden]
         for i in reversed(range(len(self.layers))):
             self.layers[i].gradients(delta, inputs[i])

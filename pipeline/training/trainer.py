@@ -17,6 +17,7 @@ from pipeline.training.images import Images, Order, split
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp, sparse_layers
+from pipeline.training.step import Step
 
 
 class Trainer:
@@ -53,6 +54,7 @@ class Trainer:
         self.validation = self._examples(images.train[held_out], images.train_labels[held_out])
         self.test = self._examples(images.test.unsqueeze(0), images.test_labels.unsqueeze(0))
         self.optimizer = Optimizer(self.stack.flat, self.stack.grad, optimizer)
+        self.step = Step(images, self.compute, self.optimizer)
         self.losses = torch.zeros(training.evaluate_every, len(tickets), device=device)
 
     @torch.no_grad()
@@ -71,10 +73,7 @@ class Trainer:
         every = self.training.evaluate_every
         steps = every - self.iteration % every
         for i in range(steps):
-            x, y = self.images.batch(self.order.batch(self.iteration))
-            self.losses[i] = self.compute.gradients(x, y)
-            self.optimizer.step()
-            self.stack.hold()
+            self.losses[i] = self.step(self.order.batch(self.iteration))
             self.iteration += 1
             self._keep()
         return steps
@@ -99,7 +98,7 @@ class Trainer:
             row = Row(self.iteration, train_loss, *validation[lane], *test[lane])
             if not np.isfinite(row.validation_loss):
                 raise UserError(
-                    f"lane {self.names[lane]}: the validation loss {row.validation_loss} at iteration {self.iteration}"
+                    f"lane {self.names[lane]}: the validation loss is {row.validation_loss} at iteration {self.iteration}"
                 )
             rows.append(row)
 

@@ -1,0 +1,66 @@
+"""One iteration of all lanes: batch, gradients, optimizer, mask. On CUDA it is recorded once as a graph and replayed."""
+
+import sys
+
+import torch
+from torch import Tensor
+
+from pipeline.training.autograd import Autograd
+from pipeline.training.images import Images
+from pipeline.training.mlp import Mlp
+from pipeline.training.optimizer import Optimizer
+from pipeline.training.sparse import SparseMlp
+
+WARM_UP = 3  # runs before recording, in which cuBLAS and autograd set themselves up
+
+
+class Step:
+    """Calling it with the indices of a batch, (L, B), trains every lane once and returns the losses before, (L,).
+
+    On CUDA the returned tensor is the same each time: copy it before the next call.
+    """
+
+    def __init__(self, images: Images, compute: Mlp | SparseMlp | Autograd, optimizer: Optimizer) -> None:
+        self.images, self.compute, self.optimizer = images, compute, optimizer
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.recorded = compute.stack.device.type != "cuda"  # nothing to record on a CPU
+        self.index = self.losses = torch.empty(0)
+
+    def __call__(self, index: Tensor) -> Tensor:
+        if not self.recorded:
+            self._record(index)
+        if self.graph is None:
+            return self._run(index)
+        self.index.copy_(index)
+        self.graph.replay()
+        return self.losses
+
+    def _run(self, index: Tensor) -> Tensor:
+        losses = self.compute.gradients(*self.images.batch(index))
+        self.optimizer.step()
+        self.compute.stack.hold()
+        return losses
+
+    def _record(self, index: Tensor) -> None:
+        """Launching a LeNet step's twenty kernels one by one takes longer than running them."""
+        self.recorded = True
+        self.index = index.clone()
+        before = [tensor.clone() for tensor in self._state()]
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                self._run(self.index)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self.losses = self._run(self.index)
+            self.graph = graph
+        except RuntimeError as error:
+            print(f"warning: the step runs without a CUDA graph, which is slower: {str(error).splitlines()[0]}", file=sys.stderr)
+        for tensor, old in zip(self._state(), before, strict=True):
+            tensor.copy_(old)
+
+    def _state(self) -> list[Tensor]:
+        return [self.compute.stack.flat, *self.optimizer.state.values(), *self.compute.stack.buffers.values()]
