@@ -105,10 +105,7 @@ def test_a_large_layer_of_which_nothing_is_left_trains_too(monkeypatch: pytest.M
     empty = {**toy.mask(module, 0.15), "fc1.weight": np.zeros((8, 16), np.bool_)}
     weights = toy.finish(toy.trainer(module, [ticket(Mask(empty), toy.fresh(module))])).stack.weights(0)
     assert not weights["fc1.weight"].any()
-<<<<<<< HEAD
     assert not weights["fc1.bias"].any()  # behind a ReLU that is never above zero
-=======
->>>>>>> e2955da (Tests of params.yaml and of the architecture)
     assert weights["output.bias"].any()
 
 
