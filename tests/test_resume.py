@@ -108,7 +108,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_stage_killed_while_it_trains_and_run_again(how: signal.Signals, long: bytes, tmp_path: Path) -> None:
     with lottery.repository(tmp_path, PARAMS):
         process = started(SAVING + "run_stage(train_dense.main)")
