@@ -1,7 +1,7 @@
 """params.yaml expanded into DVC files: DVC's templates cannot say that round k depends on round k - 1."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ READS = {
     "prune": [*PRUNING, "seeds"],
     "retrain": ["data", "model", "optimizer", "training", "rewind", "seeds", *PRUNING],
     "control": ["data", "model", "init", "optimizer", "training", "seeds", *PRUNING],
+    "aggregate": ["pruning.rounds", "arms", "seeds"],
 }
 
 
@@ -62,70 +63,61 @@ def _compare(path: Path, text: str) -> None:
 
 
 def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
-    """`retrain` and `prune` of all rounds are one template each: `prev` says what a round is pruned from."""
+    """`prune` and `retrain` of all rounds are one template each: `prev` says what a round is pruned from."""
     every = items(name, experiment)
-    masked = {i.name: {"prev": i.previous.name} for i in every if i.round and i.arm not in CONTROLS}
+    rounds = {i.name: {"prev": i.previous.name} for i in every if i.round and i.arm not in CONTROLS}
     controls = {i.name: {"masks": i.masked.name} for i in every if i.arm in CONTROLS}
-    dense = Item(name, 0, "ticket")
-    at = paths.item(name, "${key}")
-    data, model = paths.data(experiment.data.name), plugins.source("models", experiment.model.name)
-    stages: dict[str, Any] = {
-        "train_dense": _stage("train_dense", name, name, [data, *_given(model)],
-                              [paths.layers(name), paths.masks(name, dense.name), paths.lanes(name, dense.name)])
-    }  # fmt: skip
+    data, dense = paths.data(experiment.data.name), Item(name, 0, "ticket").name
+    model = plugins.source("models", experiment.model.name)
     criterion = plugins.source("criteria", experiment.pruning.criterion)
-    previous = [paths.item(name, "${item.prev}") / part for part in ("masks", "lanes")]
-    stages["prune"] = {
-        "foreach": "${rounds}",
-        "do": _stage("prune", f"{name}/${{key}}", name, [paths.layers(name), *previous, *_given(criterion)],
-                     [at / "masks"]),
-    }  # fmt: skip
-    stages["retrain"] = {
-        "foreach": "${rounds}",
-        "do": _stage("retrain", f"{name}/${{key}}", name, [data, at / "masks", paths.lanes(name, dense.name), *_given(model)],
-                     [at / "lanes"]),
-    }  # fmt: skip
+    layers, masks, lanes = paths.layers(name), paths.masks(name, "${key}"), paths.lanes(name, "${key}")
+    before = paths.masks(name, "${item.prev}"), paths.lanes(name, "${item.prev}")
+
+    stages = {
+        "train_dense": _stage("train_dense", name, deps=[data], plugin=model)
+        | _outs(layers, paths.masks(name, dense), paths.lanes(name, dense)),
+        "prune": _each("rounds", _stage("prune", name, deps=[layers, *before], plugin=criterion) | _outs(masks)),
+        "retrain": _each(
+            "rounds", _stage("retrain", name, deps=[data, masks, paths.lanes(name, dense)], plugin=model) | _outs(lanes)
+        ),
+    }
     if controls:
-        reads = [f"arms.{arm}.draws" for arm in CONTROLS if experiment.rounds_of(arm)]
-        stages["control"] = {
-            "foreach": "${controls}",
-            "do": _stage("control", f"{name}/${{key}}", name,
-                         [data, paths.item(name, "${item.masks}") / "masks", *_given(model)], [at / "lanes"], reads),
-        }  # fmt: skip
-    lanes = [paths.lanes(name, i.name) for i in every]
-    stages["aggregate"] = _stage("aggregate", name, name, lanes, [paths.curves(name)], ["pruning.rounds", "arms"])
-    stages["aggregate"]["plots"] = [
-        {paths.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "accuracy_at_early_stop"}}
-    ]
-    stages["plot"] = _stage("plot", name, name, [paths.curves(name), paths.rounds(name)], [])
-    stages["plot"]["params"] = ["figures"]
-    stages["plot"]["plots"] = [{paths.figures(name).as_posix(): {"cache": False}}]
-    variables = [{"rounds": masked}, {"controls": controls}] if controls else [{"rounds": masked}]
-    return {"vars": variables, "stages": stages}
+        draws = [f"arms.{arm}.draws" for arm in CONTROLS if experiment.rounds_of(arm)]
+        deps = [data, paths.masks(name, "${item.masks}")]
+        stages["control"] = _each("controls", _stage("control", name, deps, plugin=model, more=draws) | _outs(lanes))
+    axes = {"x": "density", "y": "accuracy_at_early_stop"}
+    trained = [paths.lanes(name, i.name) for i in every]
+    stages["aggregate"] = _stage("aggregate", name, trained) | _outs(paths.curves(name))
+    stages["aggregate"]["plots"] = [{paths.rounds(name).as_posix(): {"cache": False, **axes}}]
+    stages["plot"] = _stage("plot", name, [paths.curves(name), paths.rounds(name)])
+    stages["plot"] |= {"params": ["figures"], "plots": [{paths.figures(name).as_posix(): {"cache": False}}]}
+    return {"vars": [{"rounds": rounds}, *([{"controls": controls}] if controls else [])], "stages": stages}
 
 
-def _stage(
-    script: str,
-    argument: str,
-    name: str,
-    deps: list[Path],
-    outs: list[Path],
-    more: list[str] | None = None,
-) -> dict[str, Any]:
-    code = closure.closure(Path("stages") / f"{script}.py")
-    sections = [f"experiments.{name}.{section}" for section in READS.get(script, []) + (more or [])]
-    stage: dict[str, Any] = {"wdir": "../..", "cmd": f"python -m stages.{script} {argument}"}
-    if sections:
-        stage["params"] = sections
-    stage["deps"] = [*(p.as_posix() for p in deps), *code]
-    if outs:
-        stage["outs"] = [p.as_posix() for p in outs]
-    return stage
+def _stage(script: str, name: str, deps: list[Path], plugin: Path | None = None, more: Iterable[str] = ()) -> dict[str, Any]:
+    """A stage of an experiment's chain, without its outputs. plugin: the file that the experiment chose for it."""
+    sections = [f"experiments.{name}.{section}" for section in [*READS.get(script, []), *more]]
+    code = closure.closure(Path("stages") / f"{script}.py", *([plugin] if plugin else []))
+    return {
+        "wdir": "../..",
+        "cmd": f"python -m stages.{script} {name}",
+        **({"params": sections} if sections else {}),
+        "deps": [*(p.as_posix() for p in deps), *code],
+    }
+
+
+def _outs(*outs: Path) -> dict[str, Any]:
+    return {"outs": [path.as_posix() for path in outs]}
+
+
+def _each(variable: str, stage: dict[str, Any]) -> dict[str, Any]:
+    """The stage once for every item of a variable, whose name is the rest of the command's argument."""
+    return {"foreach": f"${{{variable}}}", "do": stage | {"cmd": f"{stage['cmd']}/${{key}}"}}
 
 
 def _downloads() -> dict[str, Any]:
     names = plugins.names("data")
-    sets = {name: closure.closure(Path("stages/download.py"), *_given(plugins.source("data", name))) for name in names}
+    sets = {name: closure.closure(Path("stages/download.py"), Path(f"pipeline/data/{name}.py")) for name in names}
     stages: dict[str, Any] = {"wdir": "..", "cmd": "python -m stages.download ${item}"}
     shared = sorted({path for files in sets.values() for path in files} - {f"pipeline/data/{name}.py" for name in names})
     stages |= {"deps": ["pipeline/data/${item}.py", *shared], "outs": [paths.data("${item}").as_posix()]}
@@ -146,10 +138,6 @@ def _root(config: Config) -> dict[str, Any]:
             }
         }
     }
-
-
-def _given(path: Path | None) -> list[Path]:
-    return [path] if path else []
 
 
 def _yaml(content: Mapping[str, Any]) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-OURS = ("pipeline", "stages")
-
 
 def closure(*scripts: Path) -> list[str]:
     """The scripts and all they import at module level, packages' __init__ included, as sorted POSIX paths."""
@@ -40,6 +38,6 @@ def _find_imports(path: Path) -> Iterator[Path]:
         else:
             continue
         for name in names:
+            # What is not a file of the repository comes from a package that requirements.txt pins.
             module = Path(*name.split("."))
-            if module.parts[0] in OURS:
-                yield from (p for p in (module.with_suffix(".py"), module / "__init__.py") if p.is_file())
+            yield from (p for p in (module.with_suffix(".py"), module / "__init__.py") if p.is_file())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -48,10 +48,19 @@ def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _rounds(value: Any) -> Any:
+    """One message for what would otherwise be one for each branch of a union."""
+    if value == "all":
+        return value
+    if isinstance(value, list) and value and all(type(k) is int and k >= 1 for k in value) and len(set(value)) == len(value):
+        return tuple(value)
+    raise ValueError("should be all, or a list of different rounds from 1 on, such as [3, 7, 12]")
+
+
 Kind = Literal["conv", "fc", "output"]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-Rounds = Literal["all"] | Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_unique)]
+Rounds = Annotated[Any, PlainValidator(_rounds)]  # "all" or a tuple of integers
 
 
 class Data(Section):
@@ -196,23 +205,36 @@ def load(path: Path = paths.PARAMS) -> Config:
         # JSON, because strictness there still lets an array become a tuple.
         return Config.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        raise UserError("\n".join(f"{path}: {_explain(e)}" for e in error.errors())) from None
+        found = error.errors()
+        # A list whose items are refused is said to be empty too.
+        places = [e["loc"] for e in found]
+        told = [e for e in found if not (e["type"] == "too_short" and any(p[:-1] == e["loc"] for p in places if p))]
+        raise UserError("\n".join(f"{path}: {_explain(e)}" for e in told)) from None
 
 
 def _explain(error: Mapping[str, Any]) -> str:
     # pydantic names the branch of a union in the location; the user's file has no such key.
     key = ".".join(str(part) for part in error["loc"] if part not in ("adam", "sgd") and not _is_branch(part))
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {key}; the keys there are {', '.join(_allowed(error['loc'][:-1]))}"
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "union_tag_invalid":
-        message = f"unknown name {error['ctx']['tag']!r}, should be one of {error['ctx']['expected_tags']}"
+    given, context = error["input"], error.get("ctx", {})
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key {key}; the keys there are {', '.join(_allowed(error['loc'][:-1]))}"
+        case "missing":
+            return f"{key} is missing"
+        case "union_tag_invalid":
+            message = f"unknown name {context['tag']!r}, should be one of {context['expected_tags']}"
+        case "union_tag_not_found":
+            return f"{key}.name is missing; it should be 'adam' or 'sgd'"
+        case "too_short":
+            message = "should have at least one value"
+        case "model_type":
+            keys = ", ".join(_allowed(error["loc"]))
+            return f"{key or 'the file'} is {json.dumps(given)}: should be a mapping with the keys {keys}"
     message = message[0].lower() + message[1:]
-    if isinstance(error["input"], Mapping):
+    if isinstance(given, Mapping):
         return f"{key}: {message}" if key else message
-    return f"{key} is {json.dumps(error['input'])}: {message.removeprefix('input ')}"
+    return f"{key} is {json.dumps(given)}: {message}"
 
 
 def _is_branch(part: object) -> bool:

@@ -93,7 +93,8 @@ class _Pool:
             process.join()
             del self.running[receiver]
             if process.exitcode and not self.stop():
-                raise UserError(f"a training process ended with code {process.exitcode}; was memory short?") from None
+                why = "killed; was memory short?" if process.exitcode < 0 else "a fault of this program; its traceback is above"
+                raise UserError(f"a training process ended with code {process.exitcode}: {why}") from None
             return
         if isinstance(message, str):
             raise UserError(message)

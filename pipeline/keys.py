@@ -25,8 +25,8 @@ def chain_key(name: str, experiment: Experiment, data_digest: str) -> str:
     """The same for all lanes of an experiment whose dense training, data and code are the same."""
     settings = experiment.model_dump(mode="json", exclude=NOT_OF_A_LANE)
     model = plugins.source("models", experiment.model.name)
-    files = closure.closure(Path("stages/train_dense.py"), Path("stages/retrain.py"), Path("stages/control.py"))
-    code = [digest_file(Path(file)) for file in [*files, *([model.as_posix()] if model else [])]]
+    scripts = [Path("stages") / f"{script}.py" for script in ("train_dense", "retrain", "control")]
+    code = [digest_file(Path(file)) for file in closure.closure(*scripts, *([model] if model else []))]
     return _digest(name, settings, data_digest, code)
 
 

@@ -61,8 +61,8 @@ def density(layers: Mapping[str, Layer], chosen: Sequence[Group], rounds: int) -
 
 def check(chosen: Sequence[Group], rounds: int) -> None:
     """Raises: UserError that names the layer and the round in which no weight would be left."""
-    for group in chosen:
-        for k in range(1, rounds + 1):
+    for k in range(1, rounds + 1):
+        for group in chosen:
             if group.kept(k) < 1:
                 raise UserError(
                     f"pruning.rounds is {rounds}, but after round {k} no weight of {', '.join(group.names)} would be left "

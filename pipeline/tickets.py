@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pipeline.errors import UserError
 from pipeline.masks import Mask
 
 
@@ -22,6 +23,9 @@ def ticket(mask: Mask, weights: Mapping[str, NDArray[Any]], origin: int = 0) -> 
     """Puts a mask on weights: rewound ones make the winning ticket, fresh ones the reinit control.
 
     The weights are copied, so that training never changes what it was rewound to.
-    Raises: ValueError when the mask does not fit the weights.
+    Raises: UserError when the mask does not fit the weights.
     """
-    return Ticket(mask, mask.apply(weights), origin)
+    try:
+        return Ticket(mask, mask.apply(weights), origin)
+    except ValueError as error:
+        raise UserError(f"{error}; the mask is of another network, `dvc repro` makes the right one") from error

@@ -3,7 +3,17 @@
 import sys
 from collections.abc import Callable
 
+from pipeline import config
 from pipeline.errors import UserError
+
+
+def experiment_of(name: str) -> config.Experiment:
+    """An experiment of params.yaml, whose chain agrees with it. Raises: UserError otherwise."""
+    from pipeline import chain  # only checks: no output depends on it
+
+    experiment = config.load().experiment(name)
+    chain.check(name, experiment)
+    return experiment
 
 
 def run_stage(main: Callable[[str], None]) -> None:
@@ -15,4 +25,5 @@ def run_stage(main: Callable[[str], None]) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)

@@ -1,12 +1,11 @@
 """DVC stage aggregate: the lanes of one experiment become its table of rounds and its learning curves."""
 
-from pipeline import chain, config, paths, statistics, tables
-from stages import run_stage
+from pipeline import chain, paths, statistics, tables
+from stages import experiment_of, run_stage
 
 
 def main(name: str) -> None:
-    experiment = config.load().experiment(name)
-    chain.check(name, experiment)
+    experiment = experiment_of(name)
     lanes = [lane for item in chain.items(name, experiment) for lane in tables.lanes(item, experiment)]
     tables.write(paths.rounds(name), statistics.rounds(summary for summary, _ in lanes))
     tables.write(paths.curves(name), statistics.curves(lanes))

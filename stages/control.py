@@ -1,7 +1,8 @@
 """Train a ticket's own mask on fresh weights: was it the initialisation that won? (Section 2: random reinitialisation.)"""
 
 from pipeline import networks, paths, runner, seeds, setup, store
-from pipeline.lanes import Item, Lane
+from pipeline.errors import UserError
+from pipeline.lanes import CONTROLS, Item, Lane
 from pipeline.tickets import ticket
 from stages import run_stage
 
@@ -9,6 +10,8 @@ from stages import run_stage
 def main(argument: str) -> None:
     item = Item.parse(argument)
     start = setup.begin(item.experiment)
+    if item.arm not in CONTROLS or item.round not in start.experiment.rounds_of(item.arm):
+        raise UserError(f"{paths.PARAMS}: experiments.{item.experiment}.arms has no control {item.name}")
     draws = getattr(start.experiment.arms, item.arm).draws
     tickets = {}
     for seed in start.experiment.seeds:

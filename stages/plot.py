@@ -1,16 +1,16 @@
 """DVC stage plot: one experiment's figures 1 to 3, as SVG and PNG."""
 
 from pipeline import config, figures, paths, tables
-from stages import run_stage
+from stages import experiment_of, run_stage
 
 
 def main(name: str) -> None:
+    experiment_of(name)
     settings = config.load()
-    settings.experiment(name)  # an unknown name ends here
     aggregate = f"{paths.chain(name)}:aggregate"
     rounds = tables.read(paths.rounds(name), aggregate)
     curves = tables.read(paths.curves(name), aggregate)
-    figures.save(figures.draw(rounds, curves, settings.figures.densities), paths.report(name) / "figures", settings.figures.dpi)
+    figures.save(figures.draw(rounds, curves, settings.figures.densities), paths.figures(name), settings.figures.dpi)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def printed_by(code: str) -> str:
 
 
 def files_of(modules: set[str]) -> set[str]:
-    ours = [Path(*module.split(".")) for module in modules if module.split(".")[0] in closure.OURS]
+    ours = [Path(*module.split(".")) for module in modules]
     return {p.as_posix() for module in ours for p in (module.with_suffix(".py"), module / "__init__.py") if p.is_file()}
 
 

@@ -115,7 +115,7 @@ def test_a_mask_that_does_not_fit_is_named(found: dict[str, np.ndarray], message
     mask = Mask.full({"a": (2, 3)})
     with pytest.raises(ValueError, match=message):
         mask.apply(found)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         ticket(mask, found)
 
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline import seeds
 from pipeline.config import Adam, Sgd, Training
 from pipeline.errors import UserError
 from pipeline.tickets import Ticket
@@ -32,7 +33,7 @@ class Trainer:
         module: nn.Module,
         images: Images,
         tickets: Sequence[Ticket],
-        seeds: Sequence[int],
+        lane_seeds: Sequence[int],
         names: Sequence[str],
         *,
         optimizer: Adam | Sgd,
@@ -43,13 +44,14 @@ class Trainer:
         """keep: the iteration whose weights are kept in `kept`, for rewinding. names: of the lanes, for messages."""
         device = images.train.device
         self.images, self.names, self.training, self.keep = images, names, training, keep
+        self.seed = lane_seeds[0]
         self.compute = _compute(module, tickets, device)
         self.stack = self.compute.stack
         self.iteration = tickets[0].origin
         self.history: list[list[Row]] = [[] for _ in tickets]
         self.kept: list[dict[str, NDArray[Any]]] = []
-        splits = [split(seed, len(images.train), validation) for seed in seeds]
-        self.order = Order(seeds, [train for train, _ in splits], training.batch_size, device)
+        splits = [split(seed, len(images.train), validation) for seed in lane_seeds]
+        self.order = Order(lane_seeds, [train for train, _ in splits], training.batch_size, device)
         held_out = torch.stack([v for _, v in splits]).to(device)
         self.validation = self._examples(images.train[held_out], images.train_labels[held_out])
         self.test = self._examples(images.test.unsqueeze(0), images.test_labels.unsqueeze(0))
@@ -72,6 +74,8 @@ class Trainer:
     def _to_next_evaluation(self) -> int:
         every = self.training.evaluate_every
         steps = every - self.iteration % every
+        # A network that draws random numbers itself, for dropout, gets the same ones after a kill.
+        torch.manual_seed(seeds.derive(self.seed, "dropout", self.iteration))
         for i in range(steps):
             self.losses[i] = self.step(self.order.batch(self.iteration))
             self.iteration += 1
