@@ -5,6 +5,7 @@ runs beside it; on CUDA, where a group is all lanes of a stage, in this process.
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -34,8 +35,7 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], Non
     """
     stop = Stop(os.getppid() if "DVC_ROOT" in os.environ else None)  # a stage run by hand may outlive its shell
     if in_process:
-        for group in groups:
-            work(group, report, stop)
+        _one_after_another(work, groups, report, stop)
     else:
         _Pool(work, groups, report, stop).run()
     if stop():
@@ -54,6 +54,35 @@ class Stop:
 
     def __call__(self) -> bool:
         return self.asked or (self.parent is not None and os.getppid() != self.parent)
+
+
+def _one_after_another(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], stop: Stop) -> None:
+    """A group that does not fit in the GPU's memory is split in two, and so on.
+
+    Raises: UserError when one lane alone does not fit.
+    """
+    import torch
+
+    waiting, finished, current = list(groups), 0, 0
+
+    def count(done: int) -> None:
+        nonlocal current
+        current = done
+        report(finished + done)
+
+    while waiting and not stop():
+        group = waiting.pop(0)
+        try:
+            work(group, count, stop)
+        except torch.OutOfMemoryError:
+            if len(group) == 1:
+                raise UserError("one lane alone does not fit in the GPU's memory; should be a smaller network or batch") from None
+            half = len(group) // 2
+            print(f"{len(group)} lanes do not fit in the GPU's memory side by side; trying {half}", file=sys.stderr)
+            waiting[:0] = [group[:half], group[half:]]
+            current = 0
+            torch.cuda.empty_cache()
+        finished, current = finished + current, 0
 
 
 class _Pool:

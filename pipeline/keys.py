@@ -27,11 +27,11 @@ def chain_key(name: str, experiment: Experiment, data_digest: str) -> str:
     model = plugins.source("models", experiment.model.name)
     scripts = [Path("stages") / f"{script}.py" for script in ("train_dense", "retrain", "control")]
     code = [digest_file(Path(file)) for file in closure.closure(*scripts, *([model] if model else []))]
-    return _digest(name, settings, data_digest, code)
+    return digest(name, settings, data_digest, code)
 
 
 def input_key(chain: str, lane: str, seed: int, ticket: Ticket) -> str:
-    return _digest(chain, lane, seed, ticket.origin, _arrays(ticket.mask), _arrays(ticket.weights))
+    return digest(chain, lane, seed, ticket.origin, _arrays(ticket.mask), _arrays(ticket.weights))
 
 
 def _arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -42,5 +42,5 @@ def _arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
     return found.hexdigest()
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

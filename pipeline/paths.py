@@ -10,6 +10,7 @@ REPORTS = Path("reports")
 METRICS = REPORTS / "metrics.json"
 INDEX = REPORTS / "index.md"
 SCRATCH = Path(".lottery")  # git- and DVC-ignored: checkpoints, timings, locks
+CHECKPOINTS = SCRATCH / "checkpoints"
 
 
 def chain(experiment: str) -> Path:
@@ -51,10 +52,6 @@ def figures(experiment: str) -> Path:
 
 def rounds(experiment: str) -> Path:
     return report(experiment) / "rounds.csv"
-
-
-def checkpoint(input_key: str) -> Path:
-    return SCRATCH / "checkpoints" / f"{input_key}.safetensors"
 
 
 def runtime(experiment: str, name: str) -> Path:

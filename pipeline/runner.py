@@ -3,6 +3,7 @@
 import fcntl
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pipeline.errors import UserError
 from pipeline.lanes import Item, Lane
 from pipeline.setup import Setup
 from pipeline.tickets import Ticket
+from pipeline.training.autograd import why_not_batched
 from pipeline.training.history import COLUMNS, summary, table
 from pipeline.training.images import Images
 from pipeline.training.trainer import Trainer
@@ -34,7 +36,7 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
     from pipeline.progress import Progress
 
     started = time.monotonic()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     with _locked(f"{item.experiment}/{item.name}"), store.replacing(paths.lanes(item.experiment, item.name)) as folder:
         digest = keys.digest_file(paths.data(setup.experiment.data.name))
         chain = keys.chain_key(setup.name, setup.experiment, digest)
@@ -43,7 +45,7 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
         iterations = setup.experiment.training.iterations - next(iter(tickets.values())).origin
         density = next(iter(tickets.values())).mask.density
         title = f"{item.experiment} {item.name} {density:.1%} {item.arm if item.round else 'dense'}, {len(tickets)} lanes"
-        groups = [range(len(tickets))] if device.type == "cuda" else [[i] for i in range(len(tickets))]
+        groups = _groups(setup, len(tickets), device)
         progress = Progress(title, iterations * len(tickets))
         training_started = time.monotonic()
         executor.run(job.run, groups, progress.update, in_process=device.type == "cuda")
@@ -51,9 +53,29 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
         training = time.monotonic() - training_started
         # Before the lanes are in place, so that whoever mirrors them finds it.
         _write_runtime(item, device, time.monotonic() - started, training)
-    for key in job.keys:
-        paths.checkpoint(key).unlink(missing_ok=True)
+    for key in job.keys:  # of these lanes only: another configuration's may still be wanted
+        for checkpoint in paths.CHECKPOINTS.glob(f"{key}-*"):
+            checkpoint.unlink()
     tracking.start_sync(item.experiment)
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Two runs on the same GPU give the same bytes. cuBLAS reads the variable when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return torch.device("cuda")
+
+
+def _groups(setup: Setup, lanes: int, device: torch.device) -> Sequence[Sequence[int]]:
+    """Lanes that are trained as one batch: on CUDA all, unless the network cannot be batched; on a CPU each alone."""
+    if device.type == "cuda":
+        why = why_not_batched(setup.module, setup.bundle.train_images.shape[1:])
+        if why is None:
+            return [range(lanes)]
+        print(f"warning: one lane at a time, because this network cannot be batched: {why}", file=sys.stderr)
+    return [[i] for i in range(lanes)]
 
 
 @dataclass(frozen=True)
@@ -86,7 +108,7 @@ class Job:
             validation=experiment.data.validation,
             keep=self.keep,
         )
-        checkpoint = paths.checkpoint(self.keys[group[0]])
+        checkpoint = self._checkpoint(group)
         if checkpoint.is_file():
             trainer.load(store.read_arrays(checkpoint))
             report((trainer.iteration - origin) * len(group))
@@ -102,6 +124,10 @@ class Job:
                 return
         for row, i in enumerate(group):
             self._write(i, trainer, row)
+
+    def _checkpoint(self, group: Sequence[int]) -> Path:
+        """Named by the keys of all lanes in it: another batch of lanes has another state."""
+        return paths.CHECKPOINTS / f"{self.keys[group[0]]}-{keys.digest(*(self.keys[i] for i in group))}.safetensors"
 
     def _config(self, lane: Lane) -> dict[str, Any]:
         """What of the experiment the lane depends on: the dense network on nothing that concerns pruning."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import chain, closure, config, networks, paths, plugins
+from pipeline import chain, config, networks, paths, plugins
 from tests import lottery
 
 ROOT = lottery.ROOT

@@ -55,12 +55,12 @@ def test_stopped_at_an_evaluation_and_run_again(stop_after: int, tmp_path: Path,
                 with pytest.raises(KeyboardInterrupt):
                     lottery.stage(item)
             assert not paths.lanes("toy", item.name).exists()  # nothing half done is there to be taken for an output
-            found = list((paths.SCRATCH / "checkpoints").iterdir())
+            found = list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
             assert len(found) == 2
             began = [int(store.read_arrays(path)["iteration"].item()) for path in found]
             assert began == [([0, 5, 10] if item.round == 0 else [7, 10, 15])[stop_after - 1]] * 2
             lottery.stage(item)
-            assert not list((paths.SCRATCH / "checkpoints").iterdir())
+            assert not list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
     first, second = without_runtime(whole), without_runtime(broken)
     assert first.keys() == second.keys()
     assert [name for name in first if "/masks/" not in name and first[name] != second[name]] == []
@@ -84,11 +84,11 @@ def test_another_configuration_does_not_go_on_from_the_checkpoint(tmp_path: Path
             patch.setattr(executor, "run", one_by_one(2))
             with pytest.raises(KeyboardInterrupt):
                 train_dense.main("toy")
-        before = set((paths.SCRATCH / "checkpoints").iterdir())
+        before = set((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
     changed = lottery.params(toy=lottery.experiment(rewind="7it", optimizer={"name": "adam", "lr": 2e-2}), long=LONG)
     with lottery.repository(tmp_path, changed):
         lottery.run("toy", "r00")
-        assert set((paths.SCRATCH / "checkpoints").iterdir()) == before
+        assert set((paths.SCRATCH / "checkpoints").rglob("*.safetensors")) == before
         rows = (paths.lanes("toy", "r00") / "seed1/history.csv").read_text()
     fresh = tmp_path / "fresh"
     fresh.mkdir()
@@ -112,7 +112,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def test_a_stage_killed_while_it_trains_and_run_again(how: signal.Signals, long: bytes, tmp_path: Path) -> None:
     with lottery.repository(tmp_path, PARAMS):
         process = started(SAVING + "run_stage(train_dense.main)")
-        until(lambda: len(list((paths.SCRATCH / "checkpoints").glob("*.safetensors"))) == 2)
+        until(lambda: len(list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))) == 2)
         process.send_signal(how)
         _, said = process.communicate(timeout=60)
         assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)
@@ -120,12 +120,12 @@ def test_a_stage_killed_while_it_trains_and_run_again(how: signal.Signals, long:
         assert not paths.lanes("long", "r00").exists()
         # Its lanes' processes save and leave at their next evaluation; until then the item is theirs.
         until(lambda: not _is_locked("long/r00"))
-        saved = {p: int(store.read_arrays(p)["iteration"].item()) for p in (paths.SCRATCH / "checkpoints").glob("*.safetensors")}
+        saved = {p: int(store.read_arrays(p)["iteration"].item()) for p in (paths.SCRATCH / "checkpoints").rglob("*.safetensors")}
         assert len(saved) == 2
         assert all(0 <= iteration < 1500 for iteration in saved.values())
         train_dense.main("long")
         assert _lanes("long") == long
-        assert not list((paths.SCRATCH / "checkpoints").iterdir())
+        assert not list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
         assert sorted(p.name for p in paths.item("long", "r00").iterdir()) == ["lanes", "layers.json", "masks"]
 
 

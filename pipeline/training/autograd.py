@@ -1,6 +1,7 @@
 """Gradients of any network, by autograd: one lane plainly, more of them batched by torch.func."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ class Autograd:
     def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> None:
         self.module = module
         self.stack = Stack(module, tickets, device)
-        self.batched = vmap(grad_and_value(self._loss), randomness="different")
+        self.batched = vmap(grad_and_value(partial(_loss, module)), randomness="different")
         self.batched_logits = vmap(lambda p, b, x: functional_call(self.module, {**p, **b}, (x,)), randomness="different")
 
     def tiles(self, x: Tensor) -> list[Tensor]:
@@ -38,7 +39,7 @@ class Autograd:
         if x.shape[0] == 1:
             with torch.enable_grad():
                 leaves = {n: p[0].requires_grad_() for n, p in self.stack.parameters.items()}
-                loss = self._loss(leaves, {n: b[0] for n, b in self.stack.buffers.items()}, x[0], y[0])
+                loss = _loss(self.module, leaves, {n: b[0] for n, b in self.stack.buffers.items()}, x[0], y[0])
                 found = torch.autograd.grad(loss, list(leaves.values()))
             for name, gradient in zip(leaves, found, strict=True):
                 self.stack.gradients[name][0].copy_(gradient)
@@ -51,5 +52,18 @@ class Autograd:
     def _only(self) -> dict[str, Tensor]:
         return {n: t[0] for n, t in (self.stack.parameters | self.stack.buffers).items()}
 
-    def _loss(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(functional_call(self.module, {**parameters, **buffers}, (x,)), y)
+
+def why_not_batched(module: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """What torch.func says against batching lanes of a network; None when it can. Tried with two lanes of two images."""
+    parameters = {n: p.detach().expand(2, *p.shape).clone() for n, p in module.named_parameters()}
+    buffers = {n: b.detach().expand(2, *b.shape).clone() for n, b in module.named_buffers()}
+    lanes = vmap(grad_and_value(partial(_loss, module)), randomness="different")
+    try:
+        lanes(parameters, buffers, torch.zeros(2, 2, *shape), torch.zeros(2, 2, dtype=torch.int64))
+    except (RuntimeError, ValueError) as error:
+        return str(error).strip().splitlines()[0]
+    return None
+
+
+def _loss(module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(functional_call(module, {**parameters, **buffers}, (x,)), y)
