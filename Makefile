@@ -39,6 +39,7 @@ ui: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "setting up $(VENV): a few minutes, and 6 GB where torch brings CUDA along"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	@# A source archive has no .git; DVC must be told.

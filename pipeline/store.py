@@ -26,20 +26,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises: UserError when the disk is full or not writable; what stood at `path` is then still there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{state}") for state in ("tmp", "old"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        if path.is_dir():  # a folder cannot be replaced in one step; should the second fail, the old one is put back
+            path.replace(old)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if old.is_dir():
+                old.replace(path)
+            raise
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; what was there before is kept") from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        for left in (temporary, old):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
