@@ -15,13 +15,14 @@ from pipeline.lanes import CONTROLS, Item
 REMEDY = "python -m stages.repeat_rounds"
 HEADER = f"# Written from params.yaml by `{REMEDY}`; change it there.\n"
 
-# The sections of an experiment that each stage reads: a change of another one leaves the stage alone.
+# The sections of an experiment that each stage reads: a change of another one leaves the stage alone. A control does not
+# use the rewind point, but belongs to the chain of its tickets, which is told by it.
 PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
 READS = {
     "train_dense": ["data", "model", "init", "optimizer", "training", "rewind", "seeds"],
     "prune": [*PRUNING, "seeds"],
     "retrain": ["data", "model", "optimizer", "training", "rewind", "seeds", *PRUNING],
-    "control": ["data", "model", "init", "optimizer", "training", "seeds", *PRUNING],
+    "control": ["data", "model", "init", "optimizer", "training", "rewind", "seeds", *PRUNING],
     "aggregate": ["pruning.rounds", "arms", "seeds"],
 }
 
@@ -131,7 +132,7 @@ def _root(config: Config) -> dict[str, Any]:
         "stages": {
             "report": {
                 "cmd": "python -m stages.report all",
-                "params": ["report", *(f"experiments.{name}" for name in config.report)],
+                "params": ["report", "figures.densities", *(f"experiments.{name}" for name in config.report)],
                 "deps": [*tables, *figures, *closure.closure(Path("stages/report.py"))],
                 "outs": [{paths.INDEX.as_posix(): {"cache": False}}],
                 "metrics": [{paths.METRICS.as_posix(): {"cache": False}}],

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from pipeline import plugins
+
 
 def closure(*scripts: Path) -> list[str]:
     """The scripts and all they import at module level, packages' __init__ included, as sorted POSIX paths."""
@@ -32,12 +34,14 @@ def _find_imports(path: Path) -> Iterator[Path]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            package = path.parents[node.level - 1].as_posix().replace("/", ".") if node.level else ""
+            module = ".".join(filter(None, [package.strip("."), node.module]))
             # `from pipeline import masks` names a module, `from pipeline.masks import Mask` something inside one.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
         else:
             continue
         for name in names:
             # What is not a file of the repository comes from a package that requirements.txt pins.
-            module = Path(*name.split("."))
-            yield from (p for p in (module.with_suffix(".py"), module / "__init__.py") if p.is_file())
+            if file := plugins.module_file(name):
+                yield file

@@ -2,6 +2,7 @@
 runs beside it; on CUDA, where a group is all lanes of a stage, in this process.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -71,16 +72,18 @@ def _one_after_another(work: Work, groups: Sequence[Sequence[int]], report: Call
         report(finished + done)
 
     while waiting and not stop():
-        group = waiting.pop(0)
+        group, short = waiting.pop(0), False
         try:
             work(group, count, stop)
         except torch.OutOfMemoryError:
+            short, current = True, 0
+        if short:  # out of the handler, whose traceback would hold on to the memory
             if len(group) == 1:
-                raise UserError("one lane alone does not fit in the GPU's memory; should be a smaller network or batch") from None
+                raise UserError("one lane alone does not fit in the GPU's memory; should be a smaller network or batch")
             half = len(group) // 2
             print(f"{len(group)} lanes do not fit in the GPU's memory side by side; trying {half}", file=sys.stderr)
             waiting[:0] = [group[:half], group[half:]]
-            current = 0
+            gc.collect()
             torch.cuda.empty_cache()
         finished, current = finished + current, 0
 
@@ -103,9 +106,9 @@ class _Pool:
                 if self.stop():
                     self._terminate()
         finally:
-            self._terminate()
-            for process in self.running.values():
-                process.join()
+            while alive := [process for process in self.running.values() if process.is_alive()]:
+                self._terminate()  # again and again: a process that is only just starting may miss it
+                alive[0].join(0.5)
 
     def _start(self, group: Sequence[int]) -> None:
         receiver, sender = self.context.Pipe(duplex=False)
@@ -122,7 +125,9 @@ class _Pool:
             process.join()
             del self.running[receiver]
             if process.exitcode and not self.stop():
-                why = "killed; was memory short?" if process.exitcode < 0 else "a fault of this program; its traceback is above"
+                why = "a fault of this program; its traceback is above"
+                if process.exitcode < 0 or process.exitcode == STOPPED:
+                    why = "stopped from outside; was memory short? The same command goes on from the last checkpoint"
                 raise UserError(f"a training process ended with code {process.exitcode}: {why}") from None
             return
         if isinstance(message, str):
@@ -135,6 +140,9 @@ class _Pool:
             process.terminate()
 
 
+STOPPED = 75  # exit code of a process that was told to stop, saved a checkpoint and left
+
+
 def _child(work: Work, group: Sequence[int], sender: Connection, parent: int) -> None:
     stop = Stop(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and passes it on
@@ -144,3 +152,5 @@ def _child(work: Work, group: Sequence[int], sender: Connection, parent: int) ->
         sender.send(str(error))
     except BrokenPipeError:
         pass  # the parent is gone; the checkpoint holds what was done
+    if stop():
+        sys.exit(STOPPED)

@@ -25,8 +25,9 @@ def chain_key(name: str, experiment: Experiment, data_digest: str) -> str:
     """The same for all lanes of an experiment whose dense training, data and code are the same."""
     settings = experiment.model_dump(mode="json", exclude=NOT_OF_A_LANE)
     model = plugins.source("models", experiment.model.name)
-    scripts = [Path("stages") / f"{script}.py" for script in ("train_dense", "retrain", "control")]
-    code = [digest_file(Path(file)) for file in closure.closure(*scripts, *([model] if model else []))]
+    # What all training stages share, so that a change of one stage's script does not tear the chain apart.
+    shared = Path("pipeline/runner.py"), Path("pipeline/setup.py")
+    code = [digest_file(Path(file)) for file in closure.closure(*shared, *([model] if model else []))]
     return digest(name, settings, data_digest, code)
 
 

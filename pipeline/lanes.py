@@ -7,8 +7,7 @@ from typing import Literal, Self
 from pipeline.errors import UserError
 
 Arm = Literal["ticket", "one_shot", "reinit", "one_shot_reinit"]
-MASKED = ("ticket", "one_shot")  # arms with masks of their own; the others train under these masks with other weights
-CONTROLS = {"reinit": "ticket", "one_shot_reinit": "one_shot"}  # control -> the arm whose masks it takes
+CONTROLS: dict[Arm, Arm] = {"reinit": "ticket", "one_shot_reinit": "one_shot"}  # control -> the arm whose masks it takes
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,7 @@ class Item:
     @property
     def masked(self) -> "Item":
         """The item whose masks this one trains under: itself unless it is a control."""
-        arm = CONTROLS.get(self.arm)
-        return Item(self.experiment, self.round, "ticket" if arm == "ticket" else "one_shot") if arm else self
+        return Item(self.experiment, self.round, CONTROLS.get(self.arm, self.arm))
 
     @property
     def stage(self) -> str:

@@ -23,9 +23,21 @@ def build(name: str, shape: tuple[int, ...], classes: int, options: Mapping[str,
     plugins.check("models", name, GIVEN, options)
     try:
         module: nn.Module = plugins.load("models", name)(shape, classes, **options)
+        logits = _tried(module, shape)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"model {name!r}: {error}") from error
+        raise UserError(f"model {name!r} cannot take images of shape {shape}: {' '.join(str(error).split())}") from error
+    if logits.shape != (2, classes):
+        raise UserError(f"model {name!r} gives {tuple(logits.shape)} for two images, should give (2, {classes}), a logit a class")
     return module
+
+
+@torch.no_grad()
+def _tried(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
+    """What the network makes of two black images, without a trace in its running statistics."""
+    module.eval()
+    logits: torch.Tensor = module(torch.zeros(2, *shape))
+    module.train()
+    return logits
 
 
 def layers(module: nn.Module) -> dict[str, Layer]:
@@ -47,7 +59,7 @@ def glorot_normal(module: nn.Module, seed: int) -> dict[str, NDArray[Any]]:
     Buffers, such as batch norm's running statistics, start as the module defines them.
     """
     generator = torch.Generator().manual_seed(seed)
-    fresh = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    fresh = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
     for name, parameter in module.named_parameters():
         if parameter.dim() >= 2:
             nn.init.xavier_normal_(fresh[name], generator=generator)

@@ -22,7 +22,7 @@ def find(kind: Kind, name: str) -> tuple[str, str]:
     """(module, attribute) of a plug-in. Raises ValueError, listing the valid names, when there is none."""
     module, colon, attribute = name.partition(":")
     # A data set's name is also the name of its DVC stage and file, where a dotted path cannot stand.
-    if colon and kind != "data":
+    if colon and kind != "data" and all(part.isidentifier() for part in (*module.split("."), attribute)):
         return module, attribute
     if name not in names(kind):
         dotted = "" if kind == "data" else ", or a dotted path such as mypackage.module:Name"
@@ -32,8 +32,13 @@ def find(kind: Kind, name: str) -> tuple[str, str]:
 
 def source(kind: Kind, name: str) -> Path | None:
     """The plug-in's file inside this repository, as DVC should watch it."""
-    path = Path(*find(kind, name)[0].split(".")).with_suffix(".py")
-    return path if path.is_file() else None
+    return module_file(find(kind, name)[0])
+
+
+def module_file(name: str) -> Path | None:
+    """The file of a module, when it is in the repository."""
+    module = Path(*name.split("."))
+    return next((p for p in (module.with_name(f"{module.name}.py"), module / "__init__.py") if p.is_file()), None)
 
 
 def load(kind: Kind, name: str) -> Callable[..., Any]:
@@ -50,7 +55,10 @@ def check(kind: Kind, name: str, given: tuple[str, ...], options: Mapping[str, A
 
     Raises: UserError that lists the options there are.
     """
-    signature = inspect.signature(load(kind, name))
+    plugin = load(kind, name)
+    if not callable(plugin):
+        raise UserError(f"{kind} {name!r} is a {type(plugin).__name__}, should be a function or a class")
+    signature = inspect.signature(plugin)
     try:
         signature.bind(*given, **options)
     except TypeError as error:

@@ -75,15 +75,18 @@ def prune(scores: Mapping[str, NDArray[Any]], mask: Mask, chosen: Sequence[Group
 
     Ties are broken by index: of equal scores the first in the order of layers and rows is kept.
     Shapes: scores has the masks' names and shapes.
-    Raises: ValueError when a score is NaN or fewer weights survive in `mask` than should be kept.
+    Raises: UserError when a score is missing or NaN; ValueError when fewer weights survive in `mask` than should be kept.
     """
     arrays = {name: np.array(a) for name, a in mask.items()}
     for group in chosen:
+        wrong = [name for name in group.names if name not in scores or scores[name].shape != arrays[name].shape]
+        if wrong:
+            raise UserError(f"the criterion gives {', '.join(wrong)} no score for each weight")
         alive = np.concatenate([arrays[name].ravel() for name in group.names])
         score = np.concatenate([scores[name].ravel() for name in group.names])[alive]
         keep = group.kept(rounds)
         if np.isnan(score).any():
-            raise ValueError(f"a score of {', '.join(group.names)} is not a number")
+            raise UserError(f"the criterion gives {', '.join(group.names)} a score that is not a number")
         if keep > score.size:
             raise ValueError(f"{', '.join(group.names)}: {keep} weights to keep, but only {score.size} survive")
         survives = np.zeros(score.size, dtype=np.bool_)

@@ -21,6 +21,7 @@ from pipeline.tickets import Ticket
 from pipeline.training.autograd import why_not_batched
 from pipeline.training.history import COLUMNS, summary, table
 from pipeline.training.images import Images
+from pipeline.training.mlp import Mlp
 from pipeline.training.trainer import Trainer
 
 CHECKPOINT_EVERY = 20.0  # seconds
@@ -50,6 +51,9 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
         training_started = time.monotonic()
         executor.run(job.run, groups, progress.update, in_process=device.type == "cuda")
         progress.close()
+        missing = [str(lane) for lane in tickets if not (folder / lane.name / "lane.json").is_file()]
+        if missing:  # never an output that lacks a lane
+            raise UserError(f"{', '.join(missing)} did not end; the same command goes on from the last checkpoint")
         training = time.monotonic() - training_started
         # Before the lanes are in place, so that whoever mirrors them finds it.
         _write_runtime(item, device, time.monotonic() - started, training)
@@ -65,17 +69,18 @@ def _device() -> torch.device:
     # Two runs on the same GPU give the same bytes. cuBLAS reads the variable when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # torch's default for convolutions is on
     return torch.device("cuda")
 
 
 def _groups(setup: Setup, lanes: int, device: torch.device) -> Sequence[Sequence[int]]:
     """Lanes that are trained as one batch: on CUDA all, unless the network cannot be batched; on a CPU each alone."""
-    if device.type == "cuda":
+    if device.type == "cuda" and lanes > 1 and not Mlp.fits(setup.module):
         why = why_not_batched(setup.module, setup.bundle.train_images.shape[1:])
-        if why is None:
-            return [range(lanes)]
-        print(f"warning: one lane at a time, because this network cannot be batched: {why}", file=sys.stderr)
-    return [[i] for i in range(lanes)]
+        if why:
+            print(f"warning: one lane at a time, because this network cannot be batched: {why}", file=sys.stderr)
+            return [[i] for i in range(lanes)]
+    return [range(lanes)] if device.type == "cuda" else [[i] for i in range(lanes)]
 
 
 @dataclass(frozen=True)
@@ -126,8 +131,9 @@ class Job:
             self._write(i, trainer, row)
 
     def _checkpoint(self, group: Sequence[int]) -> Path:
-        """Named by the keys of all lanes in it: another batch of lanes has another state."""
-        return paths.CHECKPOINTS / f"{self.keys[group[0]]}-{keys.digest(*(self.keys[i] for i in group))}.safetensors"
+        """Named by the keys of all lanes in it and by where they run: each has a state of its own layout and bits."""
+        state = keys.digest(self.device.type, torch.__version__, *(self.keys[i] for i in group))
+        return paths.CHECKPOINTS / f"{self.keys[group[0]]}-{state}.safetensors"
 
     def _config(self, lane: Lane) -> dict[str, Any]:
         """What of the experiment the lane depends on: the dense network on nothing that concerns pruning."""

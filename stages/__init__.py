@@ -2,18 +2,30 @@
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pipeline import config
 from pipeline.errors import UserError
+from pipeline.lanes import Item
+
+if TYPE_CHECKING:
+    from pipeline.config import Experiment
 
 
-def experiment_of(name: str) -> config.Experiment:
+def experiment_of(name: str) -> "Experiment":
     """An experiment of params.yaml, whose chain agrees with it. Raises: UserError otherwise."""
-    from pipeline import chain  # only checks: no output depends on it
+    from pipeline import chain, config
 
     experiment = config.load().experiment(name)
     chain.check(name, experiment)
     return experiment
+
+
+def item_of(argument: str) -> Item:
+    """The round a stage was asked for. Raises: UserError for what is not one, or is the dense network's."""
+    item = Item.parse(argument)
+    if not item.round:
+        raise UserError(f"{argument} is the dense network; `python -m stages.train_dense {item.experiment}` trains it")
+    return item
 
 
 def run_stage(main: Callable[[str], None]) -> None:
@@ -23,6 +35,8 @@ def run_stage(main: Callable[[str], None]) -> None:
     try:
         main(sys.argv[1])
     except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)

@@ -2,13 +2,13 @@
 
 from pipeline import networks, paths, runner, seeds, setup, store
 from pipeline.errors import UserError
-from pipeline.lanes import CONTROLS, Item, Lane
+from pipeline.lanes import CONTROLS, Lane
 from pipeline.tickets import ticket
-from stages import run_stage
+from stages import item_of, run_stage
 
 
 def main(argument: str) -> None:
-    item = Item.parse(argument)
+    item = item_of(argument)
     start = setup.begin(item.experiment)
     if item.arm not in CONTROLS or item.round not in start.experiment.rounds_of(item.arm):
         raise UserError(f"{paths.PARAMS}: experiments.{item.experiment}.arms has no control {item.name}")

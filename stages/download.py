@@ -3,12 +3,14 @@
 import tempfile
 from pathlib import Path
 
-from pipeline import config, datasets, paths, plugins
+from pipeline import datasets, paths, plugins
 from pipeline.errors import UserError
 from stages import run_stage
 
 
 def main(name: str) -> None:
+    from pipeline import config  # a check only: a new setting must not download the data again
+
     config.load()  # what is wrong in params.yaml is said before anything is downloaded
     try:
         plugins.find("data", name)

@@ -11,6 +11,9 @@ def main(name: str) -> None:
     rounds = tables.read(paths.rounds(name), aggregate)
     curves = tables.read(paths.curves(name), aggregate)
     figures.save(figures.draw(rounds, curves, settings.figures.densities), paths.figures(name), settings.figures.dpi)
+    from pipeline import tracking  # imported here, because no output depends on it
+
+    tracking.start_sync(name)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """Prune the weights of a round's predecessor that score lowest: one mask a replicate (section 2, step 3). NumPy only."""
 
 from pipeline import paths, plugins, pruning, store
-from pipeline.lanes import Item
-from stages import experiment_of, run_stage
+from stages import experiment_of, item_of, run_stage
 
 
 def main(argument: str) -> None:
-    item = Item.parse(argument)
+    item = item_of(argument)
     experiment = experiment_of(item.experiment)
     layers = {
         name: pruning.Layer(a["kind"], tuple(a["shape"])) for name, a in store.read_json(paths.layers(item.experiment)).items()

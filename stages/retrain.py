@@ -1,13 +1,13 @@
 """Rewind what survives to its early weights and train it again: a round's tickets (section 2, step 4)."""
 
 from pipeline import paths, runner, setup, store
-from pipeline.lanes import Item, Lane
+from pipeline.lanes import Lane
 from pipeline.tickets import ticket
-from stages import run_stage
+from stages import item_of, run_stage
 
 
 def main(argument: str) -> None:
-    item = Item.parse(argument)
+    item = item_of(argument)
     start = setup.begin(item.experiment)
     tickets = {}
     for seed in start.experiment.seeds:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import paths
 from pipeline.tracking import connection
-from pipeline.tracking.record import Point, Record, curve, report
+from pipeline.tracking.record import Point, Record, curve, report, reported
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,9 +51,11 @@ class Filling:
         self.done = {key for key, found in self.lane_runs.items() if any(run.info.status == FINISHED for run in found)}
         self.parents = _by_tag("chain_key", (run for run in runs if "input_key" not in run.data.tags))
         self.sizes: Counter[str] = Counter()  # lanes of each parent run
+        self.summaries: set[tuple[str, ...]] = set()  # of all lanes, as `reported` has them
 
     def lanes(self, records: list[Record], progress: Progress) -> int:
         new = 0
+        self.summaries |= {record.summary for record in records}
         for key in dict.fromkeys(record.chain_key for record in records):
             chain = [record for record in records if record.chain_key == key]
             dense = [record for record in chain if not record.pruning_key]
@@ -136,9 +138,12 @@ class Filling:
         )
 
     def reports(self) -> None:
-        """Puts the experiment's tables and figures on the chain that most of its lanes belong to."""
+        """Puts the experiment's tables and figures on the chain that most of its lanes belong to.
+
+        Not those that were made of other lanes: after a change they stay until `aggregate` and `plot` have run again.
+        """
         digest, files = report(self.experiment)
-        if not files or not self.sizes:
+        if not files or not self.sizes or not self.summaries.issuperset(reported(self.experiment)):
             return
         [(id, _)] = self.sizes.most_common(1)
         if self.client.get_run(id).data.tags.get("report_digest") != digest:

@@ -29,6 +29,9 @@ CURVE = ("density", "accuracy_at_early_stop", "early_stop_iteration", "final_acc
 LONGEST_PARAM = 6000  # MLflow cuts what is longer without a word
 
 
+IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "accuracy_at_early_stop")
+
+
 class Point(NamedTuple):
     key: str
     step: int
@@ -62,6 +65,10 @@ class Record:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16] if settings else ""
 
     @property
+    def summary(self) -> tuple[str, ...]:
+        return tuple("" if self.about.get(column) is None else str(self.about[column]) for column in IDENTITY)
+
+    @property
     def chain_tags(self) -> dict[str, str]:
         return {"experiment": self.item.experiment, "chain_key": self.chain_key}
 
@@ -73,8 +80,8 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """The lane's own time, else that of all lanes of its stage, which train together."""
-        return float(self.runtime.get("lanes", {}).get(self.lane) or self.runtime.get("training_seconds") or 0)
+        """The time of all lanes of its stage, which train together."""
+        return float(self.runtime.get("training_seconds") or 0)
 
     @property
     def params(self) -> dict[str, str]:
@@ -84,7 +91,7 @@ class Record:
     def tags(self) -> dict[str, str]:
         values = {key: self.about.get(key) for key in ("round", "arm", "seed", "draw", "density", "input_key")}
         values |= {"dvc.stage": f"{paths.chain(self.item.experiment)}:{self.item.stage}"}
-        values |= {key: self.runtime.get(key) for key in ("device", "threads", "torch")}
+        values |= {key: self.runtime.get(key) for key in ("device", "torch")}
         return self.chain_tags | {key: str(value) for key, value in values.items() if value is not None}
 
     @property
@@ -96,11 +103,7 @@ class Record:
                 step = int(row.pop("iteration"))
                 found += [_point(key, step, float(value)) for key, value in row.items() if value]
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
-        summary = (
-            {key: self.about.get(key) for key in SUMMARY}
-            | seconds
-            | {"lane_seconds": self.runtime.get("lanes", {}).get(self.lane)}
-        )
+        summary = {key: self.about.get(key) for key in SUMMARY} | seconds
         return found + [_point(key, 0, float(value)) for key, value in summary.items() if value is not None]
 
     @property
@@ -141,6 +144,15 @@ def report(experiment: str) -> tuple[str, list[Path]]:
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest(), [file.relative_to(folder) for file in files]
+
+
+def reported(experiment: str) -> set[tuple[str, ...]]:
+    """The lanes of an experiment's table, each as its cells in the columns of IDENTITY."""
+    path = paths.rounds(experiment)
+    if not path.is_file():
+        return set()
+    with path.open(newline="", encoding="utf-8") as file:
+        return {tuple(row[column] for column in IDENTITY) for row in csv.DictReader(file)}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

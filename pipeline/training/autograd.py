@@ -10,7 +10,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from pipeline.tickets import Ticket
 from pipeline.training.stack import Stack
 
-EVALUATED_AT_ONCE = 1000  # images
+EVALUATED_AT_ONCE = 1000  # images of all lanes together
 
 
 class Autograd:
@@ -20,11 +20,11 @@ class Autograd:
         self.module = module
         self.stack = Stack(module, tickets, device)
         self.batched = vmap(grad_and_value(partial(_loss, module)), randomness="different")
-        self.batched_logits = vmap(lambda p, b, x: functional_call(self.module, {**p, **b}, (x,)), randomness="different")
+        self.batched_logits = vmap(lambda p, b, x: functional_call(module, {**p, **b}, (x,)), randomness="different")
 
     def tiles(self, x: Tensor) -> list[Tensor]:
         """Images to evaluate, (L, N, …), cut as `logits` takes them."""
-        return list(torch.split(x, EVALUATED_AT_ONCE, 1))
+        return list(torch.split(x, max(1, EVALUATED_AT_ONCE // self.stack.lanes), 1))
 
     def logits(self, x: Tensor) -> Tensor:
         self.module.eval()
@@ -40,7 +40,7 @@ class Autograd:
             with torch.enable_grad():
                 leaves = {n: p[0].requires_grad_() for n, p in self.stack.parameters.items()}
                 loss = _loss(self.module, leaves, {n: b[0] for n, b in self.stack.buffers.items()}, x[0], y[0])
-                found = torch.autograd.grad(loss, list(leaves.values()))
+                found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
             for name, gradient in zip(leaves, found, strict=True):
                 self.stack.gradients[name][0].copy_(gradient)
             return loss.detach().unsqueeze(0)

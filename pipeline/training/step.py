@@ -46,21 +46,26 @@ class Step:
         self.recorded = True
         self.index = index.clone()
         before = [tensor.clone() for tensor in self._state()]
+        random, current = torch.cuda.get_rng_state(), torch.cuda.current_stream()
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
+        stream.wait_stream(current)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
                 self._run(self.index)
-        torch.cuda.current_stream().wait_stream(stream)
+        current.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
                 self.losses = self._run(self.index)
             self.graph = graph
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
+            torch.cuda.set_stream(current)  # a recording that fails leaves its own stream behind
             print(f"warning: the step runs without a CUDA graph, which is slower: {str(error).splitlines()[0]}", file=sys.stderr)
         for tensor, old in zip(self._state(), before, strict=True):
             tensor.copy_(old)
+        torch.cuda.set_rng_state(random)
 
     def _state(self) -> list[Tensor]:
         return [self.compute.stack.flat, *self.optimizer.state.values(), *self.compute.stack.buffers.values()]
