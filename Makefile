@@ -23,10 +23,10 @@ smoke: $(VENV)/.ready
 	@python -m pipeline.tracking sync digits || true
 
 test: $(VENV)/.ready-dev
-	python -m pytest
+	python -m pytest -n auto --dist loadfile
 
 test-all: $(VENV)/.ready-dev
-	python -m pytest -m "slow or network or not slow"
+	python -m pytest -n auto --dist loadfile -m "slow or network or not slow"
 
 check: $(VENV)/.ready-dev
 	ruff check .
