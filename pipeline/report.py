@@ -87,7 +87,7 @@ def _section(settings: Config, name: str, table: pd.DataFrame, numbers: Metrics)
             _what_ran(experiment),
             "\n".join(f"- {line}" for line in findings(numbers)),
             _figure(name, *FIGURES[0], _seen_in_curves(settings, table)),
-            _figure(name, *FIGURES[1], _seen_in_early_stop(table)),
+            _figure(name, *FIGURES[1], _seen_in_early_stop(table, experiment.training.iterations)),
             _figure(name, *FIGURES[2], _seen_in_one_shot(table))
             if "one_shot" in set(table["arm"])
             else "**Figure 3 is not drawn:** the experiment has no one-shot tickets (`arms.one_shot` in params.yaml).",
@@ -141,7 +141,7 @@ def _seen_in_curves(settings: Config, table: pd.DataFrame) -> str:
     )
 
 
-def _seen_in_early_stop(table: pd.DataFrame) -> str:
+def _seen_in_early_stop(table: pd.DataFrame, iterations: int) -> str:
     dense = at_round(table, "ticket", 0)
     seen = []
     for row in (at_density(table[table["round"] > 0], "ticket", density) for density in (0.211, 0.135, 0.036)):
@@ -153,7 +153,18 @@ def _seen_in_early_stop(table: pd.DataFrame) -> str:
     controls = (
         "" if "reinit" in set(table["arm"]) else " The experiment has no reinitialised controls (`arms.reinit` in params.yaml)."
     )
-    return f"{'; '.join(seen) or 'the experiment has no ticket near these densities'}.{controls}"
+    return f"{'; '.join(seen) or 'the experiment has no ticket near these densities'}.{controls}{_at_the_end(table, iterations)}"
+
+
+def _at_the_end(table: pd.DataFrame, iterations: int) -> str:
+    """Early stops that the end of training may have cut off: their true values are later."""
+    late = table[table["early_stop_iteration_max"] >= 0.95 * iterations]
+    arms = [f"{ARMS[str(arm)]} at {_densities(rows)}" for arm, rows in late.groupby("arm", sort=False)]
+    return (
+        f" Some lanes' validation loss still fell when training ended at iteration {iterations:,}: {'; '.join(arms)}."
+        if arms
+        else ""
+    )
 
 
 def _seen_in_one_shot(table: pd.DataFrame) -> str:
