@@ -161,7 +161,7 @@ def _at_the_end(table: pd.DataFrame, iterations: int) -> str:
     late = table[table["early_stop_iteration_max"] >= 0.95 * iterations]
     arms = [f"{ARMS[str(arm)]} at {_densities(rows)}" for arm, rows in late.groupby("arm", sort=False)]
     return (
-        f" Some lanes' validation loss still fell when training ended at iteration {iterations:,}: {'; '.join(arms)}."
+        f" Some lanes' validation loss was lowest in the last 5% of the {iterations:,} iterations: {'; '.join(arms)}."
         if arms
         else ""
     )
