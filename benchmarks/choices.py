@@ -14,7 +14,12 @@ from tabulate import tabulate
 from torch import Tensor
 
 from benchmarks.results import Row, interleaved, number, ratios
+from pipeline import networks
 from pipeline.config import Adam
+from pipeline.masks import Mask
+from pipeline.tickets import ticket
+from pipeline.training.autograd import Autograd
+from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 
 WEIGHTS = 266_610  # LeNet-300-100's parameters
@@ -49,6 +54,15 @@ def optimizers() -> dict[str, tuple[Work, Work]]:
 def _flushed(flush: bool, work: Work) -> None:
     torch.set_flush_denormal(flush)
     work()
+
+
+def backward() -> dict[str, tuple[Work, Work]]:
+    module = networks.build("lenet", (1, 28, 28), 10, {"hidden": [300, 100]})
+    mask = Mask.full({name: layer.shape for name, layer in networks.layers(module).items()})
+    dense = ticket(mask, networks.glorot_normal(module, 1))
+    x, y = torch.rand(1, BATCH, 1, 28, 28), torch.randint(10, (1, BATCH))
+    by_hand, by_autograd = (kind(module, [dense], x.device) for kind in (Mlp, Autograd))
+    return {"gradients by hand / by autograd": (lambda: by_hand.gradients(x, y), lambda: by_autograd.gradients(x, y))}
 
 
 def products(density: float) -> dict[str, tuple[Work, Work]]:
@@ -127,7 +141,7 @@ def imports(repetitions: int = 3) -> list[Row]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    pairs = optimizers() | bf16()
+    pairs = backward() | optimizers() | bf16()
     for density in (0.5, 0.3, 0.2, 0.1, 0.05, 0.02):
         pairs |= products(density)
     rows = [*compared(pairs), *imports()]

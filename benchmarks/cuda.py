@@ -3,6 +3,7 @@
 Without a GPU the rows say so: nothing is estimated.
 """
 
+import gc
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,7 @@ from torch import nn
 from benchmarks import processes
 from benchmarks.results import Row, Section, interleaved, ratios
 from benchmarks.workload import Workload
+from pipeline import config, runner
 from pipeline.bundle import Bundle
 from pipeline.tickets import Ticket
 
@@ -26,8 +28,7 @@ def run(work: Workload, repetitions: int = 5, steps: int = 20) -> Section:
     rows = on_cpu(work, repetitions=repetitions, steps=steps)
     if not torch.cuda.is_available():
         return Section([*_not_measured(), *rows])
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    device = torch.device("cuda")
+    device = runner._device()  # with the settings it trains with
     return Section([*(lenet(work, lanes, device) for lanes in LANES), conv(device), *rows])
 
 
@@ -49,7 +50,9 @@ def lenet(work: Workload, lanes: int, device: torch.device, repetitions: int = 5
         except RuntimeError as error:
             if not processes.is_memory(error):
                 raise
-            raise processes.OutOfMemoryError from None
+        gc.collect()  # out of the handler, whose traceback would hold on to the memory
+        torch.cuda.empty_cache()
+        raise processes.OutOfMemoryError
 
     name = f"LeNet, {lanes} lanes batched, a step"
     try:
@@ -123,8 +126,6 @@ def conv6(width: int = 64) -> nn.Module:
 
 
 def _cifar_like(train: int = 600, test: int = 100) -> Workload:
-    from pipeline import config
-
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (train + test, 3, 32, 32), dtype=np.uint8)
     labels = np.arange(train + test, dtype=np.uint8) % 10

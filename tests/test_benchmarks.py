@@ -180,8 +180,8 @@ def test_cuda_in_miniature_on_the_cpu(work: Workload) -> None:
 def test_profile_and_choices_in_miniature(work: Workload) -> None:
     assert sum(share for _, _, share in operations.shares(work, 0, 1)) == pytest.approx(1)
     assert set(operations.parts(work, 0, 1)) == {"batch", "gradients", "optimizer", "mask", "evaluation"}
-    rows = choices.compared(choices.optimizers() | choices.products(0.1) | choices.bf16(), 1, 1)
-    assert len(rows) == 6
+    rows = choices.compared(choices.backward() | choices.optimizers() | choices.products(0.1) | choices.bf16(), 1, 1)
+    assert len(rows) == 7
     assert loops.CPU.type == "cpu"
 
 
