@@ -36,8 +36,12 @@ def optimizers() -> dict[str, tuple[Work, Work]]:
         dead.state["exp_avg"].copy_(saved)
         dead.step()
 
+    def separately() -> None:
+        for one in each:
+            one.step()
+
     return {
-        "Adam on one flat tensor / on each of the six": (flat.step, lambda: [one.step() for one in each]),
+        "Adam on one flat tensor / on each of the six": (flat.step, separately),
         "Adam with denormals flushed / kept": (partial(_flushed, True, decaying), partial(_flushed, False, decaying)),
     }
 
@@ -51,8 +55,9 @@ def products(density: float) -> dict[str, tuple[Work, Work]]:
     """A layer's forward, its weight gradient picked from the whole or sampled: below which density each way wins."""
     weight, x, delta = torch.randn(OUT, IN), torch.randn(IN, BATCH), torch.randn(OUT, BATCH)
     weight[torch.rand(OUT, IN) >= density] = 0
-    sparse = weight.to_sparse_csr()
-    sparse = torch.sparse_csr_tensor(sparse.crow_indices().int(), sparse.col_indices().int(), sparse.values(), sparse.shape)
+    csr = weight.to_sparse_csr()
+    rows, columns = csr.crow_indices().int(), csr.col_indices().int()  # int32 is what MKL takes
+    sparse = torch.sparse_csr_tensor(rows, columns, csr.values(), csr.shape, check_invariants=True)
     survivors, values = weight.view(-1).nonzero().squeeze(1), sparse.values().clone()
     whole = torch.empty(OUT, IN)
 
@@ -61,7 +66,8 @@ def products(density: float) -> dict[str, tuple[Work, Work]]:
         torch.index_select(whole.view(-1), 0, survivors, out=values)
 
     def sampled() -> Tensor:
-        return torch.sparse.sampled_addmm(sparse, delta, x.t(), beta=0.0)
+        found: Tensor = torch.sparse.sampled_addmm(sparse, delta, x.t(), beta=0.0)
+        return found
 
     return {
         f"forward at {density:.0%}, sparse / dense": (lambda: sparse @ x, lambda: weight @ x),

@@ -18,7 +18,7 @@ from pipeline.runner import Job
 from pipeline.setup import Setup
 
 LANES = (1, 2, 4, 8, 16, 32, 64)
-ITERATIONS = 200  # of a lane in the pool, where its start is part of the cost
+ITERATIONS = 100  # of a lane in the pool, where its start is part of the cost
 
 
 def run(work: Workload) -> Section:
@@ -49,7 +49,7 @@ def pool(work: Workload, count: int, iterations: int) -> float:
         return time.perf_counter() - started
 
 
-def width(work: Workload, times: Sequence[float] = (0.5, 1, 2, 4), intervals: int = 4, repetitions: int = 3) -> Section:
+def width(work: Workload, times: Sequence[float] = (0.5, 1, 2, 4), intervals: int = 3, repetitions: int = 3) -> Section:
     timed = {t: partial(milliseconds, work, loops.ours(work, 0, t), intervals) for t in times}
     found = interleaved(timed, repetitions)
     sizes = {t: sum(layer.size for layer in networks.layers(work.module(t)).values()) for t in times}
@@ -67,7 +67,7 @@ WIDER = "The weights between two hidden layers grow with the square of the width
 OUT_OF_CACHE = "Weights, gradients and two moments, 16 bytes a weight, leave the core's cache, and Adam waits for memory."
 
 
-def density(work: Workload, rounds: Sequence[int] | None = None, intervals: int = 6, repetitions: int = 3) -> Section:
+def density(work: Workload, rounds: Sequence[int] | None = None, intervals: int = 4, repetitions: int = 3) -> Section:
     rounds = range(work.experiment.pruning.rounds + 1) if rounds is None else rounds
     timed = {k: partial(milliseconds, work, loops.ours(work, k), intervals) for k in rounds}
     found = interleaved(timed, repetitions)

@@ -93,7 +93,7 @@ def _forever(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _batches(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
-        for index in torch.randperm(len(x)).split(size):
+        for index in torch.split(torch.randperm(len(x)), size):
             if len(index) == size:
                 yield x[index], y[index]
 

@@ -47,7 +47,7 @@ def seconds(loop: Loop, times: int, lanes: int = 1) -> float:
         raise OutOfMemoryError
     if failed:
         raise RuntimeError("a process of a benchmark failed; its traceback is above")
-    return max(found)
+    return float(max(found))
 
 
 def _child(loop: Loop, times: int, barrier: Barrier, sender: Connection) -> None:
@@ -114,7 +114,9 @@ def watched_memory(every: float = 0.02) -> Iterator[Memory]:
     found, over = Memory(), threading.Event()
 
     def look() -> None:
-        while not over.wait(every):
+        ended = False
+        while not ended:
+            ended = over.wait(every)  # one last look when all is in place
             sizes = [size for size in map(_size, ["self", *_children()]) if size]
             found.largest = max(found.largest, *(rss for rss, _ in sizes))
             found.private = max(found.private, sum(private for _, private in sizes))

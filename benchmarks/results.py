@@ -57,7 +57,7 @@ class Series:
     note: str = ""
 
     @classmethod
-    def of(cls, name: str, x: str, y: str, points: Mapping[float, Sequence[float]], note: str = "", why: str = "") -> "Series":
+    def of(cls, name: str, x: str, y: str, points: Mapping[Any, Sequence[float]], note: str = "", why: str = "") -> "Series":
         """points: the repetitions at each size. why: explains growth worse than linear, and is told only then."""
         xs = tuple(sorted(points))
         ys = tuple(statistics.median(points[size]) for size in xs)

@@ -22,7 +22,7 @@ TINY = {
 }
 
 
-def run(work: Workload, repetitions: int = 5, names: Sequence[str] = ("digits", "lenet"), rounds: int = 18) -> Section:
+def run(work: Workload, repetitions: int = 3, names: Sequence[str] = ("digits", "lenet"), rounds: int = 18) -> Section:
     """work: its data stands for that of `lenet`. rounds: of the chain on which nothing is to do."""
     return Section([*overhead(work.bundle, repetitions, names), idle(repetitions, rounds)])
 

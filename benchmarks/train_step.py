@@ -19,7 +19,7 @@ WALL = "<= 1.25"  # ms a lane-iteration, on two cores
 
 
 def run(
-    work: Workload, repetitions: int = 5, intervals: tuple[int, int, int] = (1, 4, 8), rounds: Sequence[int] = ROUNDS
+    work: Workload, repetitions: int = 5, intervals: tuple[int, int, int] = (1, 4, 5), rounds: Sequence[int] = ROUNDS
 ) -> Section:
     """intervals: timed in each repetition of the usual, the eager and our loop; one more before them is not timed."""
     of_usual, of_eager, of_ours = intervals
