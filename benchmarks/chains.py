@@ -1,0 +1,98 @@
+"""What rounds and stages cost beside training: pruning, the expansion of the chain, and DVC itself."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks import repository
+from benchmarks.results import Section, Series, interleaved
+from benchmarks.workload import Workload
+from pipeline import chain, config, networks, pruning, store
+from pipeline.criteria.magnitude import magnitude
+from pipeline.masks import Mask
+
+ROUNDS = (1, 2, 3, 5, 10, 20, 30)
+STAGES = (5, 10, 20, 40)
+ARMS = config.Arms.model_validate({"one_shot": {"rounds": "all"}, "reinit": {"rounds": "all", "draws": 1}})
+
+
+def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3) -> Section:
+    """An experiment with every arm in every round."""
+    settings = config.load()
+    expanded = {k: _with_rounds(settings, work, k) for k in counts}
+    chain.expand(settings)  # the imports of the stages are read once a process
+    pruned = interleaved({k: partial(prune_seconds, work, k) for k in counts}, repetitions)
+    written = interleaved({k: partial(_expand_seconds, expanded[k]) for k in counts}, repetitions)
+    counted = {k: [float(_stages(expanded[k].experiment("lenet")))] for k in counts}
+    return Section(
+        series=[
+            Series.of("rounds_prune", "rounds", "seconds of pruning", pruned, "All rounds of one replicate, files included."),
+            Series.of("rounds_expansion", "rounds", "seconds of expanding the chain", written, "Arms in every round."),
+            Series.of("rounds_stages", "rounds", "stages in the chain", counted, "Arms in every round."),
+        ]
+    )
+
+
+def _with_rounds(settings: config.Config, work: Workload, count: int) -> config.Config:
+    chosen = work.experiment.pruning.model_copy(update={"rounds": count})
+    experiment = work.experiment.model_copy(update={"pruning": chosen, "arms": ARMS})
+    return settings.model_copy(update={"experiments": {"lenet": experiment}, "report": ("lenet",)})
+
+
+def prune_seconds(work: Workload, count: int) -> float:
+    """So many rounds of what the stage `prune` does for one replicate."""
+    module = work.module()
+    layers, weights = networks.layers(module), networks.glorot_normal(module, 1)
+    experiment = work.experiment.pruning
+    groups = pruning.groups(layers, experiment.rates, experiment.scope)
+    with tempfile.TemporaryDirectory() as folder:
+        trained, masks = Path(folder, "trained.safetensors"), Path(folder, "mask.safetensors")
+        store.write_arrays(trained, weights)
+        store.write_mask(masks, Mask.full({name: layer.shape for name, layer in layers.items()}))
+        started = time.perf_counter()
+        for k in range(1, count + 1):
+            mask, arrays = store.read_mask(masks), store.read_arrays(trained)
+            scores = magnitude({name: arrays[name] for name in mask}, arrays)
+            store.write_mask(masks, pruning.prune(scores, mask, groups, k))
+        return time.perf_counter() - started
+
+
+def _expand_seconds(settings: config.Config) -> float:
+    started = time.perf_counter()
+    chain.expand(settings)
+    return time.perf_counter() - started
+
+
+def _stages(experiment: config.Experiment) -> int:
+    """Trainings, a pruning for every item that has masks of its own, aggregate and plot."""
+    items = chain.items("lenet", experiment)
+    return len(items) + sum(1 for item in items if item.round and item.masked == item) + 2
+
+
+def stages(counts: Sequence[int] = STAGES, repetitions: int = 2) -> Section:
+    """DVC's own cost: each stage of the chain copies a file of a few bytes that the one before it made."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = {n: _trivial(Path(folder, str(n)), n) for n in counts}
+        ran = interleaved({n: partial(repository.dvc_seconds, made[n], "repro", "--force") for n in counts}, repetitions)
+        idle = interleaved({n: partial(repository.dvc_seconds, made[n], "repro") for n in counts}, repetitions + 1)
+    start = "DVC's own start is in it."
+    return Section(
+        series=[
+            Series.of("stages", "stages", "seconds of dvc repro", ran, start, SCANS),
+            Series.of("stages_idle", "stages", "seconds of dvc repro with nothing to do", idle, start, SCANS),
+        ]
+    )
+
+
+SCANS = "DVC builds its graph of all stages again for every stage; that is its code, not ours."
+
+
+def _trivial(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    (folder / "s0").write_text("start\n")
+    stages_ = {f"copy{k}": {"cmd": f"cp s{k - 1} s{k}", "deps": [f"s{k - 1}"], "outs": [f"s{k}"]} for k in range(1, count + 1)}
+    store.write_json(folder / "dvc.yaml", {"stages": stages_})  # JSON is YAML
+    repository.init_dvc(folder)
+    return folder

@@ -1,0 +1,172 @@
+"""cuda: lanes batched in one step, on a GPU; and for information the same batched code on one CPU thread.
+
+Without a GPU the rows say so: nothing is estimated.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks import processes
+from benchmarks.results import Row, Section, interleaved, ratios
+from benchmarks.workload import Workload
+from pipeline import config, runner
+from pipeline.bundle import Bundle
+from pipeline.tickets import Ticket
+
+LANES = (1, 8, 20, 64, 440)  # 440: all of the paper's figure at one time, 5 replicates x 22 densities x 4
+NO_GPU = "no CUDA device: not measured"
+STEPS = 200
+
+
+def run(work: Workload, repetitions: int = 5, steps: int = 20) -> Section:
+    rows = on_cpu(work, repetitions=repetitions, steps=steps)
+    if not torch.cuda.is_available():
+        return Section([*_not_measured(), *rows])
+    device = runner._device()  # with the settings it trains with
+    return Section([*(lenet(work, lanes, device) for lanes in LANES), conv(device), *rows])
+
+
+def _not_measured() -> list[Row]:
+    names = [*(f"LeNet, {lanes} lanes batched, a step" for lanes in LANES), "Conv-6, eager / ours, per lane and step"]
+    targets = {"LeNet, 20 lanes batched, a step": "<= 0.25", names[-1]: ">= 3"}
+    return [Row(name, "ms", None, target=targets.get(name, ""), note=NO_GPU) for name in names]
+
+
+def lenet(work: Workload, lanes: int, device: torch.device, repetitions: int = 5, steps: int = STEPS) -> Row:
+    """A step of so many lanes; when they don't fit in memory, of how many that do."""
+    module = work.module()
+    chosen = work.ticket(1, module)
+
+    def attempt(count: int) -> list[float]:
+        try:
+            step = stepping(work, module, [chosen] * count, device)
+            return [clock(step, steps, device) for _ in range(repetitions)]
+        except RuntimeError as error:
+            if not processes.is_memory(error):
+                raise
+        gc.collect()  # out of the handler, whose traceback would hold on to the memory
+        torch.cuda.empty_cache()
+        raise processes.OutOfMemoryError
+
+    name = f"LeNet, {lanes} lanes batched, a step"
+    try:
+        fits, found = processes.largest_that_fits(lanes, attempt)
+    except processes.OutOfMemoryError:
+        return Row(name, "ms", None, note="Out of memory; not even one lane fits.")
+    if fits < lanes:
+        return Row(name, "ms", None, note=f"Out of memory; {fits} lanes fit, and take {min(found):.3g} ms.")
+    return Row.of(name, "ms", found, "<= 0.25" if lanes == 20 else "", "The target is for an H100." if lanes == 20 else "")
+
+
+def stepping(work: Workload, module: nn.Module, tickets: list[Ticket], device: torch.device) -> Callable[[], object]:
+    """A function that trains all lanes for one iteration, evaluation apart."""
+    torch.set_flush_denormal(True)
+    trainer = work.trainer(module, tickets, device)
+    next(trainer.run())
+    iteration = iter(range(1_000_000_000))
+
+    @torch.no_grad()
+    def step() -> None:
+        trainer.step(trainer.order.batch(next(iteration)))
+
+    return step
+
+
+def clock(step: Callable[[], object], steps: int, device: torch.device) -> float:
+    """Milliseconds a step, after some that are not timed."""
+    for _ in range(max(3, steps // 10)):
+        step()
+    _wait(device)
+    started = time.perf_counter()
+    for _ in range(steps):
+        step()
+    _wait(device)
+    return (time.perf_counter() - started) / steps * 1000
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = STEPS, width: int = 64) -> Row:
+    """The paper's Conv-6 as a user's module, at batch 60: eager torch one lane at a time against ours, batched."""
+    work = _cifar_like()
+    module = conv6(width)
+    dense = work.ticket(0, module)
+    ours, plain = stepping(work, module, [dense] * lanes, device), _eager(work, conv6(width).to(device), device)
+    times = {"ours": partial(_lane_ms, ours, steps, device, lanes), "eager": partial(_lane_ms, plain, steps, device, 1)}
+    found = interleaved(times, repetitions)
+    note = f"{lanes} lanes batched, images like CIFAR-10's; ours {np.median(found['ours']):.3g} ms per lane and step."
+    return Row.of("Conv-6, eager / ours, per lane and step", "x", ratios(found["eager"], found["ours"]), ">= 3", note)
+
+
+def _lane_ms(step: Callable[[], object], steps: int, device: torch.device, lanes: int) -> float:
+    return clock(step, steps, device) / lanes
+
+
+def conv6(width: int = 64) -> nn.Module:
+    """Section 3 of the paper: three pairs of 3x3 convolutions with a pooling each, then 256, 256 and 10."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for wider in (width, 2 * width, 4 * width):
+        for _ in range(2):
+            layers += [nn.Conv2d(channels, wider, 3, padding=1), nn.ReLU()]
+            channels = wider
+        layers.append(nn.MaxPool2d(2))
+    inputs = channels * 4 * 4
+    layers += [nn.Flatten(), nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)]
+    return nn.Sequential(*layers)
+
+
+def _cifar_like(train: int = 600, test: int = 100) -> Workload:
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (train + test, 3, 32, 32), dtype=np.uint8)
+    labels = np.arange(train + test, dtype=np.uint8) % 10
+    mean, std = np.zeros(3, np.float32), np.ones(3, np.float32)
+    experiment = config.load().experiment("lenet")
+    data = experiment.data.model_copy(update={"validation": 100})
+    bundle = Bundle(images[:train], labels[:train], images[train:], labels[train:], mean, std)
+    return Workload(experiment.model_copy(update={"data": data}), bundle)
+
+
+def _eager(work: Workload, module: nn.Module, device: torch.device) -> Callable[[], object]:
+    size = work.experiment.training.batch_size
+    x = torch.from_numpy(work.bundle.train_images).to(device).float().div_(255)
+    y = torch.from_numpy(work.bundle.train_labels).to(device).long()
+    optimizer = torch.optim.Adam(module.parameters(), lr=work.experiment.optimizer.lr)
+
+    def step() -> None:
+        index = torch.randint(len(x), (size,), device=device)
+        optimizer.zero_grad()
+        torch.autograd.backward(nn.functional.cross_entropy(module(x[index]), y[index]))
+        optimizer.step()
+
+    return step
+
+
+def on_cpu(work: Workload, lanes: int = 4, repetitions: int = 5, steps: int = 20) -> list[Row]:
+    """One thread: lanes batched in one step, as on a GPU, against the same lanes one after another."""
+    module, device = work.module(), torch.device("cpu")
+    chosen = work.ticket(1, module)
+
+    def loop(count: int) -> Callable[[], object]:
+        stepped = [stepping(work, module, [chosen] * (lanes // count), device) for _ in range(count)]
+        return lambda: [step() for step in stepped for _ in range(steps)]
+
+    def measure(count: int) -> float:
+        return processes.seconds(partial(loop, count), 3) / (3 * steps * lanes) * 1000
+
+    found = interleaved({1: partial(measure, 1), lanes: partial(measure, lanes)}, repetitions)
+    note = "One CPU thread, evaluation apart; for information, a CPU's lanes are not batched."
+    return [
+        Row.of(f"LeNet on the CPU, {lanes} lanes batched, per lane and step", "ms", found[1], note=note),
+        Row.of(f"LeNet on the CPU, {lanes} lanes one at a time, per lane and step", "ms", found[lanes], note=note),
+        Row.of("LeNet on the CPU, one at a time / batched", "x", ratios(found[lanes], found[1]), note=note),
+    ]

@@ -1,0 +1,126 @@
+"""growth: how time and memory grow with lanes, width, density, rounds and stages, as exponents of power laws."""
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import chdir
+from functools import partial
+from pathlib import Path
+
+from benchmarks import chains, loops, processes
+from benchmarks.results import Row, Section, Series, interleaved
+from benchmarks.train_step import milliseconds
+from benchmarks.workload import Workload
+from pipeline import executor, networks
+from pipeline.lanes import Item, Lane
+from pipeline.runner import Job
+from pipeline.setup import Setup
+
+LANES = (1, 2, 4, 8, 16, 32, 64)
+ITERATIONS = 100  # of a lane in the pool, where its start is part of the cost
+
+
+def run(work: Workload) -> Section:
+    parts = [lanes(work), width(work), density(work), chains.rounds(work), chains.stages(), memory(work)]
+    return Section([row for part in parts for row in part.rows], [s for part in parts for s in part.series])
+
+
+def lanes(work: Workload, counts: Sequence[int] = LANES, iterations: int = ITERATIONS, repetitions: int = 2) -> Section:
+    """Lanes trained through the executor's pool, their start and their files included."""
+    found = interleaved({n: partial(pool, work, n, iterations) for n in counts}, repetitions)
+    busy = {n: found[n] for n in counts if n >= executor.cores() or n == max(counts)}
+    note = f"{iterations} iterations a lane. Fitted from {min(busy)} on: fewer lanes leave a core idle."
+    return Section(series=[Series.of("lanes", "lanes", "seconds", busy if len(busy) > 1 else found, note)])
+
+
+def pool(work: Workload, count: int, iterations: int) -> float:
+    """Seconds from the pool's start to its end."""
+    every = min(iterations, work.experiment.training.evaluate_every)
+    training = work.experiment.training.model_copy(update={"iterations": iterations, "evaluate_every": every})
+    module = work.module()
+    setup = Setup("lenet", work.experiment.model_copy(update={"training": training}), work.bundle, module, 0)
+    numbered = [Lane(Item("lenet", 0, "ticket"), seed) for seed in range(1, count + 1)]
+    names = [f"{lane.seed:064x}" for lane in numbered]
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        job = Job(setup, numbered, [work.ticket(0, module)] * count, None, loops.CPU, Path(folder, "lanes"), "", "", names)
+        started = time.perf_counter()
+        executor.run(job.run, [[i] for i in range(count)], lambda _: None, in_process=False)
+        return time.perf_counter() - started
+
+
+def width(work: Workload, times: Sequence[float] = (0.5, 1, 2, 4), intervals: int = 3, repetitions: int = 3) -> Section:
+    timed = {t: partial(milliseconds, work, loops.ours(work, 0, t), intervals) for t in times}
+    found = interleaved(timed, repetitions)
+    sizes = {t: sum(layer.size for layer in networks.layers(work.module(t)).values()) for t in times}
+    weights = {sizes[t] / 1000: found[t] for t in times}
+    note = f"Hidden layers {times[0]} to {times[-1]} times as wide, dense."
+    return Section(
+        series=[
+            Series.of("width", "times the width", "ms per lane-iteration", found, why=WIDER),
+            Series.of("weights", "thousand weights", "ms per lane-iteration", weights, note, OUT_OF_CACHE),
+        ]
+    )
+
+
+WIDER = "The weights between two hidden layers grow with the square of the width; see the same times against weights."
+OUT_OF_CACHE = "Weights, gradients and two moments, 16 bytes a weight, leave the core's cache, and Adam waits for memory."
+
+
+def density(work: Workload, rounds: Sequence[int] | None = None, intervals: int = 4, repetitions: int = 3) -> Section:
+    rounds = range(work.experiment.pruning.rounds + 1) if rounds is None else rounds
+    timed = {k: partial(milliseconds, work, loops.ours(work, k), intervals) for k in rounds}
+    found = interleaved(timed, repetitions)
+    points = {100 * work.density(k): found[k] for k in rounds}
+    note = "Every density of the default job. Evaluation, batches and small layers cost the same at each."
+    return Section(series=[Series.of("density", "percent of the weights", "ms per lane-iteration", points, note)])
+
+
+def memory(work: Workload, counts: Sequence[int] = (1, 2, 4, 8, 16), iterations: int = 100) -> Section:
+    """In the pool, as a CPU trains them, and batched in one process, as a GPU does."""
+    rows, peaks = [], {}
+    for n in counts:
+        try:
+            peaks[n] = processes.afresh(pool_memory, work, n, iterations)
+        except processes.OutOfMemoryError:
+            rows.append(_too_many("in the pool", n, peaks))
+            break
+    batched = {}
+    for n in counts:
+        try:
+            batched[n] = processes.afresh(batched_memory, work, n)
+        except processes.OutOfMemoryError:
+            rows.append(_too_many("batched in one process", n, batched))
+            break
+    note = f"At most {max(map(executor.at_once, counts))} lanes are in memory at once on {executor.cores()} cores."
+    kinds = (
+        ("memory_process", "MiB resident in the largest process", {n: [peak.largest] for n, peak in peaks.items()}, note),
+        ("memory", "MiB private to all processes", {n: [peak.private] for n, peak in peaks.items()}, note),
+        ("memory_batched", "MiB resident, lanes batched on the CPU", {n: [m.largest] for n, m in batched.items()}, BATCHED),
+    )
+    return Section(rows, [Series.of(name, "lanes", y, points, why) for name, y, points, why in kinds if len(points) > 1])
+
+
+BATCHED = "What a GPU needs too: each lane its weights, gradients, moments, mask, and validation images."
+
+
+def pool_memory(work: Workload, count: int, iterations: int) -> processes.Memory:
+    with processes.watched_memory() as found:
+        pool(work, count, iterations)
+    return found
+
+
+def batched_memory(work: Workload, count: int) -> processes.Memory:
+    """Of one interval of so many lanes batched."""
+    with processes.watched_memory() as found:
+        module = work.module()
+        steps = work.trainer(module, [work.ticket(0, module)] * count, loops.CPU).run()
+        next(steps)
+        next(steps)
+    return found
+
+
+def _too_many(how: str, count: int, fitting: dict[int, processes.Memory]) -> Row:
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    fits = f"{max(fitting)} lanes fit" if fitting else "not even one lane fits"
+    return Row(f"memory of {count} lanes {how}", "MiB", None, note=f"Out of memory with {gib:.0f} GiB; {fits}.")

@@ -1,0 +1,85 @@
+"""Repositories in a folder: this one's code with a params.yaml, chains and data of their own, outside git."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline import chain, config, datasets, paths, store
+from pipeline.bundle import Bundle
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = (ROOT / ".dvc" / "config").read_text() + "    no_scm = true\n"
+
+
+def params() -> Any:
+    """params.yaml as it is written, to be changed."""
+    return YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
+
+
+def create(folder: Path, content: Any, data: Mapping[str, Bundle]) -> Path:
+    """content: of params.yaml."""
+    for name in ("pipeline", "stages"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / ".dvcignore", folder)
+    with chdir(folder):
+        YAML(typ="safe").dump(content, paths.PARAMS)
+        for path, text in chain.expand(config.load()).items():
+            store.write_bytes(path, text.encode())
+        for name, bundle in data.items():
+            datasets.write_bundle(paths.data(name), bundle)
+    return folder
+
+
+def python(folder: Path, *arguments: str, **environment: str) -> str:
+    """What Python prints there, with the benchmarks on its path and no tracking. Raises: RuntimeError when it fails."""
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    python_path = os.pathsep.join([str(folder), str(ROOT)])
+    env = os.environ | {"PATH": scripts, "PYTHONPATH": python_path, "LOTTERY_TRACKING": "off", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, env=env | environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"python {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    return python(folder, "-m", "dvc", *arguments)
+
+
+def dvc_seconds(folder: Path, *arguments: str) -> float:
+    started = time.perf_counter()
+    dvc(folder, *arguments)
+    return time.perf_counter() - started
+
+
+def init_dvc(folder: Path) -> None:
+    dvc(folder, "init", "--no-scm", "--quiet")
+    (folder / ".dvc" / "config").write_text(SETTINGS)
+
+
+def make(name: str) -> None:
+    """Every stage of an experiment and the report, without DVC, in this process and the working directory."""
+    from stages import aggregate, control, plot, prune, report, retrain, train_dense
+
+    with redirect_stderr(io.StringIO()):
+        for item in chain.items(name, config.load().experiment(name)):
+            argument = f"{name}/{item.name}"
+            if item.round == 0:
+                train_dense.main(name)
+            elif item.masked != item:
+                control.main(argument)
+            else:
+                prune.main(argument)
+                retrain.main(argument)
+        aggregate.main(name)
+        plot.main(name)
+        report.main("all")

@@ -1,0 +1,87 @@
+"""stage: what a stage costs beside its training, and what `dvc repro` costs when nothing is to do.
+
+Both in folders that are removed afterwards: this repository's code with a params.yaml of their own.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import repository
+from benchmarks.results import Row, Section
+from benchmarks.workload import Workload
+from pipeline.bundle import Bundle
+from pipeline.data.digits import digits
+
+SHORT = {"iterations": 200, "evaluate_every": 100}  # of lenet: its overhead is the same whatever its length
+TINY = {
+    "data": {"name": "digits", "validation": 200},
+    "model": {"name": "lenet", "hidden": [100, 100]},
+    "training": {"iterations": 20, "batch_size": 30, "evaluate_every": 20},
+}
+
+
+def run(work: Workload, repetitions: int = 3, names: Sequence[str] = ("digits", "lenet"), rounds: int = 18) -> Section:
+    """work: its data stands for that of `lenet`. rounds: of the chain on which nothing is to do."""
+    return Section([*overhead(work.bundle, repetitions, names), idle(repetitions, rounds)])
+
+
+def overhead(mnist: Bundle, repetitions: int, names: Sequence[str]) -> list[Row]:
+    content = repository.params()
+    content["experiments"]["lenet"]["training"] |= SHORT
+    with tempfile.TemporaryDirectory() as folder:
+        where = repository.create(Path(folder), content, {"mnist": mnist, "digits": digits(Path())})
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+        for _, name in ((i, name) for i in range(repetitions) for name in names):
+            found[name].append(_before_and_after(where, name))
+    rows = []
+    for name in names:
+        lanes = len(content["experiments"][name]["seeds"])
+        before, after = zip(*found[name], strict=True)
+        first = f"train_dense, {lanes} lanes: imports, checks, data, first evaluation."
+        rows += [
+            Row.of(f"{name}: process start to first step", "s", before, note=first),
+            Row.of(f"{name}: last step to exit", "s", after, note="Last evaluation, checkpoint, outputs."),
+            Row.of(f"{name}: a training stage's fixed overhead", "s", [sum(pair) for pair in found[name]], "<= 3"),
+        ]
+    return rows
+
+
+def _before_and_after(where: Path, name: str) -> tuple[float, float]:
+    """Seconds from the start of the process to the first step, and from the last step to the end of the process."""
+    log = where / "probe"
+    log.unlink(missing_ok=True)
+    started = time.monotonic()
+    repository.python(where, "-m", "benchmarks.probe", "train_dense", name, PROBE=str(log))
+    ended = time.monotonic()
+    marks = [line.split() for line in log.read_text().splitlines()]
+    first = min(float(at) for mark, at in marks if mark == "first")
+    last = max(float(at) for mark, at in marks if mark == "last")
+    return first - started, ended - last
+
+
+def idle(repetitions: int, rounds: int) -> Row:
+    """`dvc repro` with nothing to do, on a chain of lenet's shape whose network and data are small.
+
+    Its stages run without DVC, which then takes their outputs over: it looks at files, not at what is in them.
+    """
+    content = repository.params()
+    lenet = content["experiments"]["lenet"]
+    lenet |= TINY
+    lenet["pruning"]["rounds"] = rounds
+    for arm in lenet["arms"].values():
+        arm["rounds"] = sorted({min(k, rounds) for k in arm["rounds"]})
+    content |= {"experiments": {"lenet": lenet}, "report": ["lenet"]}
+    with tempfile.TemporaryDirectory() as folder:
+        where = repository.create(Path(folder), content, {"digits": digits(Path())})
+        repository.init_dvc(where)
+        repository.python(where, "-c", "from benchmarks import repository; repository.make('lenet')")
+        repository.dvc(where, "commit", "--force", "experiments/dvc.yaml:download@digits")
+        repository.dvc(where, "commit", "--force", "experiments/lenet/dvc.yaml", "dvc.yaml")
+        printed = repository.dvc(where, "repro")
+        if "Running stage" in printed:
+            raise RuntimeError(f"dvc repro ran a stage of a chain whose outputs were committed:\n{printed}")
+        found = [repository.dvc_seconds(where, "repro") for _ in range(repetitions)]
+    note = f"A chain as long as lenet's: {rounds} rounds and its other arms."
+    return Row.of("dvc repro with nothing to do", "s", found, "<= 3", note)

@@ -1,0 +1,191 @@
+"""The benchmarks in miniature: what they would claim is not looked at, only that they measure and how they tell it."""
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import __main__ as command
+from benchmarks import chains, choices, cuda, growth, loops, operations, plots, processes, results, stage, train_step
+from benchmarks.results import Row, Section, Series
+from benchmarks.workload import Workload
+from pipeline import config
+from pipeline.errors import UserError
+from tests import toy
+
+
+@pytest.fixture
+def work() -> Workload:
+    digits = config.load().experiment("digits")
+    training = config.Training(iterations=600, batch_size=20, evaluate_every=4)
+    model = config.Model.model_validate({"name": "lenet", "hidden": [8, 6]})
+    data = digits.data.model_copy(update={"validation": 30})
+    return Workload(digits.model_copy(update={"training": training, "model": model, "data": data}), toy.bundle())
+
+
+def test_an_unknown_name_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError) as told:
+        command.main(["step", "speed"])
+    assert str(told.value) == "no benchmark is called 'speed'; the benchmarks are step, growth, stage, cuda"
+    assert capsys.readouterr().out == ""
+
+
+def test_missing_data_names_the_command_that_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").symlink_to(Path("params.yaml").absolute())
+    (tmp_path / "pipeline").symlink_to(Path("pipeline").absolute())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"mnist.safetensors is missing; `dvc repro .*download@mnist` makes it"):
+        command.main(["cuda"])
+
+
+@pytest.mark.parametrize("power", [-1.0, 0.0, 0.5, 1.0, 2.0])
+def test_the_exponent_of_a_power_law_is_found(power: float) -> None:
+    xs = [1.0, 2.0, 5.0, 30.0]
+    assert results.exponent(xs, [3 * x**power for x in xs]) == pytest.approx(power, abs=1e-9)
+    for bad in ([1.0, 0.0, 2.0, 3.0], [1.0, -1.0, 2.0, 3.0]):
+        with pytest.raises(ValueError, match="no power law"):
+            results.exponent(xs, bad)
+
+
+def test_the_linear_share_is_what_a_fixed_cost_leaves() -> None:
+    xs = [1.0, 2.0, 4.0, 8.0]
+    assert results.linear_share(xs, [2 * x for x in xs]) == pytest.approx(1)
+    assert results.linear_share(xs, [16 + 2 * x for x in xs]) == pytest.approx(0.5)
+    assert results.linear_share(xs, [5.0] * 4) == pytest.approx(0, abs=1e-9)
+    assert results.linear_share(xs, [9 - x for x in xs]) == 0
+
+
+def test_growth_worse_than_linear_is_explained_and_no_other() -> None:
+    xs = (1, 2, 4, 8, 16)
+    linear = Series.of("a", "lanes", "s", {x: [1.0 * x] for x in xs}, "Noted.", "Because.")
+    assert linear.note == "Noted."
+    square = Series.of("a", "lanes", "s", {x: [1.0 * x * x] for x in xs}, "Noted.", "Because.")
+    assert square.note == "Noted. Because."
+    # A fixed cost hides the square at small sizes.
+    hidden = Series.of("a", "lanes", "s", {x: [50.0 + x * x] for x in xs}, why="Because.")
+    assert hidden.exponent < 1.1
+    assert Series.of("a", "lanes", "s", {x: [20.0 + x * x] for x in (1, 2, 4, 32, 64, 128)}, why="Because.").note == "Because."
+    assert "not yet explained" in Series.of("a", "lanes", "s", {x: [1.0 * x * x] for x in xs}).note
+
+
+def test_the_table_tells_medians_targets_and_what_was_not_measured() -> None:
+    rows = [Row.of("ratio", "x", [3.0, 1.0, 2.5], ">= 2"), Row.of("time", "ms", [2.0, 3.0], "<= 1.25"), Row("GPU", "ms", None)]
+    series = Series.of("lanes", "lanes", "seconds", {n: [2.0 * n] for n in (1, 2, 4)})
+    sections = {"step": {"about": {"date": "today", "GPU": "none"}, **results.as_json(Section(rows, [series]))}}
+    lines = [[c.strip() for c in line.split("|")[1:-1]] for line in results.markdown(sections).splitlines() if "|" in line]
+    assert ["step", "ratio", "2.5 x", "1 – 3", "3", ">= 2", "yes", ""] in lines
+    assert ["step", "time", "2.5 ms", "2 – 3", "2", "<= 1.25", "no", ""] in lines
+    assert ["step", "GPU", "not measured", "", "", "", "", ""] in lines
+    assert any(line[:3] == ["step", "seconds against lanes, 1 – 4", "x^1.00 (top: x^1.00)"] for line in lines)
+    assert ["step", "today", "none"] in lines
+    assert "benchmarks/lanes.svg" in results.markdown(sections)
+
+
+def test_a_benchmark_run_alone_leaves_the_others_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "DOCS", tmp_path)
+    monkeypatch.setattr(command.workload, "lenet", lambda: None)
+    for name in ("cuda", "step"):
+        monkeypatch.setitem(command.BENCHMARKS, name, lambda _, name=name: Section([Row.of(f"made by {name}", "s", [1.0])]))
+        command.main([name])
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert text.index("made by step") < text.index("made by cuda")
+    (tmp_path / "benchmarks.json").write_text('{"step": 3}')
+    command.main(["cuda"])
+    assert "made by step" not in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_without_a_gpu_nothing_is_measured_on_it(work: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    rows = cuda.run(work, repetitions=1, steps=1).rows
+    gpu = [row for row in rows if "CPU" not in row.measured]
+    assert len(gpu) == len(cuda.LANES) + 1
+    assert all(row.value is None and row.met is None and row.note == "no CUDA device: not measured" for row in gpu)
+    assert all(row.value for row in rows if "CPU" in row.measured)
+
+
+def test_out_of_memory_names_the_lanes_that_fit(work: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stepping(work: Workload, module: object, tickets: list[object], device: object) -> object:
+        if len(tickets) > 5:
+            raise torch.OutOfMemoryError("no more")
+        return lambda: None
+
+    monkeypatch.setattr(cuda, "stepping", stepping)
+    assert "Out of memory; 5 lanes fit" in cuda.lenet(work, 20, toy.CPU, 1, 1).note
+    assert cuda.lenet(work, 4, toy.CPU, 1, 1).value is not None
+
+    def afresh(function: object, work: Workload, count: int, *more: int) -> processes.Memory:
+        if count > 2:
+            raise processes.OutOfMemoryError
+        return processes.Memory(100.0 * count, 50.0 * count)
+
+    monkeypatch.setattr(processes, "afresh", afresh)
+    found = growth.memory(work, (1, 2, 4))
+    assert [row.note.split("; ")[1] for row in found.rows] == ["2 lanes fit."] * 2
+    assert [series.xs for series in found.series] == [(1, 2)] * 3
+
+
+def test_a_failing_process_ends_the_benchmark() -> None:
+    def memory() -> processes.Interval:
+        raise MemoryError
+
+    def fault() -> processes.Interval:
+        sys.exit(3)
+
+    with pytest.raises(processes.OutOfMemoryError):
+        processes.seconds(memory, 1, 2)
+    with pytest.raises(RuntimeError, match="failed"):
+        processes.seconds(fault, 1, 2)
+
+
+def test_step_in_miniature(work: Workload) -> None:
+    rows = train_step.run(work, 1, (1, 1, 1), (0, 1)).rows
+    assert len(rows) == 7
+    assert all(row.value and row.value > 0 for row in rows)
+    assert [row.target for row in rows][:3] == [">= 10", ">= 2", ">= 1.5"]
+
+
+def test_growth_in_miniature(work: Workload, tmp_path: Path) -> None:
+    found = [
+        growth.lanes(work, (1, 2, 3), 4, 1),
+        growth.width(work, (1, 2), 1, 1),
+        growth.density(work, (0, 1), 1, 1),
+        chains.rounds(work, (1, 2), 1),
+    ]
+    series = [s for section in found for s in section.series]
+    names = ["lanes", "width", "weights", "density", "rounds_prune", "rounds_expansion", "rounds_stages"]
+    assert [s.name for s in series] == names
+    assert all(math.isfinite(s.exponent) and min(s.ys) > 0 for s in series)
+    assert series[-1].ys == (8, 13)
+    plots.save(series[:1], tmp_path)
+    assert "<svg" in (tmp_path / "lanes.svg").read_text()
+    for peak in (growth.pool_memory(work, 2, 4), growth.batched_memory(work, 2)):
+        assert peak.largest > 10
+        assert peak.private > 10
+
+
+def test_a_stage_in_miniature(work: Workload) -> None:
+    rows = stage.overhead(work.bundle, 1, ["digits"])
+    assert [row.n for row in rows] == [1, 1, 1]
+    before, after, both = (row.value or 0 for row in rows)
+    assert both == pytest.approx(before + after)
+
+
+def test_cuda_in_miniature_on_the_cpu(work: Workload) -> None:
+    assert cuda.lenet(work, 2, toy.CPU, 1, 2).value
+    assert cuda.conv(toy.CPU, lanes=2, repetitions=1, steps=1, width=2).value
+
+
+def test_profile_and_choices_in_miniature(work: Workload) -> None:
+    assert sum(share for _, _, share in operations.shares(work, 0, 1)) == pytest.approx(1)
+    assert set(operations.parts(work, 0, 1)) == {"batch", "gradients", "optimizer", "mask", "evaluation"}
+    rows = choices.compared(choices.backward() | choices.optimizers() | choices.products(0.1) | choices.bf16(), 1, 1)
+    assert len(rows) == 7
+    assert loops.CPU.type == "cpu"
+
+
+@pytest.mark.slow
+def test_dvc_in_miniature() -> None:
+    assert [series.name for series in chains.stages((1, 2), 1).series] == ["stages", "stages_idle"]
+    assert (stage.idle(1, 1).value or 0) > 0
