@@ -103,5 +103,5 @@ def test_a_validation_loss_that_is_not_finite_is_named_too() -> None:
     module = toy.mlp()
     start = toy.tickets(module, 1)[0]
     start.weights["output.bias"][0] = np.inf
-    with pytest.raises(UserError, match=r"^lane a: the validation loss nan at iteration 0"):
+    with pytest.raises(UserError, match=r"^lane a: the validation loss is nan at iteration 0"):
         toy.finish(toy.trainer(module, [start]))
