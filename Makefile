@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help repro smoke test test-all check ui clean
+.PHONY: scm help repro smoke test test-all check ui clean
 
 help:
 	@echo "make repro     find the tickets of the experiments in params.yaml's report:, write reports/"
@@ -14,11 +14,11 @@ help:
 	@echo "make test      the test suite; make test-all adds the slow tests and those that download"
 	@echo "make check     linter and type checker"
 
-repro: $(VENV)/.ready
+repro: scm
 	@since=$$(date +%s); dvc repro && python -m pipeline.headline --since $$since
 	@python -m pipeline.tracking sync || true
 
-smoke: $(VENV)/.ready
+smoke: scm
 	@since=$$(date +%s); dvc repro experiments/digits/dvc.yaml && python -m pipeline.headline --since $$since digits
 	@python -m pipeline.tracking sync digits || true
 
@@ -37,13 +37,14 @@ ui: $(VENV)/.ready
 	python -m pipeline.tracking sync
 	python -m pipeline.tracking ui
 
+scm: $(VENV)/.ready # a source archive has no .git; DVC must be told
+	@[ -e .git ] || dvc config --local core.no_scm true
+
 $(VENV)/.ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@echo "setting up $(VENV): a few minutes, and 6 GB where torch brings CUDA along"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
-	@# A source archive has no .git; DVC must be told.
-	@git rev-parse --git-dir >/dev/null 2>&1 || $(VENV)/bin/dvc config --local core.no_scm true
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt

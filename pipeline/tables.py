@@ -17,15 +17,18 @@ def write(path: Path, table: pd.DataFrame) -> None:
     store.write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
 
 
-def read(path: Path, made_by: str) -> pd.DataFrame:
-    """Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it."""
+def read(path: Path, made_by: str, column: str = "arm") -> pd.DataFrame:
+    """Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it, when it lacks `column` too."""
     try:
-        return pd.read_csv(path)
+        table = pd.read_csv(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; `dvc repro {made_by}` makes it") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {made_by}`") from None
+    if column not in table:
+        raise UserError(f"{path} is not a valid table (no column {column}); delete it and run `dvc repro {made_by}`")
+    return table
 
 
 def lanes(item: Item, experiment: Experiment) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
@@ -37,7 +40,7 @@ def lanes(item: Item, experiment: Experiment) -> Iterator[tuple[dict[str, Any], 
     draws = range(1, getattr(experiment.arms, item.arm).draws + 1) if item.arm in CONTROLS else (None,)
     for lane in (Lane(item, seed, draw) for seed in experiment.seeds for draw in draws):
         folder = paths.lanes(item.experiment, item.name) / lane.name
-        history = read(folder / "history.csv", target)
+        history = read(folder / "history.csv", target, "validation_loss")
         path = folder / "lane.json"
         if not path.is_file():
             raise UserError(f"{path} is missing; `dvc repro {target}` makes it")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import config, headline, paths, report, statistics
+from pipeline import config, headline, paths, report, statistics, tables
 from pipeline.errors import UserError
 from stages import aggregate, plot
 from stages import report as report_stage
@@ -182,3 +182,10 @@ def test_a_chain_that_disagrees_with_params_is_refused_with_the_command_that_men
     paths.PARAMS.write_text(synthetic.PARAMS.replace("rounds: 4", "rounds: 3"))
     with pytest.raises(UserError, match=r"experiments/toy/dvc.yaml does not agree .* `python -m stages.repeat_rounds`"):
         aggregate.main("toy")
+
+
+@pytest.mark.parametrize("column", ["arm", "validation_loss"])
+def test_a_table_of_something_else_is_one_sentence(tmp_path: Path, column: str) -> None:
+    (tmp_path / "table.csv").write_text("garbage\n1\n")
+    with pytest.raises(UserError, match=rf"table.csv is not a valid table \(no column {column}\); .* `dvc repro x`"):
+        tables.read(tmp_path / "table.csv", "x", column)
