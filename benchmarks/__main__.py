@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from benchmarks import cuda, growth, machine, plots, results, stage, train_step, workload
-from pipeline import store
-from pipeline.errors import UserError
+from pipeline.files import store
+from pipeline.values.errors import UserError
 
 BENCHMARKS = {"step": train_step.run, "growth": growth.run, "stage": stage.run, "cuda": cuda.run}
 DOCS = Path("docs")

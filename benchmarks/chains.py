@@ -9,9 +9,12 @@ from pathlib import Path
 from benchmarks import repository
 from benchmarks.results import Section, Series, interleaved
 from benchmarks.workload import Workload
-from pipeline import chain, config, networks, pruning, store
+from pipeline import chain
 from pipeline.criteria.magnitude import magnitude
-from pipeline.masks import Mask
+from pipeline.domain import networks, pruning
+from pipeline.domain.masks import Mask
+from pipeline.files import store
+from pipeline.values import config
 
 ROUNDS = (1, 2, 3, 5, 10, 20, 30)
 STAGES = (5, 10, 20, 40)

@@ -15,9 +15,10 @@ from torch import nn
 from benchmarks import processes
 from benchmarks.results import Row, Section, interleaved, ratios
 from benchmarks.workload import Workload
-from pipeline import config, runner
-from pipeline.bundle import Bundle
-from pipeline.tickets import Ticket
+from pipeline.domain.bundle import Bundle
+from pipeline.domain.tickets import Ticket
+from pipeline.run import runner
+from pipeline.values import config
 
 LANES = (1, 8, 20, 64, 440)  # 440: all of the paper's figure at one time, 5 replicates x 22 densities x 4
 NO_GPU = "no CUDA device: not measured"

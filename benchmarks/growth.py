@@ -12,10 +12,11 @@ from benchmarks import chains, loops, processes
 from benchmarks.results import Row, Section, Series, interleaved
 from benchmarks.train_step import milliseconds
 from benchmarks.workload import Workload
-from pipeline import executor, networks
-from pipeline.lanes import Item, Lane
-from pipeline.runner import Job
-from pipeline.setup import Setup
+from pipeline import executor
+from pipeline.domain import networks
+from pipeline.run.runner import Job
+from pipeline.run.setup import Setup
+from pipeline.values.lanes import Item, Lane
 
 LANES = (1, 2, 4, 8, 16, 32, 64)
 ITERATIONS = 100  # of a lane in the pool, where its start is part of the cost

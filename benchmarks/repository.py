@@ -13,8 +13,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import chain, config, datasets, paths, store
-from pipeline.bundle import Bundle
+from pipeline import chain
+from pipeline.domain.bundle import Bundle
+from pipeline.files import datasets, store
+from pipeline.values import config, paths
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = (ROOT / ".dvc" / "config").read_text() + "    no_scm = true\n"

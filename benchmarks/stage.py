@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks import repository
 from benchmarks.results import Row, Section
 from benchmarks.workload import Workload
-from pipeline.bundle import Bundle
 from pipeline.data.digits import digits
+from pipeline.domain.bundle import Bundle
 
 SHORT = {"iterations": 200, "evaluate_every": 100}  # of lenet: its overhead is the same whatever its length
 TINY = {

@@ -6,14 +6,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline import config, datasets, networks, paths, pruning
-from pipeline.bundle import Bundle
 from pipeline.criteria.magnitude import magnitude
-from pipeline.masks import Mask
-from pipeline.pruning import Group, Layer
-from pipeline.tickets import Ticket, ticket
+from pipeline.domain import networks, pruning
+from pipeline.domain.bundle import Bundle
+from pipeline.domain.masks import Mask
+from pipeline.domain.pruning import Group, Layer
+from pipeline.domain.tickets import Ticket, ticket
+from pipeline.files import datasets
 from pipeline.training.images import Images
 from pipeline.training.trainer import Trainer
+from pipeline.values import config, paths
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import closure, paths, plugins
-from pipeline.config import Config, Experiment
-from pipeline.errors import UserError
-from pipeline.lanes import CONTROLS, Item
+from pipeline.run import closure
+from pipeline.values import paths, plugins
+from pipeline.values.config import Config, Experiment
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import CONTROLS, Item
 
 REMEDY = "python -m stages.repeat_rounds"
 HEADER = f"# Written from params.yaml by `{REMEDY}`; change it there.\n"
@@ -98,7 +99,7 @@ def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
 def _stage(script: str, name: str, deps: list[Path], plugin: Path | None = None, more: Iterable[str] = ()) -> dict[str, Any]:
     """A stage of an experiment's chain, without its outputs. plugin: the file that the experiment chose for it."""
     sections = [f"experiments.{name}.{section}" for section in [*READS.get(script, []), *more]]
-    code = closure.closure(Path("stages") / f"{script}.py", *([plugin] if plugin else []))
+    code = closure.dependencies(Path("stages") / f"{script}.py", *([plugin] if plugin else []))
     return {
         "wdir": "../..",
         "cmd": f"python -m stages.{script} {name}",
@@ -118,7 +119,7 @@ def _each(variable: str, stage: dict[str, Any]) -> dict[str, Any]:
 
 def _downloads() -> dict[str, Any]:
     names = plugins.names("data")
-    sets = {name: closure.closure(Path("stages/download.py"), Path(f"pipeline/data/{name}.py")) for name in names}
+    sets = {name: closure.dependencies(Path("stages/download.py"), Path(f"pipeline/data/{name}.py")) for name in names}
     stages: dict[str, Any] = {"wdir": "..", "cmd": "python -m stages.download ${item}"}
     shared = sorted({path for files in sets.values() for path in files} - {f"pipeline/data/{name}.py" for name in names})
     stages |= {"deps": ["pipeline/data/${item}.py", *shared], "outs": [paths.data("${item}").as_posix()]}
@@ -133,7 +134,7 @@ def _root(config: Config) -> dict[str, Any]:
             "report": {
                 "cmd": "python -m stages.report all",
                 "params": ["report", "figures.densities", *(f"experiments.{name}" for name in config.report)],
-                "deps": [*tables, *figures, *closure.closure(Path("stages/report.py"))],
+                "deps": [*tables, *figures, *closure.dependencies(Path("stages/report.py"))],
                 "outs": [{paths.INDEX.as_posix(): {"cache": False}}],
                 "metrics": [{paths.METRICS.as_posix(): {"cache": False}}],
             }

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from pipeline.errors import UserError
+from pipeline.values.errors import UserError
 
 # (lanes, report(lane-iterations done), stopped() -> leave after the next evaluation)
 Work = Callable[[Sequence[int], Callable[[int], None], Callable[[], bool]], None]

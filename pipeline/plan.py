@@ -5,9 +5,11 @@ from collections.abc import Mapping
 
 from tabulate import tabulate
 
-from pipeline import chain, networks, plugins, pruning
-from pipeline.config import Experiment
-from pipeline.lanes import CONTROLS, Item
+from pipeline import chain
+from pipeline.domain import networks, pruning
+from pipeline.values import plugins
+from pipeline.values.config import Experiment
+from pipeline.values.lanes import CONTROLS, Item
 
 
 def show(name: str, experiment: Experiment) -> str:

@@ -4,16 +4,17 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline.errors import UserError
-from pipeline.lanes import Item
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item
 
 if TYPE_CHECKING:
-    from pipeline.config import Experiment
+    from pipeline.values.config import Experiment
 
 
 def experiment_of(name: str) -> "Experiment":
     """An experiment of params.yaml, whose chain agrees with it. Raises: UserError otherwise."""
-    from pipeline import chain, config
+    from pipeline import chain
+    from pipeline.values import config
 
     experiment = config.load().experiment(name)
     chain.check(name, experiment)

@@ -1,6 +1,8 @@
 """DVC stage aggregate: the lanes of one experiment become its table of rounds and its learning curves."""
 
-from pipeline import chain, paths, statistics, tables
+from pipeline import chain
+from pipeline.results import statistics, tables
+from pipeline.values import paths
 from stages import experiment_of, run_stage
 
 

@@ -1,9 +1,12 @@
 """Train a ticket's own mask on fresh weights: was it the initialisation that won? (Section 2: random reinitialisation.)"""
 
-from pipeline import networks, paths, runner, seeds, setup, store
-from pipeline.errors import UserError
-from pipeline.lanes import CONTROLS, Lane
-from pipeline.tickets import ticket
+from pipeline.domain import networks, seeds
+from pipeline.domain.tickets import ticket
+from pipeline.files import store
+from pipeline.run import runner, setup
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import CONTROLS, Lane
 from stages import item_of, run_stage
 
 

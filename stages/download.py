@@ -3,13 +3,14 @@
 import tempfile
 from pathlib import Path
 
-from pipeline import datasets, paths, plugins
-from pipeline.errors import UserError
+from pipeline.files import datasets
+from pipeline.values import paths, plugins
+from pipeline.values.errors import UserError
 from stages import run_stage
 
 
 def main(name: str) -> None:
-    from pipeline import config  # a check only: a new setting must not download the data again
+    from pipeline.values import config  # a check only: a new setting must not download the data again
 
     config.load()  # what is wrong in params.yaml is said before anything is downloaded
     try:

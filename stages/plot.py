@@ -1,6 +1,7 @@
 """DVC stage plot: one experiment's figures 1 to 3, as SVG and PNG."""
 
-from pipeline import config, figures, paths, tables
+from pipeline.results import figures, tables
+from pipeline.values import config, paths
 from stages import experiment_of, run_stage
 
 

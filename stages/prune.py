@@ -1,6 +1,8 @@
 """Prune the weights of a round's predecessor that score lowest: one mask a replicate (section 2, step 3). NumPy only."""
 
-from pipeline import paths, plugins, pruning, store
+from pipeline.domain import pruning
+from pipeline.files import store
+from pipeline.values import paths, plugins
 from stages import experiment_of, item_of, run_stage
 
 

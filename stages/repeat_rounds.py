@@ -3,9 +3,10 @@
 import argparse
 import sys
 
-from pipeline import chain, config, plan
-from pipeline.errors import UserError
-from pipeline.store import write_bytes
+from pipeline import chain, plan
+from pipeline.files.store import write_bytes
+from pipeline.values import config
+from pipeline.values.errors import UserError
 
 
 def main() -> None:

@@ -1,6 +1,9 @@
 """DVC stage report: the headline numbers and the page over the experiments that `report:` of params.yaml names."""
 
-from pipeline import chain, config, paths, report, statistics, store, tables
+from pipeline import chain
+from pipeline.files import store
+from pipeline.results import report, statistics, tables
+from pipeline.values import config, paths
 from stages import run_stage
 
 

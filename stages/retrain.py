@@ -1,8 +1,10 @@
 """Rewind what survives to its early weights and train it again: a round's tickets (section 2, step 4)."""
 
-from pipeline import paths, runner, setup, store
-from pipeline.lanes import Lane
-from pipeline.tickets import ticket
+from pipeline.domain.tickets import ticket
+from pipeline.files import store
+from pipeline.run import runner, setup
+from pipeline.values import paths
+from pipeline.values.lanes import Lane
 from stages import item_of, run_stage
 
 

@@ -2,10 +2,13 @@
 
 from dataclasses import asdict
 
-from pipeline import networks, paths, runner, seeds, setup, store
-from pipeline.lanes import Item, Lane
-from pipeline.masks import Mask
-from pipeline.tickets import ticket
+from pipeline.domain import networks, seeds
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import ticket
+from pipeline.files import store
+from pipeline.run import runner, setup
+from pipeline.values import paths
+from pipeline.values.lanes import Item, Lane
 from stages import run_stage
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from pipeline import chain, config, datasets, paths, store
-from pipeline.bundle import Bundle
-from pipeline.lanes import CONTROLS, Item
+from pipeline import chain
+from pipeline.domain.bundle import Bundle
+from pipeline.files import datasets, store
+from pipeline.values import config, paths
+from pipeline.values.lanes import CONTROLS, Item
 from stages import control, prune, retrain, train_dense
 from tests import toy
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import chain, config, paths, store
-from pipeline.lanes import Arm, Item, Lane
+from pipeline import chain
+from pipeline.files import store
+from pipeline.values import config, paths
+from pipeline.values.lanes import Arm, Item, Lane
 
 ROOT = Path(__file__).parent.parent
 PARAMS = """

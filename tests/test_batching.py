@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pipeline import executor
-from pipeline.errors import UserError
 from pipeline.training.autograd import why_not_batched
+from pipeline.values.errors import UserError
 from tests import toy
 
 

@@ -11,8 +11,8 @@ from benchmarks import __main__ as command
 from benchmarks import chains, choices, cuda, growth, loops, operations, plots, processes, results, stage, train_step
 from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
-from pipeline import config
-from pipeline.errors import UserError
+from pipeline.values import config
+from pipeline.values.errors import UserError
 from tests import toy
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import datasets, paths, store
-from pipeline.bundle import Bundle
 from pipeline.data.digits import CLASSES, SHAPE, digits
-from pipeline.errors import UserError
+from pipeline.domain.bundle import Bundle
+from pipeline.files import datasets, store
+from pipeline.values import paths
+from pipeline.values.errors import UserError
 from stages import download
 
 ROOT = Path(__file__).parent.parent
@@ -74,7 +75,7 @@ def test_a_damaged_data_file_is_named_with_the_command(tmp_path: Path, monkeypat
 
 def test_reading_data_needs_no_torch_and_no_sklearn() -> None:
     script = (
-        "import sys, pipeline.datasets, pipeline.data.mnist, pipeline.data.fashion_mnist, pipeline.data.digits\n"
+        "import sys, pipeline.files.datasets, pipeline.data.mnist, pipeline.data.fashion_mnist, pipeline.data.digits\n"
         "sys.exit(' '.join({'torch', 'torchvision', 'sklearn'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT, capture_output=True, text=True)

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import chain, config, paths, setup, store
-from pipeline.config import Adam, Config
-from pipeline.errors import UserError
-from pipeline.masks import Mask
+from pipeline import chain
+from pipeline.domain.masks import Mask
+from pipeline.files import store
+from pipeline.run import setup
+from pipeline.values import config, paths
+from pipeline.values.config import Adam, Config
+from pipeline.values.errors import UserError
 from stages import control, prune, repeat_rounds, retrain, train_dense
 from tests import lottery
 

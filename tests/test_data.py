@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import Bundle
 from pipeline.data import _idx, _sources, fashion_mnist, mnist
-from pipeline.errors import UserError
+from pipeline.domain.bundle import Bundle
+from pipeline.values.errors import UserError
 
 Arrays = list[np.ndarray]
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
-from pipeline import figures, statistics
+from pipeline.results import figures, statistics
 from tests import synthetic
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]

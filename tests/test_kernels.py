@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline import networks
-from pipeline.config import Adam, Sgd
-from pipeline.masks import Mask
-from pipeline.tickets import Ticket, ticket
+from pipeline.domain import networks
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training import sparse
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp
+from pipeline.values.config import Adam, Sgd
 from tests import toy
 
 Kernel = Mlp | SparseMlp | Autograd

@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import chain, config, datasets, keys, networks, paths, pruning, seeds, store
-from pipeline.clock import Step
-from pipeline.masks import Mask
+from pipeline import chain
+from pipeline.domain import networks, pruning, seeds
+from pipeline.domain.masks import Mask
+from pipeline.files import datasets, store
+from pipeline.run import keys
+from pipeline.values import config, paths
+from pipeline.values.clock import Step
 from tests import lottery, toy
 from tests.lottery import arrays
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline import store
-from pipeline.errors import UserError
-from pipeline.masks import Mask
-from pipeline.tickets import ticket
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import ticket
+from pipeline.files import store
+from pipeline.values.errors import UserError
 
 arrays = st.dictionaries(
     st.sampled_from(["fc1.weight", "conv.weight", "output.weight"]),

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import networks, pruning
 from pipeline.criteria.magnitude import magnitude
-from pipeline.errors import UserError
-from pipeline.masks import Mask
-from pipeline.pruning import Group, Layer
+from pipeline.domain import networks, pruning
+from pipeline.domain.masks import Mask
+from pipeline.domain.pruning import Group, Layer
+from pipeline.values.errors import UserError
 
 Scope = Literal["layer", "global"]
 LAYERS = {

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import config, headline, paths, report, statistics, tables
-from pipeline.errors import UserError
+from pipeline.results import headline, report, statistics, tables
+from pipeline.values import config, paths
+from pipeline.values.errors import UserError
 from stages import aggregate, plot
 from stages import report as report_stage
 from tests import synthetic

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import executor, paths, runner, store
-from pipeline.errors import UserError
-from pipeline.lanes import Item, Lane
+from pipeline import executor
+from pipeline.files import store
+from pipeline.run import runner
 from pipeline.training.trainer import Trainer
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item, Lane
 from stages import retrain, train_dense
 from tests import lottery
 
@@ -22,7 +25,7 @@ LONG = lottery.experiment(
 )
 PARAMS = lottery.params(toy=lottery.experiment(rewind="7it"), long=LONG)
 ITEMS = ("r00", "r01")
-SAVING = "from pipeline import runner; runner.CHECKPOINT_EVERY = 0; from stages import run_stage, train_dense; "
+SAVING = "from pipeline.run import runner; runner.CHECKPOINT_EVERY = 0; from stages import run_stage, train_dense; "
 
 
 def one_by_one(stop_after: int) -> Callable[..., None]:

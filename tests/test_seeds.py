@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import seeds
+from pipeline.domain import seeds
 from pipeline.training.images import Order, split
 from tests import toy
 
@@ -55,7 +55,7 @@ def test_fresh_weights_depend_on_their_seed_alone() -> None:
 
 
 def test_fresh_weights_are_glorot_normal_with_zero_biases() -> None:
-    from pipeline import networks
+    from pipeline.domain import networks
 
     weights = networks.glorot_normal(networks.build("lenet", (1, 28, 28), 10, {}), 0)
     for name, (out, fan_in) in {"fc1.weight": (300, 784), "fc2.weight": (100, 300), "output.weight": (10, 100)}.items():

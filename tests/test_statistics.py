@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import statistics
+from pipeline.results import statistics
 from tests import synthetic
 from tests.synthetic import summary
 

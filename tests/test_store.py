@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import store
-from pipeline.errors import UserError
+from pipeline.files import store
+from pipeline.values.errors import UserError
 
 
 @pytest.fixture

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import paths, store, tracking
-from pipeline.lanes import Item, Lane
-from pipeline.masks import Mask
+from pipeline import tracking
+from pipeline.domain.masks import Mask
+from pipeline.files import store
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
+from pipeline.values import paths
+from pipeline.values.lanes import Item, Lane
 
 HISTORY = ("iteration", "train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
 REPOSITORY = Path(__file__).parent.parent

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline import networks, store
-from pipeline.config import Adam, Sgd
-from pipeline.masks import Mask
-from pipeline.tickets import ticket
+from pipeline.domain import networks
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import ticket
+from pipeline.files import store
 from pipeline.training.trainer import Trainer
+from pipeline.values.config import Adam, Sgd
 from tests import toy
 
 OPTIMIZERS = {"adam": toy.ADAM, "sgd": toy.SGD}

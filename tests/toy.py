@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline import networks, seeds
-from pipeline.bundle import Bundle
-from pipeline.config import Adam, Sgd, Training
-from pipeline.masks import Mask
-from pipeline.tickets import Ticket, ticket
+from pipeline.domain import networks, seeds
+from pipeline.domain.bundle import Bundle
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training.images import Images, Order, split
 from pipeline.training.trainer import Trainer
+from pipeline.values.config import Adam, Sgd, Training
 
 Arrays = Mapping[str, np.ndarray]
 CPU = torch.device("cpu")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bundle import Bundle
 from pipeline.data._sources import SourceError, by_hand, first_of
-from pipeline.errors import UserError
+from pipeline.domain.bundle import Bundle
+from pipeline.values.errors import UserError
 
 # Training images and labels, test images and labels. All sums are of the uncompressed content, in this order.
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

@@ -19,8 +19,8 @@ from pickle import UnpicklingError
 from typing import IO, TypeVar
 from zipfile import BadZipFile
 
-from pipeline import paths
-from pipeline.errors import UserError
+from pipeline.values import paths
+from pipeline.values.errors import UserError
 
 T = TypeVar("T")
 

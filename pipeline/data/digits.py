@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.bundle import Bundle
+from pipeline.domain.bundle import Bundle
 
 SHAPE = (1, 8, 8)  # of an image: channels, height, width
 CLASSES = 10

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.bundle import Bundle
 from pipeline.data import _idx, _sources
+from pipeline.domain.bundle import Bundle
 
 SHAPE = (1, 28, 28)  # of an image: channels, height, width
 CLASSES = 10

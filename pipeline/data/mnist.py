@@ -9,8 +9,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bundle import Bundle
 from pipeline.data import _idx, _sources
+from pipeline.domain.bundle import Bundle
 
 SHAPE = (1, 28, 28)  # of an image: channels, height, width
 CLASSES = 10

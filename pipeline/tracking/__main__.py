@@ -8,10 +8,10 @@ import sys
 from contextlib import ExitStack
 from types import FrameType
 
-from pipeline import paths
-from pipeline.errors import UserError
 from pipeline.tracking import connection, mirror
 from pipeline.tracking.record import find
+from pipeline.values import paths
+from pipeline.values.errors import UserError
 
 
 def sync(target: str | None) -> None:

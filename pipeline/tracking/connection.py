@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths
-from pipeline.errors import UserError
+from pipeline.values import paths
+from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

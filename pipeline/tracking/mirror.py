@@ -10,9 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths
 from pipeline.tracking import connection
 from pipeline.tracking.record import Point, Record, curve, report, reported
+from pipeline.values import paths
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

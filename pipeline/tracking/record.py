@@ -12,9 +12,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline import paths, store
-from pipeline.errors import UserError
-from pipeline.lanes import Item
+from pipeline.files import store
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item
 
 SUMMARY = (
     "density",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from pipeline.tickets import Ticket
+from pipeline.domain.tickets import Ticket
 from pipeline.training.stack import Stack
 
 EVALUATED_AT_ONCE = 1000  # images of all lanes together

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pipeline import seeds
-from pipeline.bundle import Bundle
+from pipeline.domain import seeds
+from pipeline.domain.bundle import Bundle
 
 
 class Images:

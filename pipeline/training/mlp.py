@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.tickets import Ticket
+from pipeline.domain.tickets import Ticket
 from pipeline.training.stack import Stack
 
 EVALUATED_AT_ONCE = 1000  # images; larger batches leave the cache, smaller ones cost calls

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from pipeline.config import Adam, Sgd
+from pipeline.values.config import Adam, Sgd
 
 
 class Optimizer:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.tickets import Ticket
+from pipeline.domain.tickets import Ticket
 from pipeline.training.mlp import linear_names
 from pipeline.training.stack import Stack
 

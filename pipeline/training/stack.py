@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.masks import Mask
-from pipeline.tickets import Ticket
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import Ticket
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
 

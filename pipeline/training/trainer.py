@@ -8,10 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline import seeds
-from pipeline.config import Adam, Sgd, Training
-from pipeline.errors import UserError
-from pipeline.tickets import Ticket
+from pipeline.domain import seeds
+from pipeline.domain.tickets import Ticket
 from pipeline.training.autograd import Autograd
 from pipeline.training.history import Row
 from pipeline.training.images import Images, Order, split
@@ -19,6 +17,8 @@ from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp, sparse_layers
 from pipeline.training.step import Step
+from pipeline.values.config import Adam, Sgd, Training
+from pipeline.values.errors import UserError
 
 
 class Trainer:

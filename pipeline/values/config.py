@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline import paths, plugins
-from pipeline.clock import Step
-from pipeline.errors import UserError
+from pipeline.values import paths, plugins
+from pipeline.values.clock import Step
+from pipeline.values.errors import UserError
 
 
 class Section(BaseModel):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from pipeline.errors import UserError
-from pipeline.masks import Mask
+from pipeline.domain.masks import Mask
+from pipeline.values.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pipeline.errors import UserError
+from pipeline.values.errors import UserError
 
 Arm = Literal["ticket", "one_shot", "reinit", "one_shot_reinit"]
 CONTROLS: dict[Arm, Arm] = {"reinit": "ticket", "one_shot_reinit": "one_shot"}  # control -> the arm whose masks it takes

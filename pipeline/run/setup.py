@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from pipeline import config, datasets, networks, paths, plugins, pruning
-from pipeline.bundle import Bundle
-from pipeline.clock import Step
-from pipeline.config import Experiment
-from pipeline.errors import UserError
+from pipeline.domain import networks, pruning
+from pipeline.domain.bundle import Bundle
+from pipeline.files import datasets
+from pipeline.values import config, paths, plugins
+from pipeline.values.clock import Step
+from pipeline.values.config import Experiment
+from pipeline.values.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from pipeline import paths, statistics
-from pipeline.clock import Step
-from pipeline.config import Config, Control, Experiment, OneShot
-from pipeline.statistics import Metrics, at_density, at_round, percent
+from pipeline.results import statistics
+from pipeline.results.statistics import Metrics, at_density, at_round, percent
+from pipeline.values import paths
+from pipeline.values.clock import Step
+from pipeline.values.config import Config, Control, Experiment, OneShot
 
 ARMS = {
     "ticket": "ticket",

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline import plugins
-from pipeline.errors import UserError
-from pipeline.pruning import Layer
+from pipeline.domain.pruning import Layer
+from pipeline.values import plugins
+from pipeline.values.errors import UserError
 
 GIVEN = ("shape", "classes")  # what the pipeline passes to every model
 

@@ -13,16 +13,18 @@ from typing import Any
 
 import torch
 
-from pipeline import keys, paths, store
-from pipeline.errors import UserError
-from pipeline.lanes import Item, Lane
-from pipeline.setup import Setup
-from pipeline.tickets import Ticket
+from pipeline.domain.tickets import Ticket
+from pipeline.files import store
+from pipeline.run import keys
+from pipeline.run.setup import Setup
 from pipeline.training.autograd import why_not_batched
 from pipeline.training.history import COLUMNS, summary, table
 from pipeline.training.images import Images
 from pipeline.training.mlp import Mlp
 from pipeline.training.trainer import Trainer
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item, Lane
 
 CHECKPOINT_EVERY = 20.0  # seconds
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline import closure, plugins
-from pipeline.config import Experiment
-from pipeline.tickets import Ticket
+from pipeline.domain.tickets import Ticket
+from pipeline.run import closure
+from pipeline.values import plugins
+from pipeline.values.config import Experiment
 
 # An arm, a round or a seed more does not change the lanes there are; pruning changes them through their masks.
 NOT_OF_A_LANE = {"arms", "pruning", "seeds"}
@@ -26,7 +27,7 @@ def chain_key(name: str, experiment: Experiment, data_digest: str) -> str:
     settings = experiment.model_dump(mode="json", exclude=NOT_OF_A_LANE)
     model = plugins.source("models", experiment.model.name)
     # What all training stages share, so that a change of one stage's script does not tear the chain apart.
-    shared = Path("pipeline/runner.py"), Path("pipeline/setup.py")
+    shared = Path("pipeline/run/runner.py"), Path("pipeline/run/setup.py")
     code = [digest_file(Path(file)) for file in closure.closure(*shared, *([model] if model else []))]
     return digest(name, settings, data_digest, code)
 

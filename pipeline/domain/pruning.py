@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import Kind
-from pipeline.errors import UserError
-from pipeline.masks import Mask
+from pipeline.domain.masks import Mask
+from pipeline.values.config import Kind
+from pipeline.values.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from pipeline import plugins
+from pipeline.values import plugins
 
 
 def closure(*scripts: Path) -> list[str]:
@@ -22,7 +22,28 @@ def closure(*scripts: Path) -> list[str]:
             packages = [parent / "__init__.py" for parent in path.parents if parent != Path()]
             waiting += [p for p in packages if p.is_file()]
             waiting += _imports(path)
-    return sorted(path.as_posix() for path in found)
+    return sorted(path.as_posix() for path in found if not _only_says_what_it_is(path))
+
+
+def dependencies(*scripts: Path) -> list[str]:
+    """The closure as DVC watches it: a folder that is in it as a whole stands for its files, because every dependency
+    costs time in every stage and every command. Plug-ins stay files: a new one is nothing to those that are there.
+    """
+    files = closure(*scripts)
+    whole = {
+        folder for folder in {Path(file).parent for file in files} if folder.name not in plugins.KINDS and _whole(folder, files)
+    }
+    return sorted({(folder if (folder := Path(file).parent) in whole else Path(file)).as_posix() for file in files})
+
+
+def _whole(folder: Path, files: list[str]) -> bool:
+    return all(path.as_posix() in files or _only_says_what_it_is(path) for path in folder.glob("*.py"))
+
+
+@cache
+def _only_says_what_it_is(path: Path) -> bool:
+    """A docstring and no code, as most packages' __init__: no result depends on it."""
+    return not [node for node in ast.parse(path.read_text(encoding="utf-8")).body if not isinstance(node, ast.Expr)]
 
 
 @cache
@@ -37,7 +58,7 @@ def _find_imports(path: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom):
             package = path.parents[node.level - 1].as_posix().replace("/", ".") if node.level else ""
             module = ".".join(filter(None, [package.strip("."), node.module]))
-            # `from pipeline import masks` names a module, `from pipeline.masks import Mask` something inside one.
+            # `from pipeline import masks` names a module, `from pipeline.domain.masks import Mask` something inside one.
             names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
         else:
             continue

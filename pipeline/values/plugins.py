@@ -7,15 +7,16 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pipeline.errors import UserError
+from pipeline.values.errors import UserError
 
 Kind = Literal["models", "data", "criteria"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 def names(kind: Kind) -> list[str]:
-    return sorted(p.stem for p in (Path(__file__).parent / kind).glob("*.py") if not p.stem.startswith("_"))
+    return sorted(p.stem for p in (Path(__file__).parents[1] / kind).glob("*.py") if not p.stem.startswith("_"))
 
 
 def find(kind: Kind, name: str) -> tuple[str, str]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
-from pipeline.masks import Mask
+from pipeline.domain.masks import Mask
+from pipeline.values.errors import UserError
 
 
 @dataclass(frozen=True)

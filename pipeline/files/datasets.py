@@ -3,9 +3,10 @@
 from dataclasses import fields
 from pathlib import Path
 
-from pipeline import paths, store
-from pipeline.bundle import Bundle
-from pipeline.errors import UserError
+from pipeline.domain.bundle import Bundle
+from pipeline.files import store
+from pipeline.values import paths
+from pipeline.values.errors import UserError
 
 
 def write_bundle(path: Path, bundle: Bundle) -> None:

@@ -1,11 +1,14 @@
-"""`python -m pipeline.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, where the time went."""
+"""`python -m pipeline.results.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, where the time went."""
 
 import argparse
 import sys
 import time
 
-from pipeline import chain, config, paths, report, statistics, store, tables
-from pipeline.errors import UserError
+from pipeline import chain
+from pipeline.files import store
+from pipeline.results import report, statistics, tables
+from pipeline.values import config, paths
+from pipeline.values.errors import UserError
 
 
 def main() -> None:

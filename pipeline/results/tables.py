@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import chain, paths, store
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.lanes import CONTROLS, Item, Lane
+from pipeline import chain
+from pipeline.files import store
+from pipeline.values import paths
+from pipeline.values.config import Experiment
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import CONTROLS, Item, Lane
 
 
 def write(path: Path, table: pd.DataFrame) -> None:

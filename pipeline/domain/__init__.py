@@ -1,0 +1,1 @@
+"""Masks, tickets and networks as values: no files, no globals."""

@@ -1,0 +1,1 @@
+"""Arrays, tables and data sets on disk, written whole or not at all."""

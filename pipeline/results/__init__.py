@@ -1,0 +1,1 @@
+"""From the lanes of an experiment to tables, figures and the report."""

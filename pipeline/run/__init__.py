@@ -1,0 +1,1 @@
+"""One item from its settings to its files: checked, keyed, trained."""
