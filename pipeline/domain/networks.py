@@ -1,7 +1,7 @@
 """Networks from the outside: what is a weight and of which kind, and how fresh ones are drawn (appendix C)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from torch import nn
 
 from pipeline.domain.pruning import Layer
 from pipeline.values import plugins
+from pipeline.values.config import Kind
 from pipeline.values.errors import UserError
 
 GIVEN = ("shape", "classes")  # what the pipeline passes to every model
@@ -41,16 +42,30 @@ def _tried(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def layers(module: nn.Module) -> dict[str, Layer]:
-    """Every weight that can be pruned, in the order of the network. The last fully connected layer is the output."""
+    """Every weight that can be pruned, in the order of the network.
+
+    A layer's own attribute `kind` comes first; of the others the last fully connected one is the output.
+    Raises: UserError when a layer's own kind is none that there is.
+    """
     found = {
-        f"{name}.weight": Layer("fc" if isinstance(layer, nn.Linear) else "conv", tuple(layer.weight.shape))
+        f"{name}.weight": layer
         for name, layer in module.named_modules()
         if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd)
     }
-    linear = [name for name, layer in found.items() if layer.kind == "fc"]
-    if linear:
-        found[linear[-1]] = Layer("output", found[linear[-1]].shape)
-    return found
+    kinds = {name: _kind(name, layer) for name, layer in found.items()}
+    linear = [name for name, layer in found.items() if isinstance(layer, nn.Linear) and not hasattr(layer, "kind")]
+    if linear and "output" not in kinds.values():
+        kinds[linear[-1]] = "output"
+    return {name: Layer(kinds[name], tuple(layer.weight.shape)) for name, layer in found.items()}
+
+
+def _kind(name: str, layer: nn.Module) -> Kind:
+    if not hasattr(layer, "kind"):
+        return "fc" if isinstance(layer, nn.Linear) else "conv"
+    kind: Any = layer.kind
+    if kind not in get_args(Kind):
+        raise UserError(f"the kind of {name} is {kind!r}, should be one of {', '.join(get_args(Kind))}")
+    return kind  # type: ignore[no-any-return]
 
 
 def glorot_normal(module: nn.Module, seed: int) -> dict[str, NDArray[Any]]:

@@ -57,7 +57,7 @@ def _rounds(value: Any) -> Any:
     raise ValueError("should be all, or a list of different rounds from 1 on, such as [3, 7, 12]")
 
 
-Kind = Literal["conv", "fc", "output"]
+Kind = Literal["conv", "fc", "output", "downsample"]  # of a layer; networks.layers tells which is which
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rounds = Annotated[Any, PlainValidator(_rounds)]  # "all" or a tuple of integers
