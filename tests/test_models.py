@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline import networks, plugins, pruning
-from pipeline.errors import UserError
-from pipeline.masks import Mask
+from pipeline.domain import networks, pruning
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import ticket
 from pipeline.models import resnet
-from pipeline.tickets import ticket
 from pipeline.training.autograd import Autograd, why_not_batched
+from pipeline.values import plugins
+from pipeline.values.errors import UserError
 from tests import toy
 
 CIFAR = (3, 32, 32)
