@@ -15,10 +15,11 @@ from pipeline.domain import networks, pruning
 from pipeline.domain.masks import Mask
 from pipeline.files import store
 from pipeline.values import config
+from pipeline.values.schema import Arms, Config, Experiment
 
 ROUNDS = (1, 2, 3, 5, 10, 20, 30)
 STAGES = (5, 10, 20, 40)
-ARMS = config.Arms.model_validate({"one_shot": {"rounds": "all"}, "reinit": {"rounds": "all", "draws": 1}})
+ARMS = Arms.model_validate({"one_shot": {"rounds": "all"}, "reinit": {"rounds": "all", "draws": 1}})
 
 
 def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3) -> Section:
@@ -38,7 +39,7 @@ def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3)
     )
 
 
-def _with_rounds(settings: config.Config, work: Workload, count: int) -> config.Config:
+def _with_rounds(settings: Config, work: Workload, count: int) -> Config:
     chosen = work.experiment.pruning.model_copy(update={"rounds": count})
     experiment = work.experiment.model_copy(update={"pruning": chosen, "arms": ARMS})
     return settings.model_copy(update={"experiments": {"lenet": experiment}, "report": ("lenet",)})
@@ -62,15 +63,15 @@ def prune_seconds(work: Workload, count: int) -> float:
         return time.perf_counter() - started
 
 
-def _expand_seconds(settings: config.Config) -> float:
+def _expand_seconds(settings: Config) -> float:
     started = time.perf_counter()
     chain.expand(settings)
     return time.perf_counter() - started
 
 
-def _stages(experiment: config.Experiment) -> int:
+def _stages(experiment: Experiment) -> int:
     """Trainings, a pruning for every item that has masks of its own, aggregate and plot."""
-    items = chain.items("lenet", experiment)
+    items = experiment.items("lenet")
     return len(items) + sum(1 for item in items if item.round and item.masked == item) + 2
 
 

@@ -29,7 +29,7 @@ def run(work: Workload, repetitions: int = 5, steps: int = 20) -> Section:
     rows = on_cpu(work, repetitions=repetitions, steps=steps)
     if not torch.cuda.is_available():
         return Section([*_not_measured(), *rows])
-    device = runner._device()  # with the settings it trains with
+    device = runner._device("fp32")  # with the settings it trains with
     return Section([*(lenet(work, lanes, device) for lanes in LANES), conv(device), *rows])
 
 
@@ -74,7 +74,7 @@ def stepping(work: Workload, module: nn.Module, tickets: list[Ticket], device: t
 
     @torch.no_grad()
     def step() -> None:
-        trainer.step(trainer.order.batch(next(iteration)))
+        trainer.step(trainer.order.batch(next(iteration)), work.experiment.optimizer.lr)
 
     return step
 

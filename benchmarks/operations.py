@@ -46,7 +46,7 @@ def parts(work: Workload, rounds: int, intervals: int = INTERVALS) -> dict[str, 
                 found = dict.fromkeys(found, 0.0)
             for i in range(every):
                 marks = [time.perf_counter()]
-                x, y = trainer.images.batch(trainer.order.batch(turn * every + i))
+                x, y = trainer.images.batch(*trainer.order.batch(turn * every + i))
                 marks.append(time.perf_counter())
                 trainer.compute.gradients(x, y)
                 marks.append(time.perf_counter())

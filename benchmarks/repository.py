@@ -73,7 +73,7 @@ def make(name: str) -> None:
     from stages import aggregate, control, plot, prune, report, retrain, train_dense
 
     with redirect_stderr(io.StringIO()):
-        for item in chain.items(name, config.load().experiment(name)):
+        for item in config.load().experiment(name).items(name):
             argument = f"{name}/{item.name}"
             if item.round == 0:
                 train_dense.main(name)

@@ -16,11 +16,12 @@ from pipeline.files import datasets
 from pipeline.training.images import Images
 from pipeline.training.trainer import Trainer
 from pipeline.values import config, paths
+from pipeline.values.schema import Experiment, Training
 
 
 @dataclass(frozen=True)
 class Workload:
-    experiment: config.Experiment
+    experiment: Experiment
     bundle: Bundle
 
     def module(self, times: float = 1.0) -> nn.Module:
@@ -43,7 +44,7 @@ class Workload:
         return pruning.density(layers, self._groups(layers), rounds)
 
     def trainer(
-        self, module: nn.Module, tickets: list[Ticket], device: torch.device, training: config.Training | None = None
+        self, module: nn.Module, tickets: list[Ticket], device: torch.device, training: Training | None = None
     ) -> Trainer:
         """Lanes side by side, with the seeds 1, 2, 3, …"""
         seeds = range(1, len(tickets) + 1)

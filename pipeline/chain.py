@@ -9,15 +9,15 @@ from ruamel.yaml import YAML
 
 from pipeline.run import closure
 from pipeline.values import paths, plugins
-from pipeline.values.config import Config, Experiment
 from pipeline.values.errors import UserError
-from pipeline.values.lanes import CONTROLS, Item
+from pipeline.values.lanes import ARMS, Item
+from pipeline.values.schema import Config, Control, Experiment
 
 REMEDY = "python -m stages.repeat_rounds"
 HEADER = f"# Written from params.yaml by `{REMEDY}`; change it there.\n"
 
-# The sections of an experiment that each stage reads: a change of another one leaves the stage alone. A control does not
-# use the rewind point, but belongs to the chain of its tickets, which is told by it.
+# The sections of an experiment that each stage reads: a change of another one leaves the stage alone. A reinit control
+# uses neither the rewind point nor the dense network, but belongs to the chain of its tickets, which is told by them.
 PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
 READS = {
     "train_dense": ["data", "model", "init", "optimizer", "training", "rewind", "seeds"],
@@ -26,15 +26,6 @@ READS = {
     "control": ["data", "model", "init", "optimizer", "training", "rewind", "seeds", *PRUNING],
     "aggregate": ["pruning.rounds", "arms", "seeds"],
 }
-
-
-def items(name: str, experiment: Experiment) -> list[Item]:
-    """Every item of an experiment, in an order in which each comes after what it needs."""
-    tickets = [Item(name, k, "ticket") for k in range(experiment.pruning.rounds + 1)]
-    one_shot = [Item(name, k, "one_shot") for k in experiment.rounds_of("one_shot")]
-    reinit = [Item(name, k, "reinit") for k in experiment.rounds_of("reinit")]
-    one_shot_reinit = [Item(name, k, "one_shot_reinit") for k in experiment.rounds_of("one_shot_reinit")]
-    return tickets + one_shot + reinit + one_shot_reinit
 
 
 def target(item: Item) -> str:
@@ -66,9 +57,9 @@ def _compare(path: Path, text: str) -> None:
 
 def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
     """`prune` and `retrain` of all rounds are one template each: `prev` says what a round is pruned from."""
-    every = items(name, experiment)
-    rounds = {i.name: {"prev": i.previous.name} for i in every if i.round and i.arm not in CONTROLS}
-    controls = {i.name: {"masks": i.masked.name} for i in every if i.arm in CONTROLS}
+    every = experiment.items(name)
+    rounds = {i.name: {"prev": i.previous.name, "start": i.start.name} for i in every if i.round and not ARMS[i.arm].is_control}
+    controls = {i.name: {"masks": i.masked.name} for i in every if ARMS[i.arm].is_control}
     data, dense = paths.data(experiment.data.name), Item(name, 0, "ticket").name
     model = plugins.source("models", experiment.model.name)
     criterion = plugins.source("criteria", experiment.pruning.criterion)
@@ -80,12 +71,12 @@ def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
         | _outs(layers, paths.masks(name, dense), paths.lanes(name, dense)),
         "prune": _each("rounds", _stage("prune", name, deps=[layers, *before], plugin=criterion) | _outs(masks)),
         "retrain": _each(
-            "rounds", _stage("retrain", name, deps=[data, masks, paths.lanes(name, dense)], plugin=model) | _outs(lanes)
+            "rounds", _stage("retrain", name, deps=[data, masks, paths.lanes(name, "${item.start}")], plugin=model) | _outs(lanes)
         ),
     }
     if controls:
-        draws = [f"arms.{arm}.draws" for arm in CONTROLS if experiment.rounds_of(arm)]
-        deps = [data, paths.masks(name, "${item.masks}")]
+        draws = [f"arms.{arm}.draws" for arm in ARMS if isinstance(getattr(experiment.arms, arm, None), Control)]
+        deps = [data, paths.masks(name, "${item.masks}"), paths.lanes(name, dense)]
         stages["control"] = _each("controls", _stage("control", name, deps, plugin=model, more=draws) | _outs(lanes))
     axes = {"x": "density", "y": "accuracy_at_early_stop"}
     trained = [paths.lanes(name, i.name) for i in every]

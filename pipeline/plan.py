@@ -8,8 +8,7 @@ from tabulate import tabulate
 from pipeline import chain
 from pipeline.domain import networks, pruning
 from pipeline.values import plugins
-from pipeline.values.config import Experiment
-from pipeline.values.lanes import CONTROLS, Item
+from pipeline.values.schema import Experiment
 
 
 def show(name: str, experiment: Experiment) -> str:
@@ -18,8 +17,8 @@ def show(name: str, experiment: Experiment) -> str:
     layers = networks.layers(networks.build(experiment.model.name, data.SHAPE, data.CLASSES, experiment.model.options))
     groups = pruning.groups(layers, experiment.pruning.rates, experiment.pruning.scope)
     pruning.check(groups, experiment.pruning.rounds)
-    items = chain.items(name, experiment)
-    lanes = {item: len(experiment.seeds) * _draws(item, experiment) for item in items}
+    items = experiment.items(name)
+    lanes = {item: len(experiment.lanes(item)) for item in items}
     rows = [
         (chain.target(item), f"{pruning.density(layers, groups, item.round):.2%}", item.arm, lanes[item],
          lanes[item] * experiment.training.iterations)
@@ -29,10 +28,6 @@ def show(name: str, experiment: Experiment) -> str:
     cost = f"{len(items)} items, {total} lanes, {total * experiment.training.iterations:,} lane-iterations"
     table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations"), intfmt=",")
     return f"{name}: {_sizes(layers)}\n{table}\n{cost}\n"
-
-
-def _draws(item: Item, experiment: Experiment) -> int:
-    return int(getattr(experiment.arms, item.arm).draws) if item.arm in CONTROLS else 1
 
 
 def _sizes(layers: Mapping[str, pruning.Layer]) -> str:

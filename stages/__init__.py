@@ -8,7 +8,7 @@ from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
 
 if TYPE_CHECKING:
-    from pipeline.values.config import Experiment
+    from pipeline.values.schema import Experiment
 
 
 def experiment_of(name: str) -> "Experiment":

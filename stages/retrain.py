@@ -1,10 +1,11 @@
-"""Rewind what survives to its early weights and train it again: a round's tickets (section 2, step 4)."""
+"""Rewind what survives to its early weights and train it again: a round's tickets (section 2, step 4). The arms that go
+on from trained weights instead are made here too.
+"""
 
 from pipeline.domain.tickets import ticket
 from pipeline.files import store
 from pipeline.run import runner, setup
 from pipeline.values import paths
-from pipeline.values.lanes import Lane
 from stages import item_of, run_stage
 
 
@@ -12,10 +13,9 @@ def main(argument: str) -> None:
     item = item_of(argument)
     start = setup.begin(item.experiment)
     tickets = {}
-    for seed in start.experiment.seeds:
-        mask = store.read_mask(paths.masks(item.experiment, item.name) / f"seed{seed}.safetensors")
-        early = store.read_arrays(paths.lanes(item.experiment, "r00") / f"seed{seed}" / "rewind.safetensors")
-        tickets[Lane(item, seed)] = ticket(mask, early, start.origin)
+    for lane in start.experiment.lanes(item):
+        mask = store.read_mask(paths.masks(item.experiment, item.name) / f"{lane.name}.safetensors")
+        tickets[lane] = ticket(mask, setup.start_of(lane), start.origin)
     runner.train(start, item, tickets)
 
 

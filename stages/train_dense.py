@@ -8,7 +8,7 @@ from pipeline.domain.tickets import ticket
 from pipeline.files import store
 from pipeline.run import runner, setup
 from pipeline.values import paths
-from pipeline.values.lanes import Item, Lane
+from pipeline.values.lanes import Item
 from stages import run_stage
 
 
@@ -19,10 +19,10 @@ def main(name: str) -> None:
     store.write_json(paths.layers(start.name), {weight: asdict(layer) for weight, layer in layers.items()})
     mask = Mask.full({weight: layer.shape for weight, layer in layers.items()})
     tickets = {}
-    for seed in start.experiment.seeds:
-        store.write_mask(paths.masks(start.name, item.name) / f"seed{seed}.safetensors", mask)
-        fresh = networks.glorot_normal(start.module, seeds.derive(seed, "init"))
-        tickets[Lane(item, seed)] = ticket(mask, fresh)
+    for lane in start.experiment.lanes(item):
+        store.write_mask(paths.masks(start.name, item.name) / f"{lane.name}.safetensors", mask)
+        fresh = networks.glorot_normal(start.module, seeds.derive(lane.seed, "init"))
+        tickets[lane] = ticket(mask, fresh)
     runner.train(start, item, tickets, keep=start.origin)
 
 

@@ -13,7 +13,7 @@ from pipeline import chain
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets, store
 from pipeline.values import config, paths
-from pipeline.values.lanes import CONTROLS, Item
+from pipeline.values.lanes import ARMS, Item
 from stages import control, prune, retrain, train_dense
 from tests import toy
 
@@ -63,7 +63,7 @@ def repository(folder: Path, content: dict[str, Any], data: Bundle | None = None
 
 def run(name: str, *only: str) -> None:
     """Every stage of an experiment's chain, in order; or those of some items."""
-    for item in chain.items(name, config.load().experiment(name)):
+    for item in config.load().experiment(name).items(name):
         if not only or item.name in only:
             stage(item)
 
@@ -72,7 +72,7 @@ def stage(item: Item) -> None:
     argument = f"{item.experiment}/{item.name}"
     if item.round == 0:
         train_dense.main(item.experiment)
-    elif item.arm in CONTROLS:
+    elif ARMS[item.arm].is_control:
         control.main(argument)
     else:
         prune.main(argument)

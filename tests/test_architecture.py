@@ -177,5 +177,5 @@ def test_every_experiment_can_be_built_and_pruned_to_its_end(name: str) -> None:
     groups = pruning.groups(layers, experiment.pruning.rates, experiment.pruning.scope)
     pruning.check(groups, experiment.pruning.rounds)
     assert list(layers.values())[-1].shape[0] == data.CLASSES
-    items = chain.items(name, experiment)
+    items = experiment.items(name)
     assert len({item.name for item in items}) == len(items) > experiment.pruning.rounds

@@ -13,14 +13,15 @@ from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
 from pipeline.values import config
 from pipeline.values.errors import UserError
+from pipeline.values.schema import Model, Training
 from tests import toy
 
 
 @pytest.fixture
 def work() -> Workload:
     digits = config.load().experiment("digits")
-    training = config.Training(iterations=600, batch_size=20, evaluate_every=4)
-    model = config.Model.model_validate({"name": "lenet", "hidden": [8, 6]})
+    training = Training(iterations=600, batch_size=20, evaluate_every=4)
+    model = Model.model_validate({"name": "lenet", "hidden": [8, 6]})
     data = digits.data.model_copy(update={"validation": 30})
     return Workload(digits.model_copy(update={"training": training, "model": model, "data": data}), toy.bundle())
 

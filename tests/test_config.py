@@ -12,8 +12,8 @@ from pipeline.domain.masks import Mask
 from pipeline.files import store
 from pipeline.run import setup
 from pipeline.values import config, paths
-from pipeline.values.config import Adam, Config
 from pipeline.values.errors import UserError
+from pipeline.values.schema import Adam, Config
 from stages import control, prune, repeat_rounds, retrain, train_dense
 from tests import lottery
 

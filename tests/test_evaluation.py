@@ -12,8 +12,8 @@ from pipeline.domain import seeds
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training.history import Row, summary, table
 from pipeline.training.images import Images
-from pipeline.values.config import Sgd
 from pipeline.values.errors import UserError
+from pipeline.values.schema import Sgd
 from tests import toy
 
 Network = Callable[[], nn.Module]

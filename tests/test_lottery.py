@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import chain
 from pipeline.domain import networks, pruning, seeds
 from pipeline.domain.masks import Mask
 from pipeline.files import datasets, store
 from pipeline.run import keys
 from pipeline.values import config, paths
 from pipeline.values.clock import Step
+from pipeline.values.schema import Config
 from tests import lottery, toy
 from tests.lottery import arrays
 
@@ -199,9 +199,9 @@ def test_the_number_of_classes_comes_from_the_data(tmp_path: Path) -> None:
 
 
 def test_the_chain_has_each_item_after_what_it_needs() -> None:
-    settings = config.Config.model_validate_json(json.dumps(PARAMS))
+    settings = Config.model_validate_json(json.dumps(PARAMS))
     seen: set[str] = set()
-    for item in chain.items("toy", settings.experiment("toy")):
+    for item in settings.experiment("toy").items("toy"):
         assert item.round == 0 or {item.previous.name, item.masked.name} - {item.name} <= seen
         seen.add(item.name)
     assert len(seen) == 8

@@ -55,6 +55,16 @@ class Mask(Mapping[str, BoolArray]):
         self._same_layers(other)
         return all(bool(np.all(other[name][a])) for name, a in self.items())
 
+    def scattered(self, seed: int) -> "Mask":
+        """As many survivors in each layer, anywhere in it (appendix E: random sparsity)."""
+        draw = np.random.default_rng(seed)
+        return Mask({name: draw.permutation(a.ravel()).reshape(a.shape) for name, a in self.items()})
+
+    def shuffled(self, seed: int) -> "Mask":
+        """As many survivors in each unit or channel that a layer computes, on other inputs of it."""
+        draw = np.random.default_rng(seed)
+        return Mask({name: draw.permuted(a.reshape(len(a), -1), axis=1).reshape(a.shape) for name, a in self.items()})
+
     def apply(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """A copy of the weights with 0 where the mask is False; arrays without a mask are copied as they are.
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from pipeline.domain.pruning import Layer
 from pipeline.values import plugins
-from pipeline.values.config import Kind
 from pipeline.values.errors import UserError
+from pipeline.values.schema import Kind
 
 GIVEN = ("shape", "classes")  # what the pipeline passes to every model
 

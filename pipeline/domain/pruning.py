@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
-from pipeline.values.config import Kind
 from pipeline.values.errors import UserError
+from pipeline.values.schema import Kind
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ import argparse
 import sys
 import time
 
-from pipeline import chain
 from pipeline.files import store
 from pipeline.results import report, statistics, tables
 from pipeline.values import config, paths
 from pipeline.values.errors import UserError
+from pipeline.values.schema import Config
 
 
 def main() -> None:
@@ -26,9 +26,9 @@ def main() -> None:
     print(f"The report: {page}")
 
 
-def _split(settings: config.Config, since: float) -> str:
+def _split(settings: Config, since: float) -> str:
     """How much of the time since then was training and evaluation, from what the stages noted down."""
-    items = [item for name, experiment in settings.experiments.items() for item in chain.items(name, experiment)]
+    items = [item for name, experiment in settings.experiments.items() for item in experiment.items(name)]
     noted = [store.read_json(path) for item in items if (path := paths.runtime(item.experiment, item.name)).is_file()]
     trained = [about["training_seconds"] for about in noted if about["finished"] > since]
     wall = time.time() - since

@@ -11,7 +11,7 @@ from pipeline.results import statistics
 from pipeline.results.statistics import Metrics, at_density, at_round, percent
 from pipeline.values import paths
 from pipeline.values.clock import Step
-from pipeline.values.config import Config, Control, Experiment, OneShot
+from pipeline.values.schema import Arm, Chain, Config, Control, Experiment
 
 ARMS = {
     "ticket": "ticket",
@@ -234,5 +234,5 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _draws(arm: OneShot | Control) -> str:
+def _draws(arm: Arm | Chain) -> str:
     return f", {_count(arm.draws, 'draw')} a seed" if isinstance(arm, Control) else ""

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-ARMS = ("ticket", "one_shot", "reinit", "one_shot_reinit")  # the order of every table
+from pipeline.values.lanes import ARMS
+
 ROUND_COLUMNS = (
     "round", "density", "arm", "seed", "draw", "early_stop_iteration", "accuracy_at_early_stop",
     "validation_loss_at_early_stop", "final_accuracy", "final_iteration", "target",

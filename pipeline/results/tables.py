@@ -9,9 +9,9 @@ import pandas as pd
 from pipeline import chain
 from pipeline.files import store
 from pipeline.values import paths
-from pipeline.values.config import Experiment
 from pipeline.values.errors import UserError
-from pipeline.values.lanes import CONTROLS, Item, Lane
+from pipeline.values.lanes import Item
+from pipeline.values.schema import Experiment
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
@@ -39,8 +39,7 @@ def lanes(item: Item, experiment: Experiment) -> Iterator[tuple[dict[str, Any], 
     Raises: UserError that names the first file that is missing and the stage that makes it.
     """
     target = chain.target(item)
-    draws = range(1, getattr(experiment.arms, item.arm).draws + 1) if item.arm in CONTROLS else (None,)
-    for lane in (Lane(item, seed, draw) for seed in experiment.seeds for draw in draws):
+    for lane in experiment.lanes(item):
         folder = paths.lanes(item.experiment, item.name) / lane.name
         history = read(folder / "history.csv", target, "validation_loss")
         path = folder / "lane.json"

@@ -21,10 +21,11 @@ from pipeline.training.autograd import why_not_batched
 from pipeline.training.history import COLUMNS, summary, table
 from pipeline.training.images import Images
 from pipeline.training.mlp import Mlp
+from pipeline.training.schedule import settled
 from pipeline.training.trainer import Trainer
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.lanes import Item, Lane
+from pipeline.values.lanes import ARMS, Item, Lane
 
 CHECKPOINT_EVERY = 20.0  # seconds
 
@@ -39,7 +40,7 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
     from pipeline.progress import Progress
 
     started = time.monotonic()
-    device = _device()
+    device = _device(setup.experiment.training.precision)
     with _locked(f"{item.experiment}/{item.name}"), store.replacing(paths.lanes(item.experiment, item.name)) as folder:
         digest = keys.digest_file(paths.data(setup.experiment.data.name))
         chain = keys.chain_key(setup.name, setup.experiment, digest)
@@ -65,13 +66,17 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], keep: int | 
     tracking.start_sync(item.experiment)
 
 
-def _device() -> torch.device:
+def _device(precision: str) -> torch.device:
+    """Where to train, with the precision set. Raises: UserError when it has not this precision."""
+    tf32 = precision == "tf32"
     if not torch.cuda.is_available():
+        if tf32:
+            raise UserError(f"{paths.PARAMS}: training.precision is tf32, which needs a GPU; should be fp32 or bf16 here")
         return torch.device("cpu")
     # Two runs on the same GPU give the same bytes. cuBLAS reads the variable when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # torch's default for convolutions is on
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32  # torch's default for convolutions is on
     return torch.device("cuda")
 
 
@@ -102,15 +107,15 @@ class Job:
     def run(self, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
         """Trains the lanes of these numbers side by side. report: lane-iterations done, those of a checkpoint included."""
         torch.set_num_threads(1)
-        torch.set_flush_denormal(True)  # moments of dead inputs decay into denormals, which make Adam six times slower
+        torch.set_flush_denormal(True)  # moments of dead inputs decay into denormals, which are slow
         experiment, origin = self.setup.experiment, self.tickets[0].origin
         trainer = Trainer(
             self.setup.module,
-            Images(self.setup.bundle, self.device),
+            Images(self.setup.bundle, self.device, experiment.data.augment),
             [self.tickets[i] for i in group],
             [self.lanes[i].seed for i in group],
             [str(self.lanes[i]) for i in group],
-            optimizer=experiment.optimizer,
+            optimizer=settled(experiment.optimizer) if ARMS[self.lanes[0].item.arm].lr == "last" else experiment.optimizer,
             training=experiment.training,
             validation=experiment.data.validation,
             keep=self.keep,
@@ -149,6 +154,8 @@ class Job:
         lane, ticket, folder = self.lanes[i], self.tickets[i], self.folder / self.lanes[i].name
         store.write_arrays(folder / "start.safetensors", ticket.weights)
         store.write_arrays(folder / "trained.safetensors", trainer.stack.weights(row))
+        if ARMS[lane.item.arm].masks in ("random", "shuffled"):
+            store.write_mask(folder / "mask.safetensors", ticket.mask)
         if trainer.kept:
             store.write_arrays(folder / "rewind.safetensors", trainer.kept[row])
         store.write_csv(folder / "history.csv", COLUMNS, table(trainer.history[row]))

@@ -110,7 +110,9 @@ class Record:
     @property
     def files(self) -> dict[str, Path]:
         """Artifact name -> file."""
-        mask = paths.masks(self.item.experiment, self.item.masked.name) / f"seed{self.about['seed']}.safetensors"
+        shared = paths.masks(self.item.experiment, self.item.masked.name) / f"seed{self.about['seed']}.safetensors"
+        own = self._folder / "mask.safetensors"
+        mask = own if own.exists() else shared
         rewind = ["rewind"] if (self._folder / "rewind.safetensors").exists() else []
         names = ["start", "trained", *rewind]
         return {"mask.safetensors": mask} | {f"{n}.safetensors": self._folder / f"{n}.safetensors" for n in names}

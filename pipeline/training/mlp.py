@@ -1,7 +1,7 @@
 """Forward and backward of a chain of linear layers and ReLUs, by hand.
 
-Autograd's bookkeeping and its fresh gradient tensors cost as much as a third of a LeNet step; here every gradient is
-written where the optimizer reads it. A test holds it against autograd.
+Autograd keeps books and makes fresh gradient tensors, which is much beside products this small (docs/performance.md);
+here every gradient is written where the optimizer reads it. A test holds it against autograd.
 """
 
 from collections.abc import Sequence

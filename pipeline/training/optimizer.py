@@ -10,17 +10,21 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from pipeline.values.config import Adam, Sgd
+from pipeline.values import schema
 
 
 class Optimizer:
-    """State is fresh, all zeros: it belongs to one training, never to two rounds."""
+    """State is fresh, all zeros: it belongs to one training, never to two rounds.
 
-    def __init__(self, flat: Tensor, grad: Tensor, chosen: Adam | Sgd) -> None:
+    lr is a number, and on CUDA a tensor, whose content a recorded step reads each time.
+    """
+
+    def __init__(self, flat: Tensor, grad: Tensor, chosen: schema.Optimizer) -> None:
         self.flat, self.grad = flat, grad
-        common: dict[str, Any] = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "maximize": False, "fused": True}
+        self.lr: float | Tensor = torch.tensor(chosen.lr, device=flat.device) if flat.is_cuda else chosen.lr
+        common: dict[str, Any] = {"weight_decay": chosen.weight_decay, "maximize": False, "fused": True}
         self.state: dict[str, Tensor]
-        if isinstance(chosen, Adam):
+        if isinstance(chosen, schema.Adam):
             names = "exp_avg", "exp_avg_sq"
             self.state = {name: torch.zeros_like(flat) for name in names} | {"step": torch.zeros((), device=flat.device)}
             self.settings = common | {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
@@ -28,9 +32,15 @@ class Optimizer:
             self.state = {"momentum_buffer": torch.zeros_like(flat)} if chosen.momentum else {}
             self.settings = common | {"momentum": chosen.momentum, "dampening": 0.0, "nesterov": False}
 
-    def step(self) -> None:
-        state = self.state
-        if "exp_avg" in state:
-            adam([self.flat], [self.grad], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]], **self.settings)
+    def set_rate(self, lr: float) -> None:
+        if isinstance(self.lr, Tensor):
+            self.lr.fill_(lr)
         else:
-            sgd([self.flat], [self.grad], [state.get("momentum_buffer")], **self.settings)
+            self.lr = lr
+
+    def step(self) -> None:
+        state, settings = self.state, self.settings | {"lr": self.lr}
+        if "exp_avg" in state:
+            adam([self.flat], [self.grad], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]], **settings)
+        else:
+            sgd([self.flat], [self.grad], [state.get("momentum_buffer")], **settings)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.training.autograd import Autograd
-from pipeline.training.images import Images
+from pipeline.training.images import Batch, Images
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp
@@ -15,7 +15,7 @@ WARM_UP = 3  # runs before recording, in which cuBLAS and autograd set themselve
 
 
 class Step:
-    """Calling it with the indices of a batch, (L, B), trains every lane once and returns the losses before, (L,).
+    """Calling it with what `Order.batch` gives trains every lane once and returns the losses before, (L,).
 
     On CUDA the returned tensor is the same each time: copy it before the next call.
     """
@@ -24,39 +24,42 @@ class Step:
         self.images, self.compute, self.optimizer = images, compute, optimizer
         self.graph: torch.cuda.CUDAGraph | None = None
         self.recorded = compute.stack.device.type != "cuda"  # nothing to record on a CPU
-        self.index = self.losses = torch.empty(0)
+        self.batch: Batch = ()
+        self.losses = torch.empty(0)
 
-    def __call__(self, index: Tensor) -> Tensor:
+    def __call__(self, batch: Batch, lr: float) -> Tensor:
+        self.optimizer.set_rate(lr)
         if not self.recorded:
-            self._record(index)
+            self._record(batch)
         if self.graph is None:
-            return self._run(index)
-        self.index.copy_(index)
+            return self._run(batch)
+        for mine, new in zip(self.batch, batch, strict=True):
+            mine.copy_(new)
         self.graph.replay()
         return self.losses
 
-    def _run(self, index: Tensor) -> Tensor:
-        losses = self.compute.gradients(*self.images.batch(index))
+    def _run(self, batch: Batch) -> Tensor:
+        losses = self.compute.gradients(*self.images.batch(*batch))
         self.optimizer.step()
         self.compute.stack.hold()
         return losses
 
-    def _record(self, index: Tensor) -> None:
+    def _record(self, batch: Batch) -> None:
         """Launching a LeNet step's twenty kernels one by one takes longer than running them."""
         self.recorded = True
-        self.index = index.clone()
+        self.batch = tuple(tensor.clone() for tensor in batch)
         before = [tensor.clone() for tensor in self._state()]
         random, current = torch.cuda.get_rng_state(), torch.cuda.current_stream()
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
-                self._run(self.index)
+                self._run(self.batch)
         current.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
-                self.losses = self._run(self.index)
+                self.losses = self._run(self.batch)
             self.graph = graph
         except torch.OutOfMemoryError:
             raise

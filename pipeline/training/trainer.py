@@ -15,10 +15,12 @@ from pipeline.training.history import Row
 from pipeline.training.images import Images, Order, split
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
+from pipeline.training.schedule import Schedule
 from pipeline.training.sparse import SparseMlp, sparse_layers
 from pipeline.training.step import Step
-from pipeline.values.config import Adam, Sgd, Training
+from pipeline.values import schema
 from pipeline.values.errors import UserError
+from pipeline.values.schema import Training
 
 
 class Trainer:
@@ -36,7 +38,7 @@ class Trainer:
         lane_seeds: Sequence[int],
         names: Sequence[str],
         *,
-        optimizer: Adam | Sgd,
+        optimizer: schema.Optimizer,
         training: Training,
         validation: int,
         keep: int | None = None,
@@ -45,13 +47,14 @@ class Trainer:
         device = images.train.device
         self.images, self.names, self.training, self.keep = images, names, training, keep
         self.seed = lane_seeds[0]
-        self.compute = _compute(module, tickets, device)
+        self.compute = _compute(module, tickets, device, training)
         self.stack = self.compute.stack
         self.iteration = tickets[0].origin
         self.history: list[list[Row]] = [[] for _ in tickets]
         self.kept: list[dict[str, NDArray[Any]]] = []
         splits = [split(seed, len(images.train), validation) for seed in lane_seeds]
-        self.order = Order(lane_seeds, [train for train, _ in splits], training.batch_size, device)
+        self.order = Order(lane_seeds, [train for train, _ in splits], training.batch_size, device, images.augment)
+        self.rate = Schedule(optimizer, self.order.per_epoch)
         held_out = torch.stack([v for _, v in splits]).to(device)
         self.validation = self._examples(images.train[held_out], images.train_labels[held_out])
         self.test = self._examples(images.test.unsqueeze(0), images.test_labels.unsqueeze(0))
@@ -77,7 +80,7 @@ class Trainer:
         # A network that draws random numbers itself, for dropout, gets the same ones after a kill.
         torch.manual_seed(seeds.derive(self.seed, "dropout", self.iteration))
         for i in range(steps):
-            self.losses[i] = self.step(self.order.batch(self.iteration))
+            self.losses[i] = self.step(self.order.batch(self.iteration), self.rate(self.iteration))
             self.iteration += 1
             self._keep()
         return steps
@@ -145,9 +148,11 @@ class Trainer:
         self.kept = [weights for weights in (_below(f"kept.{i}", state) for i in lanes) if weights]
 
 
-def _compute(module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> Mlp | SparseMlp | Autograd:
-    if not Mlp.fits(module):
-        return Autograd(module, tickets, device)
+def _compute(
+    module: nn.Module, tickets: Sequence[Ticket], device: torch.device, training: Training
+) -> Mlp | SparseMlp | Autograd:
+    if training.precision == "bf16" or not Mlp.fits(module):
+        return Autograd(module, tickets, device, bf16=training.precision == "bf16", memory_format=training.memory_format)
     return (SparseMlp if sparse_layers(module, tickets, device) else Mlp)(module, tickets, device)
 
 

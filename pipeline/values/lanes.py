@@ -6,8 +6,43 @@ from typing import Literal, Self
 
 from pipeline.values.errors import UserError
 
-Arm = Literal["ticket", "one_shot", "reinit", "one_shot_reinit"]
-CONTROLS: dict[Arm, Arm] = {"reinit": "ticket", "one_shot_reinit": "one_shot"}  # control -> the arm whose masks it takes
+
+@dataclass(frozen=True)
+class Arm:
+    """How the lanes of an arm come about, in one round.
+
+    masks: pruned from the arm's own round before, from the dense network, or of another arm (`masks_of`): as they are,
+    with the survivors of each layer anywhere, or with those of each unit on other inputs.
+    start: the weights training begins from: the dense training's at the rewind point, those the masks were pruned from
+    had in the end, or fresh ones.
+    lr: as the schedule says, or the last of the schedule throughout.
+    """
+
+    label: str  # in figures and reports
+    masks: Literal["own", "dense", "same", "random", "shuffled"]
+    start: Literal["rewound", "trained", "fresh"]
+    masks_of: str | None = None
+    lr: Literal["scheduled", "last"] = "scheduled"
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it takes another arm's masks: it is made by the stage `control`, the others by `prune` and `retrain`."""
+        return self.masks_of is not None
+
+
+# The order of tables; an arm comes after the one whose masks it takes. Sources: the paper's section 2 (ticket, one_shot,
+# reinit), appendix B (continued) and E (random_mask); Renda et al. 2020 (lr_rewind, fine_tune); Frankle et al. 2021 (shuffles).
+ARMS: dict[str, Arm] = {
+    "ticket": Arm("ticket", "own", "rewound"),
+    "one_shot": Arm("one-shot ticket", "dense", "rewound"),
+    "lr_rewind": Arm("learning-rate rewinding", "own", "trained"),
+    "fine_tune": Arm("fine-tuning", "own", "trained", lr="last"),
+    "continued": Arm("ticket, mask without resets", "same", "rewound", masks_of="lr_rewind"),
+    "reinit": Arm("random reinit", "same", "fresh", masks_of="ticket"),
+    "one_shot_reinit": Arm("random reinit, one-shot mask", "same", "fresh", masks_of="one_shot"),
+    "random_mask": Arm("random mask", "random", "rewound", masks_of="ticket"),
+    "shuffled_mask": Arm("shuffled mask", "shuffled", "rewound", masks_of="ticket"),
+}
 
 
 @dataclass(frozen=True)
@@ -16,7 +51,7 @@ class Item:
 
     experiment: str
     round: int
-    arm: Arm
+    arm: str
 
     @property
     def name(self) -> str:
@@ -24,35 +59,45 @@ class Item:
 
     @property
     def previous(self) -> "Item":
-        """The item whose trained weights and masks this one is pruned from."""
-        return Item(self.experiment, self.round - 1 if self.arm == "ticket" else 0, "ticket")
+        """The item whose trained weights and masks this one is pruned from; of a first round the dense network."""
+        chained = ARMS[self.arm].masks == "own" and self.round > 1
+        return Item(self.experiment, self.round - 1, self.arm) if chained else self.dense
+
+    @property
+    def start(self) -> "Item":
+        """The item whose lanes have the weights this one begins from, unless these are fresh."""
+        return self.previous if ARMS[self.arm].start == "trained" else self.dense
 
     @property
     def masked(self) -> "Item":
         """The item whose masks this one trains under: itself unless it is a control."""
-        return Item(self.experiment, self.round, CONTROLS.get(self.arm, self.arm))
+        return Item(self.experiment, self.round, ARMS[self.arm].masks_of or self.arm)
+
+    @property
+    def dense(self) -> "Item":
+        return Item(self.experiment, 0, "ticket")
 
     @property
     def stage(self) -> str:
         """The DVC stage, as it stands behind the colon of `dvc repro experiments/<experiment>/dvc.yaml:<stage>`."""
         if self.round == 0:
             return "train_dense"
-        return f"{'control' if self.arm in CONTROLS else 'retrain'}@{self.name}"
+        return f"{'control' if ARMS[self.arm].is_control else 'retrain'}@{self.name}"
 
     @classmethod
     def parse(cls, path: str) -> Self:
         """From the command line of a stage. Raises: UserError when it does not name an item."""
-        found = re.fullmatch(r"([a-z][a-z0-9_]*)/(?:(one_shot|reinit|one_shot_reinit)_)?r(\d\d+)", path)
+        found = re.fullmatch(rf"([a-z][a-z0-9_]*)/(?:({'|'.join(ARMS)})_)?r(\d\d+)", path)
         if not found:
             raise UserError(f"{path!r} does not name a round; should be like lenet/r07 or lenet/reinit_r07")
-        return cls(found[1], int(found[3]), found[2] or "ticket")  # type: ignore[arg-type]
+        return cls(found[1], int(found[3]), found[2] or "ticket")
 
 
 @dataclass(frozen=True)
 class Lane:
     item: Item
     seed: int
-    draw: int | None = None  # None unless the item is a control
+    draw: int | None = None  # None unless something of the item is drawn
 
     @property
     def name(self) -> str:

@@ -1,0 +1,31 @@
+"""The learning rate of every iteration (appendix G: steps down, and linear warmup)."""
+
+from itertools import accumulate
+
+from pipeline.values.clock import Step
+from pipeline.values.schema import Optimizer
+
+
+class Schedule:
+    """Calling it with the number of iterations done so far gives the learning rate of the next one.
+
+    The first iteration of a warmup has 0 and changes nothing; the first after it has the full rate. A step down at
+    iteration k counts from the iteration that has k before it.
+    """
+
+    def __init__(self, chosen: Optimizer, per_epoch: int) -> None:
+        """per_epoch: iterations of an epoch."""
+        decay = chosen.decay
+        self.warmup = Step.parse(chosen.warmup).iterations(per_epoch)
+        self.at = sorted(Step.parse(point).iterations(per_epoch) for point in decay.at) if decay else []
+        factors = [decay.by] * len(self.at) if decay else []
+        self.rates = list(accumulate(factors, lambda rate, by: rate * by, initial=chosen.lr))
+
+    def __call__(self, iteration: int) -> float:
+        rate = self.rates[sum(iteration >= point for point in self.at)]
+        return rate * iteration / self.warmup if iteration < self.warmup else rate
+
+
+def settled(chosen: Optimizer) -> Optimizer:
+    """The same optimizer at the rate its schedule ends with, throughout."""
+    return chosen.model_copy(update={"lr": Schedule(chosen, per_epoch=1).rates[-1], "warmup": "0it", "decay": None})
