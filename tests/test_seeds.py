@@ -22,7 +22,7 @@ def test_seeds_are_pinned() -> None:
         seeds.derive(1, "control", "reinit_r03", 2),
     ] == [5267816590608909949, 2048315505475934728, 5263713049995906136, 385604657551614613]  # fmt: skip
     assert split(1, 10, 3)[1].tolist() == [2, 8, 4]
-    assert order([1], 20, 4).batch(0).tolist() == [[15, 4, 10, 5]]
+    assert order([1], 20, 4).batch(0)[0].tolist() == [[15, 4, 10, 5]]
 
 
 def test_an_unknown_stream_is_named() -> None:
@@ -80,14 +80,14 @@ def test_an_epoch_shows_each_image_at_most_once_and_never_a_held_out_one(seed: i
     chosen = order([seed], batch=batch)
     assert chosen.per_epoch == 41 // batch
     first = epoch * chosen.per_epoch
-    shown = torch.cat([chosen.batch(first + i)[0] for i in range(chosen.per_epoch)]).tolist()
+    shown = torch.cat([chosen.batch(first + i)[0][0] for i in range(chosen.per_epoch)]).tolist()
     assert len(shown) == len(set(shown)) == chosen.per_epoch * batch
     assert set(shown) <= set(split(seed, 50, 9)[0].tolist())
 
 
 def test_each_epoch_and_each_replicate_has_its_own_order() -> None:
     chosen = order([1, 2], batch=41)
-    epochs = [chosen.batch(i) for i in range(4)]
+    epochs = [chosen.batch(i)[0] for i in range(4)]
     shuffles = {tuple(lane.tolist()) for epoch in epochs for lane in epoch}
     assert len(shuffles) == 8
     assert len({tuple(sorted(s)) for s in shuffles}) == 2  # the same images every epoch, others in each replicate
@@ -95,8 +95,8 @@ def test_each_epoch_and_each_replicate_has_its_own_order() -> None:
 
 def test_a_batch_is_the_same_whatever_was_asked_before_and_beside_it() -> None:
     in_turn = order([1, 2])
-    batches = [in_turn.batch(i) for i in range(12)]
+    batches = [in_turn.batch(i)[0] for i in range(12)]
     for i in (11, 3, 7, 0):
-        assert torch.equal(order([1, 2]).batch(i), batches[i])
-        assert torch.equal(order([2]).batch(i)[0], batches[i][1])
-        assert torch.equal(in_turn.batch(i), batches[i])
+        assert torch.equal(order([1, 2]).batch(i)[0], batches[i])
+        assert torch.equal(order([2]).batch(i)[0][0], batches[i][1])
+        assert torch.equal(in_turn.batch(i)[0], batches[i])

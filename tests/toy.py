@@ -12,6 +12,7 @@ from pipeline.domain.bundle import Bundle
 from pipeline.domain.masks import Mask
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training.images import Images, Order, split
+from pipeline.training.schedule import Schedule
 from pipeline.training.trainer import Trainer
 from pipeline.values.schema import Adam, Sgd, Training
 
@@ -104,7 +105,7 @@ def outcome(chosen: Trainer) -> list[Any]:
 
 
 def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: Adam | Sgd) -> torch.optim.Optimizer:
-    settings = optimizer.model_dump(exclude={"name"})
+    settings = optimizer.model_dump(exclude={"name", "warmup", "decay"})
     kind = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
     return kind(parameters, **settings)
 
@@ -117,9 +118,11 @@ def plainly(
     images = Images(data, CPU)
     order = Order([seed], [split(seed, len(data.train_images), 30)[0]], 20, CPU)
     stepper = torch_optimizer(module.parameters(), optimizer)
-    iteration = start.origin
+    rate, iteration = Schedule(optimizer, order.per_epoch), start.origin
     while True:
-        x, y = images.batch(order.batch(iteration))
+        x, y = images.batch(*order.batch(iteration))
+        for group in stepper.param_groups:
+            group["lr"] = rate(iteration)
         module.train()
         stepper.zero_grad()
         loss = nn.functional.cross_entropy(module(x[0]), y[0])
