@@ -67,8 +67,8 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         ("colour", 1, ["unknown key colour", "report, figures, experiments"]),
         (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, rates, rounds"]),
         (f"{TOY}.training.epochs", 3, [f"unknown key {TOY}.training.epochs", "iterations, batch_size, evaluate_every"]),
-        (f"{TOY}.optimizer.momentum", 0.9, [f"unknown key {TOY}.optimizer.momentum", "name, lr, weight_decay"]),
-        (f"{TOY}.arms.random", {}, [f"unknown key {TOY}.arms.random", "one_shot, reinit, one_shot_reinit"]),
+        (f"{TOY}.optimizer.momentum", 0.9, [f"unknown key {TOY}.optimizer.momentum", "lr, weight_decay, warmup, decay, name"]),
+        (f"{TOY}.arms.random", {}, [f"unknown key {TOY}.arms.random", "one_shot, lr_rewind, fine_tune, continued, reinit"]),
         ("figures.size", 3, ["unknown key figures.size", "densities, dpi"]),
         # wrong types
         (f"{TOY}.pruning.rounds", "18", [f'{TOY}.pruning.rounds is "18"', "should be a valid integer"]),
@@ -90,8 +90,8 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         ("figures.densities", [2.0], ["figures.densities.0 is 2.0", "less than or equal to 1"]),
         # names
         (f"{TOY}.model.name", "alexnet", [f'{TOY}.model.name is "alexnet"', "one of ", "lenet", "mypackage.module:Name"]),
-        (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of digits, fashion_mnist, mnist"]),
-        (f"{TOY}.data.name", "my.sets:Set", [f'{TOY}.data.name is "my.sets:Set"', "one of digits, fashion_mnist, mnist"]),
+        (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of cifar10, digits, fashion_mnist, mnist"]),
+        (f"{TOY}.data.name", "my.sets:Set", [f'{TOY}.data.name is "my.sets:Set"', "one of cifar10, digits, fashion_mnist"]),
         (f"{TOY}.optimizer.name", "lion", [f"{TOY}.optimizer", "'lion'", "'adam', 'sgd'"]),
         (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion is "size"', "one of magnitude"]),
         (f"{TOY}.pruning.scope", "both", [f'{TOY}.pruning.scope is "both"', "'layer' or 'global'"]),
@@ -108,7 +108,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.arms.one_shot.rounds", [3, 3], [f"{TOY}.arms.one_shot.rounds is [3, 3]", "a list of different rounds"]),
         (f"{TOY}.arms.one_shot.rounds", "every", [f'{TOY}.arms.one_shot.rounds is "every"', "should be all, or a list"]),
         # what does not go together
-        (f"{TOY}.arms.reinit.rounds", [4], [f"{TOY}: arms.reinit.rounds has [4]", "pruning.rounds is 3", "between 1 and 3"]),
+        (f"{TOY}.arms.reinit.rounds", [4], [f"{TOY}: arms.reinit.rounds goes to 4", "pruning.rounds is 3", "between 1 and 3"]),
         (f"{TOY}.arms.one_shot.rounds", [2], [f"{TOY}: arms.one_shot_reinit.rounds has [3]", "arms.one_shot.rounds"]),
         (f"{TOY}.training.evaluate_every", 4, [f"{TOY}: training.iterations is 15", "a multiple", "evaluate_every, 4"]),
         (f"{TOY}.pruning.scope", "global", [f"{TOY}.pruning: rates should be equal when scope is global"]),

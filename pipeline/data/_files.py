@@ -1,0 +1,62 @@
+"""A data set's files: nothing is made of them before they have the known checksums, whoever they come from."""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from pipeline.data._sources import SourceError, by_hand, first_of
+from pipeline.values.errors import UserError
+
+Contents = Mapping[str, bytes]
+
+
+def obtain(
+    name: str, algorithm: str, sums: Mapping[str, str], sources: Mapping[str, Callable[[Path], Contents]], folder: Path
+) -> Contents:
+    """The files put in place by hand, or else those of the first source that gives the ones with the known sums.
+
+    Units: sums are hexadecimal, by file, of the uncompressed content; algorithm is hashlib's name of them.
+    Raises: UserError when a file put in place by hand is not the known one, or when every source fails.
+    """
+    if any(_find(by_hand(name), file) for file in sums):
+        try:
+            return _verified(algorithm, sums, partial(read, files=sums), by_hand(name))
+        except (SourceError, OSError) as error:
+            raise UserError(
+                f"{by_hand(name)}: {error}; replace the file by a good copy, or delete the folder to download the data set"
+            ) from error
+    verified = {label: partial(_verified, algorithm, sums, fetch) for label, fetch in sources.items()}
+    return first_of(name, verified, folder, list(sums))
+
+
+def read(folder: Path, files: Iterable[str]) -> dict[str, bytes]:
+    """The files from anywhere below a folder, gzipped or not.
+
+    Raises: SourceError when one is not there or cannot be unpacked.
+    """
+    contents = {}
+    for file in files:
+        path = _find(folder, file)
+        if path is None:
+            raise SourceError(f"{file} is missing")
+        try:
+            contents[file] = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise SourceError(f"{path.name} is not a whole gzip file ({error})") from error
+    return contents
+
+
+def _find(folder: Path, file: str) -> Path | None:
+    return next((path for suffix in ("", ".gz") for path in sorted(folder.rglob(file + suffix)) if path.is_file()), None)
+
+
+def _verified(algorithm: str, sums: Mapping[str, str], fetch: Callable[[Path], Contents], folder: Path) -> Contents:
+    contents = fetch(folder)
+    for file, expected in sums.items():
+        found = hashlib.new(algorithm, contents[file], usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise SourceError(f"{file} has {algorithm} {found}, expected {expected}")
+    return contents

