@@ -126,8 +126,8 @@ def _root(config: Config) -> dict[str, Any]:
                 "cmd": "python -m stages.report all",
                 "params": ["report", "figures.densities", *(f"experiments.{name}" for name in config.report)],
                 "deps": [*tables, *figures, *closure.dependencies(Path("stages/report.py"))],
-                "outs": [{paths.INDEX.as_posix(): {"cache": False}}],
-                "metrics": [{paths.METRICS.as_posix(): {"cache": False}}],
+                "outs": [{paths.index().as_posix(): {"cache": False}}],
+                "metrics": [{paths.metrics().as_posix(): {"cache": False}}],
             }
         }
     }

@@ -12,8 +12,8 @@ def main(_: str) -> None:
     chain.check_report(settings)
     rounds = {name: tables.read(paths.rounds(name), f"{paths.chain(name)}:aggregate") for name in settings.report}
     metrics = {name: statistics.metrics(table) for name, table in rounds.items()}
-    store.write_json(paths.METRICS, metrics)
-    store.write_bytes(paths.INDEX, report.index(settings, rounds, metrics).encode())
+    store.write_json(paths.metrics(), metrics)
+    store.write_bytes(paths.index(), report.index(settings, rounds, metrics).encode())
 
 
 if __name__ == "__main__":

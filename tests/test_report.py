@@ -38,7 +38,7 @@ def _page(lanes: list[dict[str, Any]]) -> str:
 
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
     first = _run()
-    assert {str(paths.curves("toy")), str(paths.rounds("toy")), str(paths.METRICS), str(paths.INDEX)} < set(first)
+    assert {str(paths.curves("toy")), str(paths.rounds("toy")), str(paths.metrics()), str(paths.index())} < set(first)
     assert len(first) == 4 + 6
     assert _run() == first
 
@@ -85,7 +85,7 @@ def test_plot_and_report_say_what_is_missing(lane_folders: list[Path]) -> None:
 
 def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> None:
     _run()
-    links = set(re.findall(r"\]\(([^)]+)\)", paths.INDEX.read_text()))
+    links = set(re.findall(r"\]\(([^)]+)\)", paths.index().read_text()))
     assert {f"toy/figures/{name}.{kind}" for name, *_ in report.FIGURES for kind in ("svg", "png")} < links
     assert [link for link in links if not (paths.REPORTS / link).is_file()] == []
 
@@ -97,11 +97,11 @@ def test_metrics_json_is_by_experiment_in_the_order_of_the_report(lane_folders: 
     paths.report("another").mkdir()
     paths.rounds("another").write_bytes(paths.rounds("toy").read_bytes())
     report_stage.main("all")
-    metrics = json.loads(paths.METRICS.read_text())
+    metrics = json.loads(paths.metrics().read_text())
     assert list(metrics) == ["toy", "another"]
     assert metrics["toy"] == pytest.approx(statistics.metrics(statistics.rounds(synthetic.lanes())))
     assert metrics["toy"]["reinit_accuracy_gap_at_21"] == pytest.approx(0.03)
-    page = paths.INDEX.read_text()
+    page = paths.index().read_text()
     assert page.index("## toy") < page.index("## another")
 
 
@@ -176,7 +176,7 @@ def test_after_a_run_the_headline_and_the_page_are_named(
     headline.main()
     shown = capsys.readouterr().out
     assert "Dense network: 96.15%" in shown
-    assert str(paths.INDEX) in shown
+    assert str(paths.index()) in shown
 
 
 def test_a_chain_that_disagrees_with_params_is_refused_with_the_command_that_mends_it(lane_folders: list[Path]) -> None:

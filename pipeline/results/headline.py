@@ -22,7 +22,7 @@ def main() -> None:
     print("\n" + report.headline({name: statistics.metrics(table) for name, table in rounds.items()}))
     if given.since:
         print("\n" + _split(settings, given.since))
-    page = ", ".join(str(paths.rounds(name)) for name in names) if given.experiments else str(paths.INDEX)
+    page = ", ".join(str(paths.rounds(name)) for name in names) if given.experiments else str(paths.index())
     print(f"The report: {page}")
 
 

@@ -44,7 +44,7 @@ INTRODUCTION = f"""# Lottery tickets: what was run and what came out
 "The paper" is Frankle & Carbin, *The Lottery Ticket Hypothesis*, ICLR 2019; its figures here are those of LeNet-300-100
 on MNIST, from 5 trials of 50,000 iterations. Accuracies are of the test images, at the early-stop iteration (minimum
 validation loss) unless it says otherwise; means over replicates, bands and brackets from the smallest to the largest.
-The headline numbers are in [{paths.METRICS.name}]({paths.METRICS.name})."""
+The headline numbers are in [{paths.metrics().name}]({paths.metrics().name})."""
 
 
 def index(settings: Config, rounds: Mapping[str, pd.DataFrame], metrics: Mapping[str, Metrics]) -> str:

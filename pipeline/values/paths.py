@@ -7,8 +7,7 @@ ROOT_CHAIN = Path("dvc.yaml")
 DATA_CHAIN = Path("experiments/dvc.yaml")
 WORK = Path("work")
 REPORTS = Path("reports")
-METRICS = REPORTS / "metrics.json"
-INDEX = REPORTS / "index.md"
+MAIN = "main"  # the report over the experiments in `report:`
 SCRATCH = Path(".lottery")  # git- and DVC-ignored: checkpoints, timings, locks
 CHECKPOINTS = SCRATCH / "checkpoints"
 
@@ -40,6 +39,24 @@ def layers(experiment: str) -> Path:
 
 def curves(experiment: str) -> Path:
     return WORK / experiment / "curves.csv"
+
+
+def overview(report: str) -> Path:
+    """The folder of a report's page and numbers: reports/ itself for the main one, a folder there for each further one."""
+    return REPORTS if report == MAIN else REPORTS / report
+
+
+def index(report: str = MAIN) -> Path:
+    return overview(report) / "index.md"
+
+
+def metrics(report: str = MAIN) -> Path:
+    return overview(report) / "metrics.json"
+
+
+def comparison(report: str = MAIN) -> Path:
+    """Figures that show several experiments."""
+    return overview(report) / "figures"
 
 
 def report(experiment: str) -> Path:

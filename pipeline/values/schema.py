@@ -212,18 +212,29 @@ class Figures(Section):
     dpi: Annotated[int, Field(ge=50, le=600)]  # of the PNG files
 
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
+
+
 class Config(Section):
-    report: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
+    report: Report  # the experiments that plain `dvc repro` runs
+    reports: dict[Name, Report] = {}  # further reports, each over experiments of its own
     figures: Figures
-    experiments: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Experiment], Field(min_length=1)]
+    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _known_experiments(self) -> Self:
-        for name in self.report:
+        for name in (name for report in self.all_reports().values() for name in report):
             self.experiment(name)
+        taken = sorted({paths.MAIN, "figures", *self.experiments} & {*self.reports})
+        if taken:  # all of these have a folder in reports/
+            raise ValueError(f"reports.{taken[0]} has the name of an experiment, of figures or of the main report")
         if "data" in self.experiments:
             raise ValueError("experiments.data is the name of the folder of data sets; should be another name")
         return self
+
+    def all_reports(self) -> dict[str, tuple[str, ...]]:
+        return {paths.MAIN: self.report, **self.reports}
 
     def experiment(self, name: str) -> Experiment:
         if name not in self.experiments:
