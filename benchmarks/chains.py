@@ -26,7 +26,7 @@ def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3)
     """An experiment with every arm in every round."""
     settings = config.load()
     expanded = {k: _with_rounds(settings, work, k) for k in counts}
-    chain.expand(settings)  # the imports of the stages are read once a process
+    chain.expand(settings, settings.experiments)  # the imports of the stages are read once a process
     pruned = interleaved({k: partial(prune_seconds, work, k) for k in counts}, repetitions)
     written = interleaved({k: partial(_expand_seconds, expanded[k]) for k in counts}, repetitions)
     counted = {k: [float(_stages(expanded[k].experiment("lenet")))] for k in counts}
@@ -65,7 +65,7 @@ def prune_seconds(work: Workload, count: int) -> float:
 
 def _expand_seconds(settings: Config) -> float:
     started = time.perf_counter()
-    chain.expand(settings)
+    chain.expand(settings, settings.experiments)
     return time.perf_counter() - started
 
 

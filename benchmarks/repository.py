@@ -34,7 +34,7 @@ def create(folder: Path, content: Any, data: Mapping[str, Bundle]) -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     with chdir(folder):
         YAML(typ="safe").dump(content, paths.PARAMS)
-        for path, text in chain.expand(config.load()).items():
+        for path, text in chain.expand(config.load(), config.load().experiments).items():
             store.write_bytes(path, text.encode())
         for name, bundle in data.items():
             datasets.write_bundle(paths.data(name), bundle)

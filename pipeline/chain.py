@@ -33,10 +33,18 @@ def target(item: Item) -> str:
     return f"{paths.chain(item.experiment)}:{item.stage}"
 
 
-def expand(config: Config) -> dict[Path, str]:
-    """The text of every DVC file of the repository."""
+def wanted(config: Config) -> set[str]:
+    """The experiments whose chains are there, and those that a report needs. The others' are written on request: DVC reads
+    every stage of the repository in every command, 2 ms each.
+    """
+    there = {name for name in config.experiments if paths.chain(name).is_file()}
+    return there.union(*config.all_reports().values())
+
+
+def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
+    """The text of the DVC files of the repository, with the chains of these experiments."""
     files = {paths.ROOT_CHAIN: _root(config), paths.DATA_CHAIN: _downloads()}
-    files |= {paths.chain(name): _experiment(name, experiment) for name, experiment in config.experiments.items()}
+    files |= {paths.chain(name): _experiment(name, config.experiment(name)) for name in sorted(names)}
     return {path: HEADER + _yaml(content) for path, content in files.items()}
 
 

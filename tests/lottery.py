@@ -55,7 +55,7 @@ def repository(folder: Path, content: dict[str, Any], data: Bundle | None = None
             (folder / name).symlink_to(ROOT / name)
     with chdir(folder):
         write_params(paths.PARAMS, content)
-        for path, text in chain.expand(config.load()).items():
+        for path, text in chain.expand(config.load(), config.load().experiments).items():
             store.write_bytes(path, text.encode())
         datasets.write_bundle(paths.data("digits"), data or toy.bundle())
         yield folder

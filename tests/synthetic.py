@@ -70,7 +70,7 @@ def write(params: str = PARAMS) -> list[Path]:
         if not Path(folder).exists():
             Path(folder).symlink_to(ROOT / folder)
     paths.PARAMS.write_text(params)
-    for path, text in chain.expand(config.load()).items():
+    for path, text in chain.expand(config.load(), config.load().experiments).items():
         store.write_bytes(path, text.encode())
     return [_write(lane) for lane in lanes()]
 

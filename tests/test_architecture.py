@@ -141,7 +141,7 @@ def test_a_whole_training_run_loads_nothing_heavy_and_no_code_that_dvc_does_not_
 
 
 def test_the_committed_chains_are_those_of_params_yaml() -> None:
-    expected = chain.expand(config.load())
+    expected = chain.expand(config.load(), chain.wanted(config.load()))
     assert len(expected) == 2 + len(config.load().experiments)
     for path, text in expected.items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run {chain.REMEDY}"
