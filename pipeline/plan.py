@@ -7,30 +7,48 @@ from tabulate import tabulate
 
 from pipeline import chain
 from pipeline.domain import networks, pruning
+from pipeline.estimate import Estimate
 from pipeline.values import plugins
 from pipeline.values.schema import Experiment
 
 
 def show(name: str, experiment: Experiment) -> str:
-    """A table of the experiment's items: DVC target, density, lanes and lane-iterations."""
+    """A table of the experiment's items: DVC target, density, lanes, lane-iterations and time."""
     data = importlib.import_module(plugins.find("data", experiment.data.name)[0])
-    layers = networks.layers(networks.build(experiment.model.name, data.SHAPE, data.CLASSES, experiment.model.options))
+    module = networks.build(experiment.model.name, data.SHAPE, data.CLASSES, experiment.model.options)
+    layers = networks.layers(module)
     groups = pruning.groups(layers, experiment.pruning.rates, experiment.pruning.scope)
     pruning.check(groups, experiment.pruning.rounds)
+    estimate = Estimate(experiment, module, groups, data.SHAPE, data.CLASSES, data.IMAGES[1])
     items = experiment.items(name)
     lanes = {item: len(experiment.lanes(item)) for item in items}
+    seconds = {item: estimate.seconds(item.round, lanes[item]) for item in items}
     rows = [
         (chain.target(item), f"{pruning.density(layers, groups, item.round):.2%}", item.arm, lanes[item],
-         lanes[item] * experiment.training.iterations)
+         lanes[item] * experiment.training.iterations, _duration(seconds[item]))
         for item in items
     ]  # fmt: skip
     total = sum(lanes.values())
-    cost = f"{len(items)} items, {total} lanes, {total * experiment.training.iterations:,} lane-iterations"
-    table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations"), intfmt=",")
+    cost = (
+        f"{len(items)} items, {total} lanes, {total * experiment.training.iterations:,} lane-iterations; training takes about "
+        f"{_duration(sum(seconds.values()))} on this machine ({estimate.device.type}), by a few steps measured now"
+    )
+    table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations", "time"), intfmt=",")
     return f"{name}: {_sizes(layers)}\n{table}\n{cost}\n"
 
 
+def _duration(seconds: float) -> str:
+    """Two digits are all that a few steps can tell."""
+    for unit, size, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < limit * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds / 86400:.2g} days"
+
+
 def _sizes(layers: Mapping[str, pruning.Layer]) -> str:
-    return f"{sum(layer.size for layer in layers.values()):,} weights in " + ", ".join(
-        f"{name.removesuffix('.weight')} ({layer.kind}) {layer.size:,}" for name, layer in layers.items()
-    )
+    """Of each layer; of a deep network's, of each kind."""
+    parts = [(f"{name.removesuffix('.weight')} ({layer.kind})", layer.size) for name, layer in layers.items()]
+    if len(parts) > 6:
+        kinds = dict.fromkeys(layer.kind for layer in layers.values())
+        parts = [(kind, sum(layer.size for layer in layers.values() if layer.kind == kind)) for kind in kinds]
+    return f"{sum(size for _, size in parts):,} weights in " + ", ".join(f"{name} {size:,}" for name, size in parts)

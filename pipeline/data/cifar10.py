@@ -12,6 +12,7 @@ from pipeline.domain.bundle import Bundle
 
 SHAPE = (3, 32, 32)  # of an image: channels, height, width
 CLASSES = 10
+IMAGES = 50_000, 10_000  # training, test
 # The files of the data set's binary version, training images first: for every image its label, then SHAPE's bytes.
 SHA1 = {
     "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",

@@ -8,7 +8,7 @@ from pipeline.domain.bundle import Bundle
 
 SHAPE = (1, 8, 8)  # of an image: channels, height, width
 CLASSES = 10
-TEST_IMAGES = 360
+IMAGES = 1437, 360  # training, test
 
 
 def digits(folder: Path) -> Bundle:
@@ -25,10 +25,10 @@ def digits(folder: Path) -> Bundle:
     images = np.round(values * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
     labels = labels.astype(np.uint8)
     return Bundle(
-        train_images=images[:-TEST_IMAGES],
-        train_labels=labels[:-TEST_IMAGES],
-        test_images=images[-TEST_IMAGES:],
-        test_labels=labels[-TEST_IMAGES:],
+        train_images=images[: -IMAGES[1]],
+        train_labels=labels[: -IMAGES[1]],
+        test_images=images[-IMAGES[1] :],
+        test_labels=labels[-IMAGES[1] :],
         mean=np.zeros(1, np.float32),
         std=np.ones(1, np.float32),
     )

@@ -13,6 +13,7 @@ from pipeline.domain.bundle import Bundle
 
 SHAPE = (1, 28, 28)  # of an image: channels, height, width
 CLASSES = 10
+IMAGES = 60_000, 10_000  # training, test
 MD5 = dict(
     zip(
         _idx.FILES,

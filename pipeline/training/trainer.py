@@ -99,7 +99,7 @@ class Trainer:
                 f"lane {self.names[lane]}: the training loss is {float(losses[step, lane])} at iteration "
                 f"{self.iteration - done + step + 1}; a smaller optimizer.lr in params.yaml may help"
             )
-        validation, test = self._measure(*self.validation), self._measure(*self.test)
+        validation, test = self.measure(*self.validation), self.measure(*self.test)
         for lane, rows in enumerate(self.history):
             train_loss = float(losses[:, lane].mean()) if done else None
             row = Row(self.iteration, train_loss, *validation[lane], *test[lane])
@@ -114,7 +114,7 @@ class Trainer:
         tiles = [tile for part in torch.split(images, 1000, 1) for tile in self.compute.tiles(self.images.normalise(part))]
         return tiles, labels.expand(len(self.names), -1).unsqueeze(2)
 
-    def _measure(self, tiles: Sequence[Tensor], target: Tensor) -> list[tuple[float, float]]:
+    def measure(self, tiles: Sequence[Tensor], target: Tensor) -> list[tuple[float, float]]:
         """Each lane's (mean loss, accuracy). Shapes: tiles (L or 1, n, …), target (L, N, 1)."""
         lanes, images = target.shape[:2]
         logits = torch.cat([self.compute.logits(tile.expand(lanes, *tile.shape[1:])) for tile in tiles], 1)
