@@ -53,6 +53,12 @@ def _rounds(value: Any) -> Any:
     raise ValueError("should be all, or a list of different rounds from 1 on, such as [3, 7, 12]")
 
 
+def _rounds_up_to(value: Any) -> Any:
+    if value == "all" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("should be all, or the last round, such as 12: each is pruned from the one before")
+
+
 Kind = Literal["conv", "fc", "output", "downsample"]  # of a layer; networks.layers tells which is which
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -135,7 +141,7 @@ class Arm(Section):
 class Chain(Section):
     """An arm whose every round is pruned from the one before: all rounds up to this one."""
 
-    rounds: Annotated[Literal["all"] | Count, Field(union_mode="left_to_right")]
+    rounds: Annotated[Any, PlainValidator(_rounds_up_to)]  # "all" or an integer
 
 
 class Control(Arm):
