@@ -1,0 +1,54 @@
+"""`--show`: what an experiment holds and costs, told before it runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import plan
+from pipeline.domain import networks, pruning
+from pipeline.estimate import Estimate
+from pipeline.values import config
+from tests import lottery
+
+
+@pytest.fixture
+def estimate(monkeypatch: pytest.MonkeyPatch) -> Estimate:
+    """Of digits, with a clock that counts instead: every step takes 2 s and every evaluation of the trial 10 s."""
+    monkeypatch.chdir(lottery.ROOT)
+    experiment = config.load().experiment("digits")
+    module = networks.build("lenet", (1, 8, 8), 10, experiment.model.options)
+    groups = pruning.groups(networks.layers(module), experiment.pruning.rates, experiment.pruning.scope)
+    found = Estimate(experiment, module, groups, (1, 8, 8), 10, test_images=360)
+    seconds = iter([2.0, 10.0] * 10)
+    monkeypatch.setattr(found, "_clock", lambda work: (work(), next(seconds))[1])
+    monkeypatch.setattr("pipeline.estimate.cores", lambda: 2)
+    return found
+
+
+def test_an_estimate_counts_steps_evaluations_and_cores(estimate: Estimate) -> None:
+    training, data = estimate.experiment.training, estimate.experiment.data
+    evaluations = training.iterations / training.evaluate_every
+    lane = training.iterations * 2.0 + evaluations * (data.validation + 360) * 10.0 / 200
+    assert estimate.seconds(0, 1) == pytest.approx(lane)
+    assert estimate.seconds(0, 2) == pytest.approx(lane)  # side by side
+    assert estimate.seconds(0, 3) == pytest.approx(1.5 * lane)
+
+
+def test_a_duration_has_two_digits_and_a_readable_unit() -> None:
+    assert [plan._duration(s) for s in (0.123, 99, 101, 5990, 6100, 170_000, 1e6)] == [
+        "0.12 s", "99 s", "1.7 min", "100 min", "1.7 h", "47 h", "12 days",
+    ]  # fmt: skip
+
+
+def test_show_tells_stages_densities_lanes_and_a_measured_time(tmp_path: Path) -> None:
+    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())):
+        command = [sys.executable, "-m", "stages.repeat_rounds", "--show", "toy"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=lottery.environment())
+        assert "experiments/toy/dvc.yaml:retrain@r03" in done.stdout
+        assert "training takes about" in done.stdout
+        wrong = subprocess.run([*command, "tyo"], capture_output=True, text=True, check=False, env=lottery.environment())
+        assert wrong.returncode == 1
+        assert "no experiment 'tyo'" in wrong.stderr
+        assert "Traceback" not in wrong.stderr
