@@ -15,6 +15,7 @@ from torch import nn
 from benchmarks import processes
 from benchmarks.results import Row, Section, interleaved, ratios
 from benchmarks.workload import Workload
+from pipeline.domain import networks
 from pipeline.domain.bundle import Bundle
 from pipeline.domain.tickets import Ticket
 from pipeline.run import runner
@@ -96,12 +97,12 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = STEPS, width: int = 64) -> Row:
-    """The paper's Conv-6 as a user's module, at batch 60: eager torch one lane at a time against ours, batched."""
+def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = STEPS, depth: int = 6) -> Row:
+    """The paper's Conv-6 at batch 60: eager torch one lane at a time against ours, batched."""
     work = _cifar_like()
-    module = conv6(width)
+    module, theirs = (networks.build("conv", work.bundle.train_images.shape[1:], 10, {"depth": depth}) for _ in range(2))
     dense = work.ticket(0, module)
-    ours, plain = stepping(work, module, [dense] * lanes, device), _eager(work, conv6(width).to(device), device)
+    ours, plain = stepping(work, module, [dense] * lanes, device), _eager(work, theirs.to(device), device)
     times = {"ours": partial(_lane_ms, ours, steps, device, lanes), "eager": partial(_lane_ms, plain, steps, device, 1)}
     found = interleaved(times, repetitions)
     note = f"{lanes} lanes batched, images like CIFAR-10's; ours {np.median(found['ours']):.3g} ms per lane and step."
@@ -110,20 +111,6 @@ def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int
 
 def _lane_ms(step: Callable[[], object], steps: int, device: torch.device, lanes: int) -> float:
     return clock(step, steps, device) / lanes
-
-
-def conv6(width: int = 64) -> nn.Module:
-    """Section 3 of the paper: three pairs of 3x3 convolutions with a pooling each, then 256, 256 and 10."""
-    layers: list[nn.Module] = []
-    channels = 3
-    for wider in (width, 2 * width, 4 * width):
-        for _ in range(2):
-            layers += [nn.Conv2d(channels, wider, 3, padding=1), nn.ReLU()]
-            channels = wider
-        layers.append(nn.MaxPool2d(2))
-    inputs = channels * 4 * 4
-    layers += [nn.Flatten(), nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)]
-    return nn.Sequential(*layers)
 
 
 def _cifar_like(train: int = 600, test: int = 100) -> Workload:

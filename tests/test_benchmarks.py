@@ -175,7 +175,7 @@ def test_a_stage_in_miniature(work: Workload) -> None:
 
 def test_cuda_in_miniature_on_the_cpu(work: Workload) -> None:
     assert cuda.lenet(work, 2, toy.CPU, 1, 2).value
-    assert cuda.conv(toy.CPU, lanes=2, repetitions=1, steps=1, width=2).value
+    assert cuda.conv(toy.CPU, lanes=2, repetitions=1, steps=1, depth=2).value
 
 
 def test_profile_and_choices_in_miniature(work: Workload) -> None:
