@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from pipeline import chain
 from pipeline.domain.bundle import Bundle
+from pipeline.domain.masks import Mask
 from pipeline.files import datasets, store
 from pipeline.values import config, paths
 from pipeline.values.lanes import ARMS, Item
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def experiment(**changes: Any) -> dict[str, Any]:
-    """Three rounds of a tiny network; every arm there is."""
+    """Three rounds of a tiny network, with the arms of the paper's section 2."""
     return {
         "data": {"name": "digits", "validation": 30},
         "model": {"name": "lenet", "hidden": [8, 6]},
@@ -86,6 +87,22 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def arrays(name: str, item: str, lane: str, which: str) -> dict[str, np.ndarray]:
     return store.read_arrays(paths.lanes(name, item) / lane / f"{which}.safetensors")
+
+
+def mask(name: str, item: str, seed: int) -> Mask:
+    return store.read_mask(paths.masks(name, item) / f"seed{seed}.safetensors")
+
+
+def is_mask_times(start: toy.Arrays, chosen: Mask, weights: toy.Arrays) -> None:
+    """Bit for bit, also for what has no mask."""
+    assert start.keys() == weights.keys()
+    for name, array in weights.items():
+        expected = np.where(chosen[name], array, np.float32(0)) if name in chosen else array
+        assert start[name].tobytes() == expected.astype(array.dtype).tobytes(), name
+
+
+def differ(first: toy.Arrays, second: toy.Arrays) -> bool:
+    return all((first[name] != second[name]).any() for name in first if name.endswith("weight"))
 
 
 def environment() -> dict[str, str]:

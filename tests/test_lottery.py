@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from pipeline.domain import networks, pruning, seeds
-from pipeline.domain.masks import Mask
 from pipeline.files import datasets, store
 from pipeline.run import keys
 from pipeline.values import config, paths
 from pipeline.values.clock import Step
 from pipeline.values.schema import Config
 from tests import lottery, toy
-from tests.lottery import arrays
+from tests.lottery import arrays, differ, is_mask_times, mask
 
 LATE = lottery.experiment(
     rewind="7it", optimizer={"name": "sgd", "lr": 0.05, "momentum": 0.9}, arms={"one_shot": {"rounds": "all"}}
@@ -32,22 +31,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with lottery.repository(tmp_path_factory.mktemp("lottery"), PARAMS) as root:
         lottery.run("toy")
         yield root
-
-
-def mask(name: str, item: str, seed: int) -> Mask:
-    return store.read_mask(paths.masks(name, item) / f"seed{seed}.safetensors")
-
-
-def is_mask_times(start: toy.Arrays, chosen: Mask, weights: toy.Arrays) -> None:
-    """Bit for bit, also for what has no mask."""
-    assert start.keys() == weights.keys()
-    for name, array in weights.items():
-        expected = np.where(chosen[name], array, np.float32(0)) if name in chosen else array
-        assert start[name].tobytes() == expected.astype(array.dtype).tobytes(), name
-
-
-def differ(first: toy.Arrays, second: toy.Arrays) -> bool:
-    return all((first[name] != second[name]).any() for name in first if name.endswith("weight"))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
