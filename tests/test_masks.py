@@ -104,6 +104,32 @@ def test_apply_zeroes_what_is_masked_and_copies_the_rest(mask: Mask) -> None:
     assert all(given_weights[name].tobytes() == before[name].tobytes() for name in before)
 
 
+@given(masks, st.integers(0, 99))
+def test_a_drawn_mask_keeps_the_counts_of_layers_and_a_shuffled_one_those_of_units(mask: Mask, seed: int) -> None:
+    before = {name: a.copy() for name, a in mask.items()}
+    scattered, shuffled = mask.scattered(seed), mask.shuffled(seed)
+    assert {n: a.shape for n, a in scattered.items()} == {n: a.shape for n, a in mask.items()}
+    assert scattered.kept == mask.kept
+    for name, a in mask.items():
+        assert shuffled[name].shape == a.shape
+        assert (shuffled[name].reshape(len(a), -1).sum(1) == a.reshape(len(a), -1).sum(1)).all()
+    assert (scattered, shuffled) == (mask.scattered(seed), mask.shuffled(seed))
+    assert mask == Mask(before)
+
+
+def test_drawn_masks_leave_survivors_anywhere_alike() -> None:
+    """Also: every unit of a layer draws for itself, and another seed gives another mask."""
+    mask = Mask({"conv.weight": np.arange(24).reshape(4, 3, 2, 1) % 6 < 2, "fc.weight": np.arange(10).reshape(1, 10) < 3})
+    for drawn in mask.scattered, mask.shuffled:
+        found = [drawn(seed) for seed in range(2000)]
+        for name, a in mask.items():
+            frequency = np.mean([m[name] for m in found], axis=0)
+            assert abs(frequency - a.mean()).max() < 0.06, name  # five standard deviations
+        rows = [m["conv.weight"].reshape(4, -1) for m in found]
+        assert np.mean([(r == r[0]).all() for r in rows]) < 0.02
+        assert len({m["conv.weight"].tobytes() for m in found[:50]}) == 50
+
+
 @pytest.mark.parametrize(
     ("found", "message"),
     [
