@@ -1,20 +1,20 @@
 """Small data, networks and trainers, and the same training written plainly with torch, to hold ours against."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from pipeline.domain import networks, seeds
 from pipeline.domain.bundle import Bundle
 from pipeline.domain.masks import Mask
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training.images import Images, Order, split
-from pipeline.training.schedule import Schedule
 from pipeline.training.trainer import Trainer
-from pipeline.values.schema import Adam, Sgd, Training
+from pipeline.values.schema import Adam, Augment, Sgd, Training
 
 Arrays = Mapping[str, np.ndarray]
 CPU = torch.device("cpu")
@@ -76,19 +76,28 @@ def trainer(
     every: int = 4,
     **more: Any,
 ) -> Trainer:
-    """Lanes are called a, b, c and have the replicates' seeds 1, 2, 3 unless `seeds` says otherwise."""
+    """Lanes are called a, b, c and have the replicates' seeds 1, 2, 3 unless `seeds` says otherwise.
+
+    `augment` and what `Training` takes besides can be given too.
+    """
     lanes = len(chosen)
     return Trainer(
         module,
-        Images(data or bundle(), CPU),
+        Images(data or bundle(), CPU, more.pop("augment", None)),
         chosen,
         more.pop("seeds", range(1, lanes + 1)),
         "abc"[:lanes],
         optimizer=optimizer,
-        training=Training(iterations=iterations, batch_size=20, evaluate_every=every),
+        training=Training(
+            iterations=iterations, batch_size=20, evaluate_every=every, **_taken(more, "precision", "memory_format")
+        ),
         validation=more.pop("validation", 30),
         **more,
     )
+
+
+def _taken(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options.pop(name) for name in names if name in options}
 
 
 def finish(chosen: Trainer) -> Trainer:
@@ -111,23 +120,33 @@ def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: Adam | Sgd) -
 
 
 def plainly(
-    module: nn.Module, start: Ticket, optimizer: Adam | Sgd, data: Bundle, seed: int
+    module: nn.Module,
+    start: Ticket,
+    optimizer: Adam | Sgd,
+    data: Bundle,
+    seed: int,
+    *,
+    schedule: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
+    augment: Augment | None = None,
 ) -> Iterator[tuple[Tensor, nn.Module]]:
-    """The usual loop of one lane: yields each iteration's training loss and the module after it. Never ends."""
+    """The usual loop of one lane: yields each iteration's training loss and the module after it. Never ends.
+
+    schedule: torch's own, at the ticket's origin; the rate is the optimizer's without one.
+    """
     module.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in start.weights.items()})
-    images = Images(data, CPU)
-    order = Order([seed], [split(seed, len(data.train_images), 30)[0]], 20, CPU)
+    images = Images(data, CPU, augment)
+    order = Order([seed], [split(seed, len(data.train_images), 30)[0]], 20, CPU, augment)
     stepper = torch_optimizer(module.parameters(), optimizer)
-    rate, iteration = Schedule(optimizer, order.per_epoch), start.origin
+    scheduled, iteration = schedule(stepper) if schedule else None, start.origin
     while True:
         x, y = images.batch(*order.batch(iteration))
-        for group in stepper.param_groups:
-            group["lr"] = rate(iteration)
         module.train()
         stepper.zero_grad()
         loss = nn.functional.cross_entropy(module(x[0]), y[0])
         loss.backward()
         stepper.step()
+        if scheduled:
+            scheduled.step()
         with torch.no_grad():
             for name, parameter in module.named_parameters():
                 if name in start.mask:
