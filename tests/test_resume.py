@@ -23,7 +23,9 @@ from tests import lottery
 LONG = lottery.experiment(
     training={"iterations": 1500, "batch_size": 20, "evaluate_every": 25}, optimizer={"name": "sgd", "lr": 0.01, "momentum": 0.9}
 )
-PARAMS = lottery.params(toy=lottery.experiment(rewind="7it"), long=LONG)
+DRAWN = {"name": "digits", "validation": 30, "augment": {"crop": 1, "flip": True}}
+SCHEDULED = {"name": "adam", "lr": 1e-2, "warmup": "9it", "decay": {"at": ["12it"]}}
+PARAMS = lottery.params(toy=lottery.experiment(rewind="7it", data=DRAWN, optimizer=SCHEDULED), long=LONG)
 ITEMS = ("r00", "r01")
 SAVING = "from pipeline.run import runner; runner.CHECKPOINT_EVERY = 0; from stages import run_stage, train_dense; "
 
