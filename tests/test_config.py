@@ -1,6 +1,7 @@
 """params.yaml: what is wrong is said with its key, what was given and what is allowed, before anything is trained."""
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline.run import setup
 from pipeline.values import config, paths
 from pipeline.values.errors import UserError
 from pipeline.values.schema import Adam, Config
-from stages import control, prune, repeat_rounds, retrain, train_dense
+from stages import control, prune, repeat_rounds, retrain, run_stage, train_dense
 from tests import lottery
 
 GOOD = lottery.params(toy=lottery.experiment(), other=lottery.experiment())
@@ -64,7 +65,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
     ("key", "value", "words"),
     [
         # unknown keys
-        ("colour", 1, ["unknown key colour", "report, figures, experiments"]),
+        ("colour", 1, ["unknown key colour", "report, reports, figures, experiments"]),
         (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, rates, rounds"]),
         (f"{TOY}.training.epochs", 3, [f"unknown key {TOY}.training.epochs", "iterations, batch_size, evaluate_every"]),
         (f"{TOY}.optimizer.momentum", 0.9, [f"unknown key {TOY}.optimizer.momentum", "lr, weight_decay, warmup, decay, name"]),
@@ -96,6 +97,8 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion is "size"', "one of magnitude"]),
         (f"{TOY}.pruning.scope", "both", [f'{TOY}.pruning.scope is "both"', "'layer' or 'global'"]),
         (f"{TOY}.pruning.rates.norm", 0.2, [f"{TOY}.pruning.rates.norm", "'conv', 'fc', 'output' or 'downsample'"]),
+        (f"{TOY}.training.precision", "fp16", [f'{TOY}.training.precision is "fp16"', "'fp32', 'tf32' or 'bf16'"]),
+        (f"{TOY}.training.memory_format", "nhwc", [f'{TOY}.training.memory_format is "nhwc"', "'contiguous' or 'channels_last'"]),
         (f"{TOY}.init", "zeros", [f'{TOY}.init is "zeros"', "'glorot_normal'"]),
         ("experiments.Not-A-Name", lottery.experiment(), ["Not-A-Name"]),
         ("experiments.data", lottery.experiment(), ["experiments.data", "should be another name"]),
@@ -107,7 +110,15 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         ("report", ["toys"], ["no experiment 'toys'", "its experiments are other, toy"]),
         (f"{TOY}.arms.one_shot.rounds", [3, 3], [f"{TOY}.arms.one_shot.rounds is [3, 3]", "a list of different rounds"]),
         (f"{TOY}.arms.one_shot.rounds", "every", [f'{TOY}.arms.one_shot.rounds is "every"', "should be all, or a list"]),
+        (f"{TOY}.optimizer.decay", {"at": []}, [f"{TOY}.optimizer.decay.at is []", "at least one value"]),
+        (f"{TOY}.optimizer.decay", {"at": ["5it", "5it"]}, [f"{TOY}.optimizer.decay.at is", "has 5it more than once"]),
+        *[
+            (f"{TOY}.arms.lr_rewind", {"rounds": v}, [f"lr_rewind.rounds is {json.dumps(v)}: should be all, or the last round"])
+            for v in ([1, 2], 0, 1.5, True, "every")
+        ],
         # what does not go together
+        (f"{TOY}.arms.fine_tune", {"rounds": 4}, [f"{TOY}: arms.fine_tune.rounds goes to 4", "pruning.rounds is 3"]),
+        (f"{TOY}.arms.continued", {"rounds": [1, 2]}, [f"{TOY}: arms.continued.rounds has [1, 2]", "arms.lr_rewind.rounds"]),
         (f"{TOY}.arms.reinit.rounds", [4], [f"{TOY}: arms.reinit.rounds goes to 4", "pruning.rounds is 3", "between 1 and 3"]),
         (f"{TOY}.arms.one_shot.rounds", [2], [f"{TOY}: arms.one_shot_reinit.rounds has [3]", "arms.one_shot.rounds"]),
         (f"{TOY}.training.evaluate_every", 4, [f"{TOY}: training.iterations is 15", "a multiple", "evaluate_every, 4"]),
@@ -175,15 +186,25 @@ def test_what_is_not_yaml_is_said_in_one_line(text: str, tmp_path: Path) -> None
         (f"{TOY}.data.validation", 130, ["data.validation is 130", "less than the 130 training images"]),
         (f"{TOY}.training.batch_size", 101, ["training.batch_size is 101", "at most the 100 images"]),
         (f"{TOY}.rewind", "3ep", ["rewind is 3ep, iteration 15", "before the end of training, 15"]),
+        (f"{TOY}.optimizer.warmup", "3ep", ["optimizer.warmup is 3ep, iteration 15", "before the end of training, 15"]),
+        (f"{TOY}.optimizer.decay", {"at": ["9it", "16it"]}, ["optimizer.decay.at[1] is 16it", "before the end of training, 15"]),
+        (f"{TOY}.data.augment", {"crop": 4}, ["data.augment.crop is 4", "less than the images' 4 pixels"]),
+        (f"{TOY}.model", {"name": "conv", "dropout": 1.0}, ["dropout is 1.0, should be a number from 0 on and below 1"]),
+        (f"{TOY}.model", {"name": "conv", "depth": 6}, ["'conv' cannot take images of shape (1, 4, 4)", "should be 8x8 or more"]),
     ],
 )
-def test_a_stage_checks_all_of_it_before_it_trains(key: str, value: Any, words: list[str], tmp_path: Path) -> None:
+def test_a_stage_checks_all_of_it_before_it_trains(
+    key: str, value: Any, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with lottery.repository(tmp_path, changed(key, value)):
         for stage, item in ((train_dense, "toy"), (retrain, "toy/r01"), (control, "toy/reinit_r03")):
-            with pytest.raises(UserError) as error:
-                stage.main(item)
-            message = str(error.value)
-            assert message.startswith(f"params.yaml: {TOY}: ")
+            monkeypatch.setattr("sys.argv", [stage.__name__, item])
+            with pytest.raises(SystemExit) as ended:
+                run_stage(stage.main)
+            message = ended.value.code  # which Python prints, and ends with 1
+            assert isinstance(message, str)
+            assert message.startswith(f"error: params.yaml: {TOY}: ")
+            assert "\n" not in message
             for word in words:
                 assert word in message
         assert not (tmp_path / "work/toy").exists()
