@@ -121,10 +121,12 @@ def test_resnets_have_as_many_layers_as_they_say(depth: int) -> None:
 )
 def test_a_logit_a_class_for_images_of_any_size(name: str, options: dict[str, Any], shape: tuple[int, int, int]) -> None:
     module = networks.build(name, shape, 7, options)
+    # Not torch's own weights: drawn anew each time, VGG's biases then hide all but 1e-9 of the images.
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in toy.fresh(module).items()})
     with torch.no_grad():
         logits = module.eval()(torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)))
     assert logits.shape == (2, 7)
-    assert not torch.equal(logits[0], logits[1])
+    assert not torch.allclose(logits[0], logits[1], rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize(
