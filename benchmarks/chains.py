@@ -42,7 +42,7 @@ def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3)
 def _with_rounds(settings: Config, work: Workload, count: int) -> Config:
     chosen = work.experiment.pruning.model_copy(update={"rounds": count})
     experiment = work.experiment.model_copy(update={"pruning": chosen, "arms": ARMS})
-    return settings.model_copy(update={"experiments": {"lenet": experiment}, "report": ("lenet",)})
+    return settings.model_copy(update={"experiments": {"lenet": experiment}, "report": ("lenet",), "reports": {}})
 
 
 def prune_seconds(work: Workload, count: int) -> float:

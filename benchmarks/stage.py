@@ -72,7 +72,7 @@ def idle(repetitions: int, rounds: int) -> Row:
     lenet["pruning"]["rounds"] = rounds
     for arm in lenet["arms"].values():
         arm["rounds"] = sorted({min(k, rounds) for k in arm["rounds"]})
-    content |= {"experiments": {"lenet": lenet}, "report": ["lenet"]}
+    content |= {"experiments": {"lenet": lenet}, "report": ["lenet"], "reports": {}}
     with tempfile.TemporaryDirectory() as folder:
         where = repository.create(Path(folder), content, {"digits": digits(Path())})
         repository.init_dvc(where)
