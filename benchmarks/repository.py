@@ -84,4 +84,4 @@ def make(name: str) -> None:
                 retrain.main(argument)
         aggregate.main(name)
         plot.main(name)
-        report.main("all")
+        report.main("main")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.results import family
 from pipeline.run import closure
 from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
@@ -33,6 +34,11 @@ def target(item: Item) -> str:
     return f"{paths.chain(item.experiment)}:{item.stage}"
 
 
+def report_target(name: str) -> str:
+    """The same for a report; empty for the main one, which plain `dvc repro` makes."""
+    return "" if name == paths.MAIN else f"{paths.DATA_CHAIN}:{_report_stage(name)}"
+
+
 def wanted(config: Config) -> set[str]:
     """The experiments whose chains are there, and those that a report needs. The others' are written on request: DVC reads
     every stage of the repository in every command, 2 ms each.
@@ -43,7 +49,7 @@ def wanted(config: Config) -> set[str]:
 
 def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
     """The text of the DVC files of the repository, with the chains of these experiments."""
-    files = {paths.ROOT_CHAIN: _root(config), paths.DATA_CHAIN: _downloads()}
+    files = {path: _reports(config, path) for path in (paths.ROOT_CHAIN, paths.DATA_CHAIN)}
     files |= {paths.chain(name): _experiment(name, config.experiment(name)) for name in sorted(names)}
     return {path: HEADER + _yaml(content) for path, content in files.items()}
 
@@ -53,9 +59,10 @@ def check(name: str, experiment: Experiment) -> None:
     _compare(paths.chain(name), HEADER + _yaml(_experiment(name, experiment)))
 
 
-def check_report(config: Config) -> None:
-    """The same for the root's DVC file."""
-    _compare(paths.ROOT_CHAIN, HEADER + _yaml(_root(config)))
+def check_report(config: Config, name: str) -> None:
+    """The same for the DVC file that has the stage of a report."""
+    path = _report_chain(name)
+    _compare(path, HEADER + _yaml(_reports(config, path)))
 
 
 def _compare(path: Path, text: str) -> None:
@@ -116,28 +123,53 @@ def _each(variable: str, stage: dict[str, Any]) -> dict[str, Any]:
     return {"foreach": f"${{{variable}}}", "do": stage | {"cmd": f"{stage['cmd']}/${{key}}"}}
 
 
+def _reports(config: Config, path: Path) -> dict[str, Any]:
+    """The main report in the root's file; the downloads and all further reports in the other one."""
+    stages = {} if path == paths.ROOT_CHAIN else {"download": _downloads()}
+    return {"stages": stages | {_report_stage(n): _report(config, n) for n in config.all_reports() if _report_chain(n) == path}}
+
+
 def _downloads() -> dict[str, Any]:
     names = plugins.names("data")
     sets = {name: closure.dependencies(Path("stages/download.py"), Path(f"pipeline/data/{name}.py")) for name in names}
     stages: dict[str, Any] = {"wdir": "..", "cmd": "python -m stages.download ${item}"}
     shared = sorted({path for files in sets.values() for path in files} - {f"pipeline/data/{name}.py" for name in names})
     stages |= {"deps": ["pipeline/data/${item}.py", *shared], "outs": [paths.data("${item}").as_posix()]}
-    return {"stages": {"download": {"foreach": names, "do": stages}}}
+    return {"foreach": names, "do": stages}
 
 
-def _root(config: Config) -> dict[str, Any]:
-    tables = [paths.rounds(name).as_posix() for name in config.report]
-    figures = [paths.figures(name).as_posix() for name in config.report]
+def _report_chain(name: str) -> Path:
+    return paths.ROOT_CHAIN if name == paths.MAIN else paths.DATA_CHAIN
+
+
+def _report_stage(name: str) -> str:
+    """Not report@cpu: a foreach cannot give its stages lists of dependencies that differ in length."""
+    return "report" if name == paths.MAIN else f"report_{name}"
+
+
+def _report(config: Config, name: str) -> dict[str, Any]:
+    """Of other experiments it reads those that say whether one of its own is a reduced budget, and which reports have which
+    networks: a figure that this report doesn't draw names the report that does.
+    """
+    names = config.all_reports()[name]
+    shown = {number: found for number in family.COMPARISONS if (found := family.members(config, names, number))}
+    files = [path(n) for path in (paths.rounds, paths.figures) for n in names]
+    files += [paths.curves(n) for n in shown.get(family.DEEP, [])]
+    read = dict.fromkeys([*names, *(other for n in names for other in family.alike(config, n))])
+    others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
-        "stages": {
-            "report": {
-                "cmd": "python -m stages.report all",
-                "params": ["report", "figures.densities", *(f"experiments.{name}" for name in config.report)],
-                "deps": [*tables, *figures, *closure.dependencies(Path("stages/report.py"))],
-                "outs": [{paths.index().as_posix(): {"cache": False}}],
-                "metrics": [{paths.metrics().as_posix(): {"cache": False}}],
-            }
-        }
+        **({} if name == paths.MAIN else {"wdir": ".."}),
+        "cmd": f"python -m stages.report {name}",
+        "params": [
+            *(["report", "reports"] if config.reports else ["report"]),
+            *(["figures"] if shown else ["figures.densities"]),
+            *(f"experiments.{n}" for n in read),
+            *(f"experiments.{n}.model" for n in others),
+        ],
+        "deps": [*(path.as_posix() for path in files), *closure.dependencies(Path("stages/report.py"))],
+        "outs": [{paths.index(name).as_posix(): {"cache": False}}],
+        "metrics": [{paths.metrics(name).as_posix(): {"cache": False}}],
+        **({"plots": [{paths.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""DVC stage plot: one experiment's figures 1 to 3, as SVG and PNG."""
+"""DVC stage plot: the figures of one experiment, as SVG and PNG."""
 
 from pipeline.results import figures, tables
 from pipeline.values import config, paths

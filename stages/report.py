@@ -1,19 +1,28 @@
-"""DVC stage report: the headline numbers and the page over the experiments that `report:` of params.yaml names."""
+"""DVC stage report: the headline numbers, the page and the figures over the experiments of a report of params.yaml."""
 
 from pipeline import chain
 from pipeline.files import store
-from pipeline.results import report, statistics, tables
+from pipeline.results import comparison, family, figures, report, statistics, tables
 from pipeline.values import config, paths
+from pipeline.values.errors import UserError
 from stages import run_stage
 
 
-def main(_: str) -> None:
+def main(name: str) -> None:
     settings = config.load()
-    chain.check_report(settings)
-    rounds = {name: tables.read(paths.rounds(name), f"{paths.chain(name)}:aggregate") for name in settings.report}
-    metrics = {name: statistics.metrics(table) for name, table in rounds.items()}
-    store.write_json(paths.metrics(), metrics)
-    store.write_bytes(paths.index(), report.index(settings, rounds, metrics).encode())
+    reports = settings.all_reports()
+    if name not in reports:
+        raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
+    chain.check_report(settings, name)
+    made_by = {experiment: f"{paths.chain(experiment)}:aggregate" for experiment in reports[name]}
+    rounds = {experiment: tables.read(paths.rounds(experiment), by) for experiment, by in made_by.items()}
+    deep = family.members(settings, reports[name], family.DEEP)
+    curves = {experiment: tables.read(paths.curves(experiment), made_by[experiment]) for experiment in deep}
+    metrics = {experiment: statistics.metrics(table) for experiment, table in rounds.items()}
+    store.write_json(paths.metrics(name), metrics)
+    store.write_bytes(paths.index(name), report.index(settings, name, rounds, curves, metrics).encode())
+    if drawn := comparison.draw(settings, rounds, curves):
+        figures.save(drawn, paths.comparison(name), settings.figures.dpi)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ import pandas as pd
 
 from pipeline import chain
 from pipeline.files import store
+from pipeline.results import statistics
 from pipeline.values import config, paths
-from pipeline.values.lanes import Arm, Item, Lane
+from pipeline.values.lanes import ARMS, Item, Lane
+from pipeline.values.schema import Config
 
 ROOT = Path(__file__).parent.parent
 PARAMS = """
@@ -30,26 +32,29 @@ experiments:
       one_shot: { rounds: [3] }
       reinit: { rounds: [3], draws: 2 }
 """
-STOPS = {"ticket": 500, "one_shot": 600, "reinit": 900, "one_shot_reinit": 950}
-ACCURACIES = {"ticket": 0.96, "one_shot": 0.95, "reinit": 0.93, "one_shot_reinit": 0.92}
+STOPS = dict(zip(ARMS, (500, 600, 520, 540, 560, 900, 950, 960, 980), strict=True))
+ACCURACIES = dict(zip(ARMS, (0.96, 0.95, 0.955, 0.945, 0.94, 0.93, 0.92, 0.91, 0.915), strict=True))
 
 
-def summary(arm: Arm = "ticket", number: int = 0, seed: int = 1, draw: int | None = None, **changes: Any) -> dict[str, Any]:
-    """lane.json, with its target, of the experiment toy; density 0.6 ** round unless it is given."""
-    item = Item("toy", number, arm)
+def summary(
+    arm: str = "ticket", number: int = 0, seed: int = 1, draw: int | None = None, experiment: str = "toy", **changes: Any
+) -> dict[str, Any]:
+    """lane.json, with its target; density 0.6 ** round unless it is given."""
+    item = Item(experiment, number, arm)
     found = {
-        "experiment": "toy", "item": item.name, "round": number, "arm": arm, "seed": seed, "draw": draw, "density": 0.6**number,
-        "weights": 2700, "early_stop_iteration": STOPS[arm] + 100 * seed - 50 * number, "validation_loss_at_early_stop": 0.1,
-        "accuracy_at_early_stop": ACCURACIES[arm] + 0.001 * seed, "final_accuracy": ACCURACIES[arm], "final_iteration": 1000,
-        "target": f"experiments/toy/dvc.yaml:{item.stage}",
+        "experiment": experiment, "item": item.name, "round": number, "arm": arm, "seed": seed, "draw": draw,
+        "density": 0.6**number, "weights": 2700, "early_stop_iteration": STOPS[arm] + 100 * seed - 50 * number,
+        "validation_loss_at_early_stop": 0.1, "accuracy_at_early_stop": ACCURACIES[arm] + 0.001 * seed,
+        "final_accuracy": ACCURACIES[arm], "final_iteration": 1000, "target": f"experiments/{experiment}/dvc.yaml:{item.stage}",
     }  # fmt: skip
     return found | changes
 
 
 def history(lane: Mapping[str, Any]) -> pd.DataFrame:
     """Eleven evaluations: accuracy climbs from 0.1 to the lane's; no training loss before the first iteration."""
-    iterations = list(range(0, 1001, 100))
-    accuracy = [lane["accuracy_at_early_stop"] - 0.86 * math.exp(-i / 60) for i in iterations]
+    end = lane["final_iteration"]
+    iterations = list(range(0, end + 1, end // 10))
+    accuracy = [lane["accuracy_at_early_stop"] - 0.86 * math.exp(-i * 1000 / end / 60) for i in iterations]
     loss = [1 - a for a in accuracy]
     return pd.DataFrame(
         {"iteration": iterations, "train_loss": [None, *loss[1:]], "validation_loss": loss, "validation_accuracy": accuracy,
@@ -62,6 +67,17 @@ def lanes(one_shot: bool = True, reinit: bool = True, one_shot_reinit: bool = Fa
     found += [summary("one_shot", 3, seed) for seed in (1, 2) if one_shot]
     found += [summary("reinit", 3, seed, draw) for seed in (1, 2) for draw in (1, 2) if reinit]
     return found + [summary("one_shot_reinit", 3, seed, 1) for seed in (1, 2) if one_shot_reinit]
+
+
+def tables(settings: Config, name: str, **changes: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table of rounds and the curves of an experiment of params.yaml; changes: of every lane."""
+    experiment = settings.experiment(name)
+    found = [
+        summary(item.arm, item.round, lane.seed, lane.draw, name, **changes)
+        for item in experiment.items(name)
+        for lane in experiment.lanes(item)
+    ]
+    return statistics.rounds(found), statistics.curves((lane, history(lane)) for lane in found)
 
 
 def write(params: str = PARAMS) -> list[Path]:

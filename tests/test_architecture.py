@@ -96,8 +96,9 @@ def files_of(modules: set[str]) -> set[str]:
 
 
 def code_of(stage: str) -> set[str]:
-    """The files that an experiment's DVC file says a stage depends on, plug-ins aside."""
-    content = YAML(typ="safe").load(paths.chain("digits").read_text())["stages"][stage]
+    """The files that an experiment's DVC file, or the root's, says a stage depends on, plug-ins aside."""
+    path = paths.ROOT_CHAIN if stage == "report" else paths.chain("digits")
+    content = YAML(typ="safe").load(path.read_text())["stages"][stage]
     listed = [Path(p) for p in content.get("do", content)["deps"] if p.startswith(("pipeline", "stages"))]
     files = {f for path in listed for f in ([path] if path.suffix else path.glob("*.py"))}
     ours = {f for f in files if f.parts[:2] not in {("pipeline", kind) for kind in plugins.KINDS}}
@@ -112,7 +113,7 @@ def test_what_a_stage_imports_is_what_dvc_watches() -> None:
     )
     lines = [line.split() for line in printed_by(fork).splitlines()]
     training = {stage: set(modules) for stage, *modules in lines}
-    others = {stage: loaded_by(f"import stages.{stage}") for stage in ("prune", "aggregate", "plot")}
+    others = {stage: loaded_by(f"import stages.{stage}") for stage in ("prune", "aggregate", "plot", "report")}
     assert len(training) == 3
     for stage, modules in (training | others).items():
         assert files_of(modules) == code_of(stage), stage
@@ -133,7 +134,7 @@ def test_a_whole_training_run_loads_nothing_heavy_and_no_code_that_dvc_does_not_
     assert not {m.split(".")[0] for m in modules} & HEAVY
     plug_ins = {"pipeline/models/lenet.py", "pipeline/criteria/magnitude.py"}
     assert plug_ins <= found
-    without_effect = {"pipeline/chain.py", "pipeline/executor.py", "pipeline/progress.py"}
+    without_effect = {"pipeline/chain.py", "pipeline/results/family.py", "pipeline/executor.py", "pipeline/progress.py"}
     rest = {p for p in found - plug_ins - without_effect if not p.startswith("pipeline/tracking/")}
     assert rest - {"pipeline/models/__init__.py", "pipeline/criteria/__init__.py"} <= code_of("train_dense") | code_of(
         "prune"

@@ -267,4 +267,5 @@ def test_the_written_chains_are_the_ones_that_are_checked(tmp_path: Path) -> Non
         settings: Config = config.load()
         for name, experiment in settings.experiments.items():
             chain.check(name, experiment)
-        chain.check_report(settings)
+        for name in settings.all_reports():
+            chain.check_report(settings, name)

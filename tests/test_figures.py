@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
 from pipeline.results import figures, statistics
+from pipeline.values.lanes import ARMS
 from tests import synthetic
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
@@ -89,9 +90,9 @@ def test_saving_leaves_no_figure_of_an_earlier_run(tmp_path: Path, tables: Table
 @pytest.mark.parametrize(
     ("arms", "labels"),
     [
-        ({"one_shot": False, "reinit": False}, ["Ticket (iterative)", "Dense network"]),
-        ({"reinit": False}, ["Ticket (iterative)", "Dense network"]),
-        ({}, ["Ticket (iterative)", "Random reinit (iterative)", "Dense network"]),
+        ({"one_shot": False, "reinit": False}, ["Ticket", "Dense network"]),
+        ({"reinit": False}, ["Ticket", "Dense network"]),
+        ({}, ["Ticket", "Random reinit", "Dense network"]),
     ],
 )
 def test_an_arm_that_was_not_trained_is_left_out(arms: dict[str, bool], labels: list[str]) -> None:
@@ -103,8 +104,32 @@ def test_an_arm_that_was_not_trained_is_left_out(arms: dict[str, bool], labels: 
 def test_figure_3_shows_every_arm(tables: Tables) -> None:
     legend = figures.draw(*tables, (1.0, 0.2))["one_shot"].legends[0]
     assert [text.get_text() for text in legend.get_texts()] == [
-        "Ticket (iterative)", "Ticket (one-shot)", "Random reinit (iterative)", "Random reinit (one-shot)", "Dense network",
+        "Ticket", "One-shot ticket", "Random reinit", "Random reinit, one-shot mask", "Dense network",
     ]  # fmt: skip
+
+
+def test_other_arms_have_a_figure_of_their_own_and_only_when_there_are_some(tables: Tables) -> None:
+    others = [synthetic.summary(arm, k, 1) for arm in ("lr_rewind", "shuffled_mask") for k in (1, 2)]
+    lanes = [*synthetic.lanes(one_shot_reinit=True), *others]
+    drawn = figures.draw(
+        statistics.rounds(lanes), statistics.curves((lane, synthetic.history(lane)) for lane in lanes), (1.0, 0.2)
+    )
+    assert "arms" not in figures.draw(*tables, (1.0, 0.2))
+    assert [text.get_text() for text in drawn["arms"].legends[0].get_texts()] == [
+        "Ticket", "Learning-rate rewinding", "Random reinit", "Shuffled mask", "Dense network",
+    ]  # fmt: skip
+    unchanged = drawn["early_stop"].legends[0].get_texts()
+    assert [text.get_text() for text in unchanged] == ["Ticket", "Random reinit", "Dense network"]
+    # With all its weights, what has the dense network's own is the dense network; fresh weights are not.
+    most = {line.get_label(): max(np.asarray(line.get_xdata())) for line in drawn["arms"].axes[0].lines}
+    assert (most["Learning-rate rewinding"], most["Shuffled mask"], most["Random reinit"]) == (1.0, 1.0, 0.6**3)
+
+
+@pytest.mark.parametrize("shown", [figures.ONE_SHOT, ("ticket", "reinit", *figures.OTHERS)])
+def test_arms_that_are_in_one_figure_look_different(shown: tuple[str, ...]) -> None:
+    assert set(figures.LOOKS) == set(ARMS) == {*figures.ONE_SHOT, *figures.OTHERS}
+    for looks in zip(*(figures.LOOKS[arm][:2] for arm in shown), strict=True):  # colours, markers
+        assert len(set(looks)) == len(shown)
 
 
 def test_panels_have_the_papers_axes_and_density_falls_from_left_to_right(tables: Tables) -> None:

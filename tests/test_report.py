@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.results import headline, report, statistics, tables
+from pipeline.results import headline, paper, report, statistics, tables
 from pipeline.values import config, paths
 from pipeline.values.errors import UserError
 from stages import aggregate, plot
@@ -25,7 +25,7 @@ def lane_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def _run() -> dict[str, bytes]:
     aggregate.main("toy")
     plot.main("toy")
-    report_stage.main("all")
+    report_stage.main("main")
     files = [paths.curves("toy"), *(p for p in paths.REPORTS.rglob("*") if p.is_file())]
     return {str(path): path.read_bytes() for path in files}
 
@@ -33,7 +33,7 @@ def _run() -> dict[str, bytes]:
 def _page(lanes: list[dict[str, Any]]) -> str:
     rounds = statistics.rounds(lanes)
     settings = config.load()
-    return report.index(settings, {"toy": rounds}, {"toy": statistics.metrics(rounds)})
+    return report.index(settings, paths.MAIN, {"toy": rounds}, {}, {"toy": statistics.metrics(rounds)})
 
 
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
@@ -76,7 +76,7 @@ def test_a_damaged_table_is_named(lane_folders: list[Path]) -> None:
 
 
 def test_plot_and_report_say_what_is_missing(lane_folders: list[Path]) -> None:
-    for stage, argument in ((plot, "toy"), (report_stage, "all")):
+    for stage, argument in ((plot, "toy"), (report_stage, "main")):
         with pytest.raises(UserError, match=r"rounds.csv is missing; `dvc repro experiments/toy/dvc.yaml:aggregate`"):
             stage.main(argument)
     with pytest.raises(UserError, match="no experiment 'tay'"):
@@ -86,7 +86,7 @@ def test_plot_and_report_say_what_is_missing(lane_folders: list[Path]) -> None:
 def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> None:
     _run()
     links = set(re.findall(r"\]\(([^)]+)\)", paths.index().read_text()))
-    assert {f"toy/figures/{name}.{kind}" for name, *_ in report.FIGURES for kind in ("svg", "png")} < links
+    assert {f"toy/figures/{name}.{kind}" for name in paper.LENET for kind in ("svg", "png")} < links
     assert [link for link in links if not (paths.REPORTS / link).is_file()] == []
 
 
@@ -96,7 +96,7 @@ def test_metrics_json_is_by_experiment_in_the_order_of_the_report(lane_folders: 
     aggregate.main("toy")
     paths.report("another").mkdir()
     paths.rounds("another").write_bytes(paths.rounds("toy").read_bytes())
-    report_stage.main("all")
+    report_stage.main("main")
     metrics = json.loads(paths.metrics().read_text())
     assert list(metrics) == ["toy", "another"]
     assert metrics["toy"] == pytest.approx(statistics.metrics(statistics.rounds(synthetic.lanes())))
@@ -117,7 +117,7 @@ def test_the_table_has_each_item_with_its_command(lane_folders: list[Path]) -> N
 def test_the_page_says_what_was_run(lane_folders: list[Path]) -> None:
     page = _page(synthetic.lanes())
     for part in ("1,000 iterations of batch 30", "adam at 0.002", "4 rounds of layer-wise magnitude pruning", "2 replicates",
-                 "fc 40%, output 20%", "one-shot tickets in 1 round;", "random reinits in 1 round, 2 draws a seed"):  # fmt: skip
+                 "fc 40%, output 20%", "one-shot ticket in 1 round", "random reinit in 1 round (2 draws a seed)"):  # fmt: skip
         assert part in page
 
 
@@ -162,8 +162,10 @@ def test_headline_leaves_out_what_is_null(lane_folders: list[Path]) -> None:
 
 
 def test_an_early_stop_at_iteration_0_is_no_crash(lane_folders: list[Path]) -> None:
-    lanes = [lane | {"early_stop_iteration": 0} for lane in synthetic.lanes()]
-    assert "early stop not before iteration 0" in _page(lanes)
+    lanes = synthetic.lanes()
+    assert "early stop at the same iteration" in _page([lane | {"early_stop_iteration": 0} for lane in lanes])
+    dense = [lane | {"early_stop_iteration": 0} for lane in lanes if lane["round"] == 0]
+    assert "early stop not before iteration 0" in _page([*dense, *(lane for lane in lanes if lane["round"])])
 
 
 def test_after_a_run_the_headline_and_the_page_are_named(

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 COPIED = ("pipeline", "stages", ".dvcignore")
 PARAMS = """
 report: [one, two]
+reports: {{ more: [two] }}
 figures: {{ densities: [1.0, 0.6], dpi: 60 }}
 experiments:
   one: {one}
@@ -108,9 +109,15 @@ def test_a_learning_rate_reruns_its_experiment_only_and_comes_back_from_the_run_
 
 def test_a_plot_setting_retrains_nothing(repository: Repository) -> None:
     repository.params(dpi=70)
-    assert set(repository.repro()) == {"plot one", "plot two", "report all"}
+    assert set(repository.repro()) == {"plot one", "plot two", "report main"}
     repository.params()
     repository.repro()
+
+
+def test_a_further_report_runs_on_request_and_has_a_folder(repository: Repository) -> None:
+    assert repository.repro("experiments/dvc.yaml:report_more") == ["report more"]
+    assert sorted(path.name for path in (repository.folder / "reports/more").iterdir()) == ["index.md", "metrics.json"]
+    assert repository.repro("experiments/dvc.yaml:report_more") == []
 
 
 def test_a_chain_out_of_date_is_told_before_anything_is_trained(repository: Repository) -> None:
@@ -126,7 +133,7 @@ def test_bad_input_ends_every_stage_with_one_sentence(repository: Repository) ->
     params = repository.folder / "params.yaml"
     good = params.read_text()
     params.write_text(good.replace("lr: 0.002", "lr: fast"))
-    for script, argument in (("download", "digits"), ("train_dense", "one"), ("prune", "one/r01"), ("report", "all")):
+    for script, argument in (("download", "digits"), ("train_dense", "one"), ("prune", "one/r01"), ("report", "main")):
         output = repository.run(sys.executable, "-m", f"stages.{script}", argument, code=1)
         assert output == 'error: params.yaml: experiments.one.optimizer.lr is "fast": should be a valid number\n'
     params.write_text(good)

@@ -1,10 +1,10 @@
-"""The figures of section 2: learning curves, early stop of tickets and reinit, the same for one-shot pruning.
+"""The figures of one experiment (section 2): learning curves, and early stop of tickets and of the other arms.
 
 Every file is byte for byte the same for the same tables: no dates, no random ids, no settings of the user's.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,25 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from pipeline.files import store
 from pipeline.results import statistics
+from pipeline.values.lanes import ARMS
 
 # Okabe & Ito's colours, which the colour-blind can tell apart; without yellow, which is faint on white.
 BLACK, BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 CURVES = ((BLACK, "o"), (VERMILLION, "s"), (BLUE, "^"), (ORANGE, "D"), (GREEN, "v"), (PURPLE, "P"), (SKY, "X"))
-ARMS = {  # label, colour, marker, line: an arm looks the same in every figure
-    "ticket": ("Ticket (iterative)", BLUE, "o", "-"),
-    "one_shot": ("Ticket (one-shot)", GREEN, "s", "-"),
-    "reinit": ("Random reinit (iterative)", VERMILLION, "^", "--"),
-    "one_shot_reinit": ("Random reinit (one-shot)", PURPLE, "D", "--"),
+LOOKS = {  # colour, marker, line: an arm looks the same in every figure
+    "ticket": (BLUE, "o", "-"),
+    "one_shot": (GREEN, "s", "-"),
+    "lr_rewind": (ORANGE, "D", "-"),
+    "fine_tune": (SKY, "v", "-"),
+    "continued": (BLACK, "X", "-"),
+    "reinit": (VERMILLION, "^", "--"),
+    "one_shot_reinit": (PURPLE, "D", "--"),
+    # The two colours of one-shot pruning, which is in no figure with these.
+    "random_mask": (GREEN, "P", ":"),
+    "shuffled_mask": (PURPLE, "<", ":"),
 }
+ONE_SHOT = ("ticket", "one_shot", "reinit", "one_shot_reinit")
+OTHERS = ("lr_rewind", "fine_tune", "continued", "random_mask", "shuffled_mask")  # shown beside ticket and reinit
 PERCENT = "Percent of Weights Remaining"
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib
@@ -53,15 +62,18 @@ WIDTH, HEIGHT = 7.4, 3.3  # inches
 
 
 def draw(rounds: pd.DataFrame, curves: pd.DataFrame, densities: Sequence[float]) -> dict[str, Figure]:
-    """The figures that have something to show, by the name of their files: one_shot only when that arm was trained."""
+    """The figures that have something to show, by the name of their files: one_shot and arms only when such were trained."""
     table = statistics.summary(rounds)
+    trained = set(table["arm"])
     with matplotlib.style.context(STYLE, after_reset=True):
         figures = {
             "learning_curves": learning_curves(curves, densities),
             "early_stop": early_stop(table, ("ticket", "reinit")),
         }
-        if "one_shot" in set(table["arm"]):
-            figures["one_shot"] = early_stop(table, tuple(ARMS))
+        if "one_shot" in trained:
+            figures["one_shot"] = early_stop(table, ONE_SHOT)
+        if trained.intersection(OTHERS):
+            figures["arms"] = early_stop(table, ("ticket", "reinit", *OTHERS))
     return figures
 
 
@@ -99,47 +111,60 @@ def learning_curves(curves: pd.DataFrame, densities: Sequence[float]) -> Figure:
 
 
 def early_stop(table: pd.DataFrame, arms: Sequence[str]) -> Figure:
-    """Figures 2 and 3: early-stop iteration, and test accuracy there, against density; an arm that is not there is left out."""
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _against_density(left, table, arms, "early_stop_iteration")
-    _against_density(right, table, arms, "accuracy_at_early_stop")
-    left.set_ylabel("Early-Stop Iteration (Val.)")
-    left.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
+    """Early-stop iteration, and test accuracy there, against density; an arm that is not there is left out."""
+    shown = table[table["arm"].isin(list(arms))]
+    entries = shown["arm"].nunique() + 1
+    columns = 2 if entries == 4 else 3
+    figure = Figure(figsize=(WIDTH, HEIGHT + 0.18 * max(0, math.ceil(entries / columns) - 2)), layout="constrained")
+    panels = early_stop_panels(figure)
+    for axes, measure in panels.items():
+        for arm in (arm for arm in ARMS if arm in arms):
+            rows = shown[shown["arm"] == arm].sort_values("density")
+            if arm != "ticket" and ARMS[arm].start != "fresh" and not rows.empty:  # with all weights it is the dense network
+                rows = pd.concat([rows, shown[(shown["arm"] == "ticket") & (shown["round"] == 0)]])
+            label = ARMS[arm].label
+            line(axes, rows, measure, *LOOKS[arm], label=label[0].upper() + label[1:])
+        dense = statistics.at_round(table, "ticket", 0)
+        if dense is not None:
+            axes.axhline(dense[f"{measure}_mean"], color="#555555", linewidth=0.8, linestyle=(0, (4, 3)), label="Dense network")
+        density_axis(axes, shown["density"], table[table["arm"] == "ticket"]["density"])
+    left = next(iter(panels))
     left.set_ylim(bottom=0)
-    right.set_ylabel("Accuracy at Early-Stop (Test)")
     handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3 if len(handles) != 4 else 2)
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     return figure
 
 
-def _against_density(axes: Axes, table: pd.DataFrame, arms: Sequence[str], measure: str) -> None:
-    for arm in (arm for arm in ARMS if arm in arms):
-        rows = table[table["arm"] == arm].sort_values("density")
-        if arm == "one_shot" and not rows.empty:  # its pruning starts from the same dense network
-            rows = pd.concat([rows, table[(table["arm"] == "ticket") & (table["round"] == 0)]])
-        label, colour, marker, line = ARMS[arm]
-        if not rows.empty:
-            axes.plot(rows["density"], rows[f"{measure}_mean"], color=colour, marker=marker, linestyle=line, label=label)
-            axes.fill_between(
-                rows["density"], rows[f"{measure}_min"], rows[f"{measure}_max"], color=colour, alpha=0.15, linewidth=0
-            )
-    dense = statistics.at_round(table, "ticket", 0)
-    if dense is not None:
-        axes.axhline(dense[f"{measure}_mean"], color="#555555", linewidth=0.8, linestyle=(0, (4, 3)), label="Dense network")
-    shown = table[table["arm"].isin(list(arms))]["density"]
-    ticks = _ticks(sorted(set(table[table["arm"] == "ticket"]["density"]), reverse=True))
+def early_stop_panels(figure: Figure) -> dict[Axes, str]:
+    """Two panels, each with what it shows."""
+    left, right = figure.subplots(1, 2)
+    left.set_ylabel("Early-Stop Iteration (Val.)")
+    left.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
+    right.set_ylabel("Accuracy at Early-Stop (Test)")
+    return {left: "early_stop_iteration", right: "accuracy_at_early_stop"}
+
+
+def line(axes: Axes, rows: pd.DataFrame, measure: str, colour: str, marker: str, style: str, **more: Any) -> None:
+    """A measure's mean against density, in a band from its smallest to its largest; nothing when there are no rows."""
+    if rows.empty:
+        return
+    axes.plot(rows["density"], rows[f"{measure}_mean"], color=colour, marker=marker, linestyle=style, **more)
+    axes.fill_between(rows["density"], rows[f"{measure}_min"], rows[f"{measure}_max"], color=colour, alpha=0.15, linewidth=0)
+
+
+def density_axis(axes: Axes, shown: "pd.Series[float]", tickets: Iterable[float], most: int = 7) -> None:
+    """From the densest to the sparsest of those shown, in logarithms; at most so many labels, at densities of tickets."""
     axes.set_xscale("log")
     axes.set_xlim(max(1.0, shown.max()) * 1.08, min(shown.min() / 1.08, 0.9))
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_locator(FixedLocator(_ticks(sorted(set(tickets), reverse=True), most)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: statistics.percent(x)))
     axes.set_xlabel(PERCENT)
 
 
-def _ticks(densities: Sequence[float]) -> list[float]:
-    """As many of the rounds' densities as have room for their labels, from the densest; at most 7."""
-    gap = (densities[0] / densities[-1]) ** (1 / 6.5)
+def _ticks(densities: Sequence[float], most: int = 7) -> list[float]:
+    """As many of the rounds' densities as have room for their labels, from the densest."""
+    gap = (densities[0] / densities[-1]) ** (1 / (most - 0.5))
     ticks = list(densities[:1])
     for density in densities[1:]:
         if density <= ticks[-1] / gap:

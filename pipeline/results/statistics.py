@@ -41,6 +41,19 @@ def summary(rounds: pd.DataFrame) -> pd.DataFrame:
     return _ordered(rounds.groupby(["arm", "round"], as_index=False).agg(**fixed, **named), ["round"])
 
 
+def at_points(curves: pd.DataFrame, points: int = 3) -> pd.DataFrame:
+    """The evaluations nearest to each of so many equal parts of training, the end being the last: of every arm and round
+    one row a point (0, 1, …), of two equally near ones the earlier.
+    """
+    end = curves["iteration"].max()
+    found = []
+    for _, rows in curves.groupby(["arm", "round"], sort=False):
+        for point in range(points):
+            nearest = rows.loc[(rows["iteration"] * points - end * (point + 1)).abs().idxmin()]
+            found.append(nearest.to_dict() | {"point": point})
+    return pd.DataFrame(found)
+
+
 def at_density(table: pd.DataFrame, arm: str, density: float) -> pd.Series | None:
     """The row of the summary for the arm's mask whose density is nearest; None when none is within NEAR of it."""
     rows = table[table["arm"] == arm]
