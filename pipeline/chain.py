@@ -74,7 +74,7 @@ def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
     """`prune` and `retrain` of all rounds are one template each: `prev` says what a round is pruned from."""
     every = experiment.items(name)
     rounds = {i.name: {"prev": i.previous.name, "start": i.start.name} for i in every if i.round and not ARMS[i.arm].is_control}
-    controls = {i.name: {"masks": i.masked.name} for i in every if ARMS[i.arm].is_control}
+    controls = {i.name: {"masks": i.masked.name, "reads": _read(i, experiment)} for i in every if ARMS[i.arm].is_control}
     data, dense = paths.data(experiment.data.name), Item(name, 0, "ticket").name
     model = plugins.source("models", experiment.model.name)
     criterion = plugins.source("criteria", experiment.pruning.criterion)
@@ -90,9 +90,8 @@ def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
         ),
     }
     if controls:
-        draws = [f"arms.{arm}.draws" for arm in ARMS if isinstance(getattr(experiment.arms, arm, None), Control)]
         deps = [data, paths.masks(name, "${item.masks}"), paths.lanes(name, dense)]
-        stages["control"] = _each("controls", _stage("control", name, deps, plugin=model, more=draws) | _outs(lanes))
+        stages["control"] = _each("controls", _stage("control", name, deps, plugin=model, more=["${item.reads}"]) | _outs(lanes))
     axes = {"x": "density", "y": "accuracy_at_early_stop"}
     trained = [paths.lanes(name, i.name) for i in every]
     stages["aggregate"] = _stage("aggregate", name, trained) | _outs(paths.curves(name))
@@ -100,6 +99,14 @@ def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
     stages["plot"] = _stage("plot", name, [paths.curves(name), paths.rounds(name)])
     stages["plot"] |= {"params": ["figures"], "plots": [{paths.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"rounds": rounds}, *([{"controls": controls}] if controls else [])], "stages": stages}
+
+
+def _read(control: Item, experiment: Experiment) -> str:
+    """What a control reads of its own arm: another arm's draws must not train it again. One that is not drawn reads nothing
+    more than all do.
+    """
+    drawn = isinstance(getattr(experiment.arms, control.arm), Control)
+    return f"arms.{control.arm}.draws" if drawn else READS["control"][0]
 
 
 def _stage(script: str, name: str, deps: list[Path], plugin: Path | None = None, more: Iterable[str] = ()) -> dict[str, Any]:
