@@ -5,6 +5,7 @@ import hashlib
 import os
 import pickle
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -211,3 +212,18 @@ def test_torchvision_gives_the_known_files_or_fails_in_bounded_time(tmp_path: Pa
         assert time.monotonic() - started < 45
     else:
         assert {name: hashlib.md5(content).hexdigest() for name, content in contents.items()} == mnist.MD5
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside"])
+def test_a_package_that_leads_out_of_its_folder_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    with tarfile.open(folder / "set-1.0.0.tgz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    monkeypatch.setattr(_sources, "run", lambda command, folder: None)
+    with pytest.raises(_sources.SourceError, match="leads out of its own folder"):
+        _sources.npm_pack("set@1.0.0", folder)
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)  # as Python 3.11.3
+    with pytest.raises(_sources.SourceError, match="leads out of its own folder"):
+        _sources.npm_pack("set@1.0.0", folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["inner"]
