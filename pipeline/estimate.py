@@ -39,15 +39,16 @@ class Estimate:
         self.by_density = Mlp.fits(self.module) and self.device.type == "cpu"
         self.known: dict[tuple[int, int], float] = {}
 
-    def seconds(self, rounds: int, lanes: int) -> float:
+    def seconds(self, rounds: int, lanes: int, iterations: int) -> float:
         """Of training and evaluating so many lanes whose masks have been pruned for so many rounds."""
         together, turns = (lanes, 1.0) if self.device.type == "cuda" else (1, lanes / min(lanes, cores()))
         key = (rounds if self.by_density else 0, together)
         if key not in self.known:
             self.known[key] = self._measure(self._ticket(key[0]), together)
-        return turns * self.known[key]
+        return turns * iterations * self.known[key]
 
     def _measure(self, start: Ticket, lanes: int) -> float:
+        """Seconds of an iteration, with its share of an evaluation."""
         training, data = self.experiment.training, self.experiment.data
         images = Images(self._noise(), self.device, data.augment)
         trainer = Trainer(
@@ -63,8 +64,7 @@ class Estimate:
                 evaluated = self._clock(lambda: trainer.measure(*trainer.test)) / HELD_OUT
         finally:
             torch.set_num_threads(before)
-        evaluations = training.iterations / training.evaluate_every
-        return training.iterations * step + evaluations * (data.validation + self.test_images) * evaluated
+        return step + (data.validation + self.test_images) * evaluated / training.evaluate_every
 
     def _clock(self, work: Callable[[], object]) -> float:
         """Seconds of one call."""

@@ -8,33 +8,54 @@ from tabulate import tabulate
 from pipeline import chain
 from pipeline.domain import networks, pruning
 from pipeline.estimate import Estimate
-from pipeline.values import plugins
+from pipeline.run import setup
+from pipeline.values import paths, plugins
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import ARMS, Item
 from pipeline.values.schema import Experiment
 
 
 def show(name: str, experiment: Experiment) -> str:
-    """A table of the experiment's items: DVC target, density, lanes, lane-iterations and time."""
+    """A table of the experiment's items: DVC target, density, lanes, lane-iterations and time.
+
+    Raises: UserError for what a training stage would refuse too, but for the data, which need not be there.
+    """
+    try:
+        return _show(name, experiment)
+    except UserError as error:
+        raise UserError(f"{paths.PARAMS}: experiments.{name}: {error}") from error
+
+
+def _show(name: str, experiment: Experiment) -> str:
     data = importlib.import_module(plugins.find("data", experiment.data.name)[0])
     module = networks.build(experiment.model.name, data.SHAPE, data.CLASSES, experiment.model.options)
     layers = networks.layers(module)
     groups = pruning.groups(layers, experiment.pruning.rates, experiment.pruning.scope)
     pruning.check(groups, experiment.pruning.rounds)
+    setup._check_augment(experiment, data.SHAPE[1:])
+    origin = setup._origin(experiment, data.IMAGES[0])
     estimate = Estimate(experiment, module, groups, data.SHAPE, data.CLASSES, data.IMAGES[1])
     items = experiment.items(name)
     lanes = {item: len(experiment.lanes(item)) for item in items}
-    seconds = {item: estimate.seconds(item.round, lanes[item]) for item in items}
+    iterations = {item: experiment.training.iterations - (origin if _is_rewound(item) else 0) for item in items}
+    seconds = {item: estimate.seconds(item.round, lanes[item], iterations[item]) for item in items}
+    work = {item: lanes[item] * iterations[item] for item in items}
     rows = [
         (chain.target(item), f"{pruning.density(layers, groups, item.round):.2%}", item.arm, lanes[item],
-         lanes[item] * experiment.training.iterations, _duration(seconds[item]))
+         work[item], _duration(seconds[item]))
         for item in items
     ]  # fmt: skip
-    total = sum(lanes.values())
     cost = (
-        f"{len(items)} items, {total} lanes, {total * experiment.training.iterations:,} lane-iterations; training takes about "
+        f"{len(items)} items, {sum(lanes.values())} lanes, {sum(work.values()):,} lane-iterations; training takes about "
         f"{_duration(sum(seconds.values()))} on this machine ({estimate.device.type}), by a few steps measured now"
     )
     table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations", "time"), intfmt=",")
     return f"{name}: {_sizes(layers)}\n{table}\n{cost}\n"
+
+
+def _is_rewound(item: Item) -> bool:
+    """Whether it begins at the rewind point of dense training rather than at iteration 0."""
+    return item.round > 0 and ARMS[item.arm].start != "fresh"
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from pipeline import plan
 from pipeline.domain import networks, pruning
 from pipeline.estimate import Estimate
 from pipeline.values import config
+from pipeline.values.errors import UserError
 from tests import lottery
 
 
@@ -29,11 +30,10 @@ def estimate(monkeypatch: pytest.MonkeyPatch) -> Estimate:
 
 def test_an_estimate_counts_steps_evaluations_and_cores(estimate: Estimate) -> None:
     training, data = estimate.experiment.training, estimate.experiment.data
-    evaluations = training.iterations / training.evaluate_every
-    lane = training.iterations * 2.0 + evaluations * (data.validation + 360) * 10.0 / 200
-    assert estimate.seconds(0, 1) == pytest.approx(lane)
-    assert estimate.seconds(0, 2) == pytest.approx(lane)  # side by side
-    assert estimate.seconds(0, 3) == pytest.approx(1.5 * lane)
+    iteration = 2.0 + (data.validation + 360) * 10.0 / 200 / training.evaluate_every
+    assert estimate.seconds(0, 1, 600) == pytest.approx(600 * iteration)
+    assert estimate.seconds(0, 2, 600) == pytest.approx(600 * iteration)  # side by side
+    assert estimate.seconds(0, 3, 500) == pytest.approx(1.5 * 500 * iteration)
 
 
 def test_a_duration_has_two_digits_and_a_readable_unit() -> None:
@@ -48,7 +48,19 @@ def test_show_tells_stages_densities_lanes_and_a_measured_time(tmp_path: Path) -
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=lottery.environment())
         assert "experiments/toy/dvc.yaml:retrain@r03" in done.stdout
         assert "training takes about" in done.stdout
+        assert "8 items, 18 lanes, 270 lane-iterations" in done.stdout
         wrong = subprocess.run([*command, "tyo"], capture_output=True, text=True, check=False, env=lottery.environment())
         assert wrong.returncode == 1
         assert "no experiment 'tyo'" in wrong.stderr
         assert "Traceback" not in wrong.stderr
+
+
+def test_show_counts_from_the_rewind_point_and_refuses_what_training_would(tmp_path: Path) -> None:
+    tickets = lottery.experiment(rewind="5it", arms={"reinit": {"rounds": [3], "draws": 1}})
+    long = lottery.experiment(optimizer={"name": "adam", "lr": 1e-2, "warmup": "15it"})
+    with lottery.repository(tmp_path, lottery.params(toy=tickets, long=long)):
+        settings = config.load()
+        shown = plan.show("toy", settings.experiment("toy"))
+        assert f"{2 * 15 + 3 * 2 * 10 + 2 * 15} lane-iterations" in shown
+        with pytest.raises(UserError, match=r"experiments.long: optimizer.warmup is 15it, iteration 15, should be before"):
+            plan.show("long", settings.experiment("long"))

@@ -140,7 +140,7 @@ def test_one_shot_is_judged_in_its_own_rounds(lane_folders: list[Path]) -> None:
     lanes += [summary("one_shot", 3, accuracy_at_early_stop=0.94, early_stop_iteration=600)]
     page = _page(lanes)
     assert "of one-shot tickets at 60.0, 21.6%, early stop is earlier than dense at 60.0% and accuracy higher at 60.0%" in page
-    assert "the smallest ticket no worse than dense is 60.0% one-shot, 21.6% iterative" in page
+    assert "The smallest ticket of these rounds that is no worse than dense: 60.0% one-shot, 21.6% iterative" in page
 
 
 def test_missing_arms_are_said_and_no_figure_is_promised(lane_folders: list[Path]) -> None:

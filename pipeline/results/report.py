@@ -86,7 +86,8 @@ def _figures(config: Config, name: str, table: pd.DataFrame, folder: str) -> lis
         number, claim = paper.LENET.get(file, (0, "")) if is_lenet else (0, "")
         numbered = f"Figure {number}. {title}" if number else title
         if file == "arms" and family.figure(experiment) in (family.LENET, family.CONV, family.DROPOUT):
-            claim = "; ".join(paper.ARMS[arm] for arm in others if arm in paper.ARMS)
+            claims = [paper.ARMS[arm] for arm in others if arm in paper.ARMS]
+            claim = f"{'; '.join(claims)}." if claims else ""
         if here[file]:
             found.append(_figure(f"{folder}/figures/{file}", f"{numbered}: {name}", claim, [here[file]]))
         elif number:

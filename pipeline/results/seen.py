@@ -79,8 +79,8 @@ def in_one_shot(table: pd.DataFrame) -> str:
     }
     return (
         f"of one-shot tickets at {densities(rows)}, early stop is earlier than dense at {densities(earlier)} "
-        f"and accuracy higher at {densities(better)}. In these rounds the smallest ticket no worse than dense is "
-        f"{smallest['one_shot']} one-shot, {smallest['ticket']} iterative."
+        f"and accuracy higher at {densities(better)}. The smallest ticket of these rounds that is no worse than "
+        f"dense: {smallest['one_shot']} one-shot, {smallest['ticket']} iterative."
     )
 
 
