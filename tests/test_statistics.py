@@ -99,6 +99,7 @@ def test_metrics_of_a_small_experiment_by_hand() -> None:
             "best_ticket_accuracy": 0.99,
             "best_ticket_density": 0.5,
             "smallest_winning_density": 0.1,
+            "density_near_21": 0.2,
             "early_stop_speedup_at_21": 1.5,
             "reinit_early_stop_ratio_at_21": 2.0,
             "reinit_accuracy_gap_at_21": 0.015,
@@ -130,6 +131,7 @@ def test_the_same_accuracies_in_another_order_are_no_worse() -> None:
 def test_at_21_is_a_round_within_a_fifth_of_it_or_null(density: float, near: bool) -> None:
     found = _pair({"early_stop_iteration": 400}, {"early_stop_iteration": 200}, density)
     assert found["early_stop_speedup_at_21"] == (2.0 if near else None)
+    assert found["density_near_21"] == (density if near else None)  # which the report names, not 21%
 
 
 def test_reinit_counts_only_in_the_round_of_the_ticket_it_is_compared_with() -> None:
@@ -154,8 +156,8 @@ def test_without_tickets_only_the_dense_network_is_told() -> None:
     assert found["dense_accuracy"] == pytest.approx(0.961)
     assert found["smallest_winning_density"] == 1.0
     assert [key for key, value in found.items() if value is None] == [
-        "best_ticket_accuracy", "best_ticket_density", "early_stop_speedup_at_21", "reinit_early_stop_ratio_at_21",
-        "reinit_accuracy_gap_at_21",
+        "best_ticket_accuracy", "best_ticket_density", "density_near_21", "early_stop_speedup_at_21",
+        "reinit_early_stop_ratio_at_21", "reinit_accuracy_gap_at_21",
     ]  # fmt: skip
 
 

@@ -25,8 +25,9 @@ def findings(numbers: Metrics) -> list[str]:
         lines.append(f"Smallest ticket no worse than dense: {percent(smallest)}% of the weights.")
     elif best is not None:
         lines.append("No ticket is as accurate as the dense network.")
-    if speedup is not None:
-        lines.append(f"At 21% of the weights a ticket's early stop comes {times(speedup)} the dense network's.")
+    near = numbers["density_near_21"]
+    if speedup is not None and near is not None:
+        lines.append(f"At {percent(near)}% of the weights a ticket's early stop comes {times(speedup)} the dense network's.")
     if slowdown is not None and gap is not None:
         lines.append(
             f"There a ticket's early stop comes {times(slowdown)} that of the same masks with fresh weights (reinit), "

@@ -97,6 +97,7 @@ def metrics(rounds: pd.DataFrame) -> Metrics:
         "best_ticket_accuracy": None if best is None else float(best["accuracy_at_early_stop_mean"]),
         "best_ticket_density": None if best is None else float(best["density"]),
         "smallest_winning_density": float(winning["density"].iloc[0]),
+        "density_near_21": None if ticket is None else float(ticket["density"]),  # of the rows below
         "early_stop_speedup_at_21": _ratio(dense, ticket),
         "reinit_early_stop_ratio_at_21": _ratio(reinit, ticket),
         "reinit_accuracy_gap_at_21": None
