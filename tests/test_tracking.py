@@ -7,25 +7,19 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from pipeline import tracking
-from pipeline.domain.masks import Mask
 from pipeline.files import store
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
 from pipeline.values import paths
 from pipeline.values.lanes import Item, Lane
-
-HISTORY = ("iteration", "train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
-REPOSITORY = Path(__file__).parent.parent
+from tests.mirrored import HISTORY, artifacts, environment, points, runs, sync, write, write_chain
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
 
@@ -35,7 +29,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow takes seconds to create a store; most tests start from a copy of this one."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (_environment() | {"DVC_ROOT": str(folder)}).items():
+        for name, value in (environment() | {"DVC_ROOT": str(folder)}).items():
             patch.setenv(name, value)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         connection.connect().search_experiments()
@@ -48,7 +42,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> 
     folder.mkdir()
     shutil.copy(empty_store, folder)
     monkeypatch.chdir(folder)
-    for name, value in _environment().items():
+    for name, value in environment().items():
         monkeypatch.setenv(name, value)
     for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "LOTTERY_TRACKING"):
         monkeypatch.delenv(name, raising=False)
@@ -56,72 +50,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> 
     yield folder
     for number, handler in before.items():
         signal.signal(number, handler)
-
-
-def _environment() -> dict[str, str]:
-    ours = connection.ENVIRONMENT | {"PYTHONPATH": str(REPOSITORY), "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
-    return {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "LOTTERY_TRACKING")} | ours
-
-
-def write(lane: Lane, rows: int = 3, size: int = 6, rate: float = 0.2, **about: Any) -> None:
-    """A lane as the stages leave it."""
-    item, weights = lane.item, {"fc.weight": np.full((2, size // 2), lane.seed, np.float32)}
-    folder = paths.lanes(item.experiment, item.name) / lane.name
-    mask = paths.masks(item.experiment, item.masked.name) / f"seed{lane.seed}.safetensors"
-    store.write_mask(mask, Mask({"fc.weight": np.arange(size).reshape(2, -1) % 2 == 0}))
-    for name in ("start", "trained", *(["rewind"] if item.round == 0 else [])):
-        store.write_arrays(folder / f"{name}.safetensors", weights)
-    history = [{"iteration": 10 * i} | dict.fromkeys(HISTORY[1:], 1 / (i + 1)) for i in range(rows)]
-    history[0]["train_loss"] = ""  # type: ignore[assignment]  # before the first step there is none
-    store.write_csv(folder / "history.csv", HISTORY, history)
-    config = {"data": {"name": "digits", "validation": 200}, "model": {"name": "lenet", "hidden": [32, 16]}}
-    values = {
-        "experiment": item.experiment,
-        "round": item.round,
-        "arm": item.arm,
-        "seed": lane.seed,
-        "draw": lane.draw,
-        "density": 0.8**item.round,
-        "weights": size,
-        "input_key": f"key of {lane} {rate if item.round else ''}".replace("/", "-"),
-        "chain_key": f"chain of {item.experiment}",
-        "config": config | ({"pruning": {"rates": {"fc": rate}}} if item.round else {}),
-        "data_digest": "d" * 64,
-        "early_stop_iteration": 20,
-        "accuracy_at_early_stop": 0.9 + lane.seed / 100,
-        "validation_loss_at_early_stop": 0.1,
-        "final_accuracy": 0.95,
-        "final_iteration": 20,
-    }
-    store.write_json(folder / "lane.json", values | about)
-
-
-def write_chain(experiment: str = "toy") -> None:
-    """Two replicates of a dense network, a ticket and its control: six lanes."""
-    for item in (Item(experiment, 0, "ticket"), Item(experiment, 1, "ticket"), Item(experiment, 1, "reinit")):
-        for seed in (1, 2):
-            write(Lane(item, seed, draw=1 if item.arm == "reinit" else None))
-
-
-def runs(experiment: str = "toy") -> dict[str, Any]:
-    """Run name -> run. Fails when two runs have the same name."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(connection.uri())
-    found = client.search_runs([e.experiment_id for e in client.search_experiments() if e.name == experiment])
-    assert len({run.info.run_name for run in found}) == len(found)
-    return {run.info.run_name: run for run in found}
-
-
-def points(run: Any, key: str) -> list[tuple[int, float]]:
-    from mlflow import MlflowClient
-
-    return [(point.step, point.value) for point in MlflowClient(connection.uri()).get_metric_history(run.info.run_id, key)]
-
-
-def sync(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipeline.tracking", "sync", *arguments]
-    return subprocess.Popen(command, env=_environment() | environment, stdout=-1, stderr=-1, text=True)
 
 
 def test_all_that_the_files_hold_arrives(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,14 +90,6 @@ def test_all_that_the_files_hold_arrives(root: Path, capsys: pytest.CaptureFixtu
     assert artifacts(ticket) == ["mask.safetensors", "start.safetensors", "trained.safetensors"]
     assert artifacts(found["r00/seed1"]) == ["mask.safetensors", "rewind.safetensors", "start.safetensors", "trained.safetensors"]
     assert artifacts(parent) == ["report/figures/curve.svg", "report/rounds.csv"]
-
-
-def artifacts(run: Any) -> list[str]:
-    from mlflow.artifacts import download_artifacts
-
-    folder = Path(download_artifacts(run.info.artifact_uri))
-    assert folder.is_relative_to(Path.cwd())
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
 def test_mask_and_weights_load_back(root: Path) -> None:
