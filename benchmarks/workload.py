@@ -6,12 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline.criteria.magnitude import magnitude
 from pipeline.domain import networks, pruning
 from pipeline.domain.bundle import Bundle
-from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Group, Layer
-from pipeline.domain.tickets import Ticket, ticket
+from pipeline.domain.tickets import Ticket
+from pipeline.estimate import pruned
 from pipeline.files import datasets
 from pipeline.training.images import Images
 from pipeline.training.trainer import Trainer
@@ -32,12 +31,9 @@ class Workload:
         return networks.build(self.experiment.model.name, shape, self.bundle.classes, options)
 
     def ticket(self, rounds: int = 0, module: nn.Module | None = None) -> Ticket:
-        """After so many rounds. Magnitude masks of fresh weights cost what trained ones do."""
+        """After so many rounds."""
         module = module or self.module()
-        layers, weights = networks.layers(module), networks.glorot_normal(module, 1)
-        mask = Mask.full({name: layer.shape for name, layer in layers.items()})
-        scores = magnitude({name: weights[name] for name in mask}, weights)
-        return ticket(pruning.prune(scores, mask, self._groups(layers), rounds), weights)
+        return pruned(module, self._groups(networks.layers(module)), rounds)
 
     def density(self, rounds: int) -> float:
         layers = networks.layers(self.module())

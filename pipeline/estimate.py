@@ -1,7 +1,7 @@
 """How long an experiment takes on this machine, from a few steps of its own training on images of noise."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ class Estimate:
         together, turns = (lanes, 1.0) if self.device.type == "cuda" else (1, lanes / min(lanes, cores()))
         key = (rounds if self.by_density else 0, together)
         if key not in self.known:
-            self.known[key] = self._measure(self._ticket(key[0]), together)
+            self.known[key] = self._measure(pruned(self.module, self.groups, key[0]), together)
         return turns * iterations * self.known[key]
 
     def _measure(self, start: Ticket, lanes: int) -> float:
@@ -77,14 +77,6 @@ class Estimate:
             calls += 1
         return (time.perf_counter() - started) / calls
 
-    def _ticket(self, rounds: int) -> Ticket:
-        """Magnitude masks of fresh weights cost what trained ones do."""
-        weights = networks.glorot_normal(self.module, seed=1)
-        layers = networks.layers(self.module)
-        mask = Mask.full({name: layer.shape for name, layer in layers.items()})
-        scores = magnitude({name: weights[name] for name in mask}, weights)
-        return ticket(pruning.prune(scores, mask, self.groups, rounds), weights)
-
     def _noise(self) -> Bundle:
         draw = np.random.default_rng(0)
         train, test = self.experiment.training.batch_size + HELD_OUT + self.classes, HELD_OUT
@@ -94,3 +86,11 @@ class Estimate:
             images[:train], labels[:train], images[train:], labels[train:],
             mean=np.zeros(self.shape[0], np.float32), std=np.ones(self.shape[0], np.float32),
         )  # fmt: skip
+
+
+def pruned(module: nn.Module, groups: Sequence[pruning.Group], rounds: int) -> Ticket:
+    """A ticket after so many rounds, for timing: magnitude masks of fresh weights cost what trained ones do."""
+    weights = networks.glorot_normal(module, seed=1)
+    mask = Mask.full({name: layer.shape for name, layer in networks.layers(module).items()})
+    scores = magnitude({name: weights[name] for name in mask}, weights)
+    return ticket(pruning.prune(scores, mask, groups, rounds), weights)
