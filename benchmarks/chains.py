@@ -14,8 +14,9 @@ from pipeline.criteria.magnitude import magnitude
 from pipeline.domain import networks, pruning
 from pipeline.domain.masks import Mask
 from pipeline.files import store
-from pipeline.values import config
-from pipeline.values.schema import Arms, Config, Experiment
+from pipeline.settings import config
+from pipeline.settings.config import Config
+from pipeline.values.experiment import Arms, Experiment
 
 ROUNDS = (1, 2, 3, 5, 10, 20, 30)
 STAGES = (5, 10, 20, 40)

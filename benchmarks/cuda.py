@@ -19,7 +19,7 @@ from pipeline.domain import networks
 from pipeline.domain.bundle import Bundle
 from pipeline.domain.tickets import Ticket
 from pipeline.run import runner
-from pipeline.values import config
+from pipeline.settings import config
 
 LANES = (1, 8, 20, 64, 440)  # 440: all of the paper's figure at one time, 5 replicates x 22 densities x 4
 NO_GPU = "no CUDA device: not measured"

@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 from pipeline import chain
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets, store
-from pipeline.values import config, paths
+from pipeline.settings import config
+from pipeline.values import paths
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = (ROOT / ".dvc" / "config").read_text() + "    no_scm = true\n"

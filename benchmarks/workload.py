@@ -12,10 +12,11 @@ from pipeline.domain.pruning import Group, Layer
 from pipeline.domain.tickets import Ticket
 from pipeline.estimate import pruned
 from pipeline.files import datasets
+from pipeline.settings import config
 from pipeline.training.images import Images
 from pipeline.training.trainer import Trainer
-from pipeline.values import config, paths
-from pipeline.values.schema import Experiment, Training
+from pipeline.values import paths
+from pipeline.values.experiment import Experiment, Training
 
 
 @dataclass(frozen=True)

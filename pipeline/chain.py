@@ -9,13 +9,14 @@ from ruamel.yaml import YAML
 
 from pipeline.results import family
 from pipeline.run import closure
+from pipeline.settings import places
+from pipeline.settings.config import Config
 from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
+from pipeline.values.experiment import Control, Experiment
 from pipeline.values.lanes import ARMS, Item
-from pipeline.values.schema import Config, Control, Experiment
 
-REMEDY = "python -m stages.repeat_rounds"
-HEADER = f"# Written from params.yaml by `{REMEDY}`; change it there.\n"
+HEADER = f"# Written from params.yaml by `{places.REMEDY}`; change it there.\n"
 
 # The sections of an experiment that each stage reads: a change of another one leaves the stage alone. A reinit control
 # uses neither the rewind point nor the dense network, but belongs to the chain of its tickets, which is told by them.
@@ -29,45 +30,35 @@ READS = {
 }
 
 
-def target(item: Item) -> str:
-    """What `dvc repro` takes to make an item."""
-    return f"{paths.chain(item.experiment)}:{item.stage}"
-
-
-def report_target(name: str) -> str:
-    """The same for a report; empty for the main one, which plain `dvc repro` makes."""
-    return "" if name == paths.MAIN else f"{paths.DATA_CHAIN}:{_report_stage(name)}"
-
-
 def wanted(config: Config) -> set[str]:
     """The experiments whose chains are there, and those that a report needs. The others' are written on request: DVC reads
     every stage of the repository in every command, 2 ms each.
     """
-    there = {name for name in config.experiments if paths.chain(name).is_file()}
+    there = {name for name in config.experiments if places.chain(name).is_file()}
     return there.union(*config.all_reports().values())
 
 
 def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
     """The text of the DVC files of the repository, with the chains of these experiments."""
-    files = {path: _reports(config, path) for path in (paths.ROOT_CHAIN, paths.DATA_CHAIN)}
-    files |= {paths.chain(name): _experiment(name, config.experiment(name)) for name in sorted(names)}
+    files = {path: _reports(config, path) for path in (places.ROOT_CHAIN, places.DATA_CHAIN)}
+    files |= {places.chain(name): _experiment(name, config.experiment(name)) for name in sorted(names)}
     return {path: HEADER + _yaml(content) for path, content in files.items()}
 
 
 def check(name: str, experiment: Experiment) -> None:
     """Raises: UserError when an experiment's DVC file is not what params.yaml and the imports say."""
-    _compare(paths.chain(name), HEADER + _yaml(_experiment(name, experiment)))
+    _compare(places.chain(name), HEADER + _yaml(_experiment(name, experiment)))
 
 
 def check_report(config: Config, name: str) -> None:
     """The same for the DVC file that has the stage of a report."""
-    path = _report_chain(name)
+    path = places.report_chain(name)
     _compare(path, HEADER + _yaml(_reports(config, path)))
 
 
 def _compare(path: Path, text: str) -> None:
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        raise UserError(f"{path} does not agree with {paths.PARAMS}; run `{REMEDY}`, then `dvc repro` again")
+        raise UserError(f"{path} does not agree with {paths.PARAMS}; run `{places.REMEDY}`, then `dvc repro` again")
 
 
 def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
@@ -95,9 +86,9 @@ def _experiment(name: str, experiment: Experiment) -> dict[str, Any]:
     axes = {"x": "density", "y": "accuracy_at_early_stop"}
     trained = [paths.lanes(name, i.name) for i in every]
     stages["aggregate"] = _stage("aggregate", name, trained) | _outs(paths.curves(name))
-    stages["aggregate"]["plots"] = [{paths.rounds(name).as_posix(): {"cache": False, **axes}}]
-    stages["plot"] = _stage("plot", name, [paths.curves(name), paths.rounds(name)])
-    stages["plot"] |= {"params": ["figures"], "plots": [{paths.figures(name).as_posix(): {"cache": False}}]}
+    stages["aggregate"]["plots"] = [{places.rounds(name).as_posix(): {"cache": False, **axes}}]
+    stages["plot"] = _stage("plot", name, [paths.curves(name), places.rounds(name)])
+    stages["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"rounds": rounds}, *([{"controls": controls}] if controls else [])], "stages": stages}
 
 
@@ -132,8 +123,11 @@ def _each(variable: str, stage: dict[str, Any]) -> dict[str, Any]:
 
 def _reports(config: Config, path: Path) -> dict[str, Any]:
     """The main report in the root's file; the downloads and all further reports in the other one."""
-    stages = {} if path == paths.ROOT_CHAIN else {"download": _downloads()}
-    return {"stages": stages | {_report_stage(n): _report(config, n) for n in config.all_reports() if _report_chain(n) == path}}
+    stages = {} if path == places.ROOT_CHAIN else {"download": _downloads()}
+    return {
+        "stages": stages
+        | {places.report_stage(n): _report(config, n) for n in config.all_reports() if places.report_chain(n) == path}
+    }
 
 
 def _downloads() -> dict[str, Any]:
@@ -145,27 +139,18 @@ def _downloads() -> dict[str, Any]:
     return {"foreach": names, "do": stages}
 
 
-def _report_chain(name: str) -> Path:
-    return paths.ROOT_CHAIN if name == paths.MAIN else paths.DATA_CHAIN
-
-
-def _report_stage(name: str) -> str:
-    """Not report@cpu: a foreach cannot give its stages lists of dependencies that differ in length."""
-    return "report" if name == paths.MAIN else f"report_{name}"
-
-
 def _report(config: Config, name: str) -> dict[str, Any]:
     """Of other experiments it reads those that say whether one of its own is a reduced budget, and which reports have which
     networks: a figure that this report doesn't draw names the report that does.
     """
     names = config.all_reports()[name]
     shown = {number: found for number in family.COMPARISONS if (found := family.members(config, names, number))}
-    files = [path(n) for path in (paths.rounds, paths.figures) for n in names]
+    files = [path(n) for path in (places.rounds, places.figures) for n in names]
     files += [paths.curves(n) for n in shown.get(family.DEEP, [])]
     read = dict.fromkeys([*names, *(other for n in names for other in family.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
-        **({} if name == paths.MAIN else {"wdir": ".."}),
+        **({} if name == places.MAIN else {"wdir": ".."}),
         "cmd": f"python -m stages.report {name}",
         "params": [
             *(["report", "reports"] if config.reports else ["report"]),
@@ -174,9 +159,9 @@ def _report(config: Config, name: str) -> dict[str, Any]:
             *(f"experiments.{n}.model" for n in others),
         ],
         "deps": [*(path.as_posix() for path in files), *closure.dependencies(Path("stages/report.py"))],
-        "outs": [{paths.index(name).as_posix(): {"cache": False}}],
-        "metrics": [{paths.metrics(name).as_posix(): {"cache": False}}],
-        **({"plots": [{paths.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
+        "outs": [{places.index(name).as_posix(): {"cache": False}}],
+        "metrics": [{places.metrics(name).as_posix(): {"cache": False}}],
+        **({"plots": [{places.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
     }
 
 

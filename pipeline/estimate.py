@@ -17,7 +17,7 @@ from pipeline.executor import cores
 from pipeline.training.images import Images
 from pipeline.training.mlp import Mlp
 from pipeline.training.trainer import Trainer
-from pipeline.values.schema import Experiment
+from pipeline.values.experiment import Experiment
 
 HELD_OUT = 200  # images of the trial, validation and test each
 LEAST = 0.15  # seconds of one measurement, after a first call that does not count

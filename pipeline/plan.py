@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from tabulate import tabulate
 
-from pipeline import chain
 from pipeline.domain import networks, pruning
 from pipeline.estimate import Estimate
 from pipeline.run import setup
+from pipeline.settings import places
 from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
+from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import ARMS, Item
-from pipeline.values.schema import Experiment
 
 
 def show(name: str, experiment: Experiment) -> str:
@@ -41,7 +41,7 @@ def _show(name: str, experiment: Experiment) -> str:
     seconds = {item: estimate.seconds(item.round, lanes[item], iterations[item]) for item in items}
     work = {item: lanes[item] * iterations[item] for item in items}
     rows = [
-        (chain.target(item), f"{pruning.density(layers, groups, item.round):.2%}", item.arm, lanes[item],
+        (places.target(item), f"{pruning.density(layers, groups, item.round):.2%}", item.arm, lanes[item],
          work[item], _duration(seconds[item]))
         for item in items
     ]  # fmt: skip

@@ -8,13 +8,13 @@ from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
 
 if TYPE_CHECKING:
-    from pipeline.values.schema import Experiment
+    from pipeline.values.experiment import Experiment
 
 
 def experiment_of(name: str) -> "Experiment":
     """An experiment of params.yaml, whose chain agrees with it. Raises: UserError otherwise."""
     from pipeline import chain
-    from pipeline.values import config
+    from pipeline.settings import config
 
     experiment = config.load().experiment(name)
     chain.check(name, experiment)

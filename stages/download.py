@@ -10,7 +10,7 @@ from stages import run_stage
 
 
 def main(name: str) -> None:
-    from pipeline.values import config  # a check only: a new setting must not download the data again
+    from pipeline.settings import config  # a check only: a new setting must not download the data again
 
     config.load()  # what is wrong in params.yaml is said before anything is downloaded
     try:

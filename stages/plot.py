@@ -1,17 +1,18 @@
 """DVC stage plot: the figures of one experiment, as SVG and PNG."""
 
 from pipeline.results import figures, tables
-from pipeline.values import config, paths
+from pipeline.settings import config, places
+from pipeline.values import paths
 from stages import experiment_of, run_stage
 
 
 def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
-    aggregate = f"{paths.chain(name)}:aggregate"
-    rounds = tables.read(paths.rounds(name), aggregate)
+    aggregate = f"{places.chain(name)}:aggregate"
+    rounds = tables.read(places.rounds(name), aggregate)
     curves = tables.read(paths.curves(name), aggregate)
-    figures.save(figures.draw(rounds, curves, settings.figures.densities), paths.figures(name), settings.figures.dpi)
+    figures.save(figures.draw(rounds, curves, settings.figures.densities), places.figures(name), settings.figures.dpi)
     from pipeline import tracking  # imported here, because no output depends on it
 
     tracking.start_sync(name)

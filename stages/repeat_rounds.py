@@ -5,7 +5,7 @@ import sys
 
 from pipeline import chain, plan
 from pipeline.files.store import write_bytes
-from pipeline.values import config
+from pipeline.settings import config
 from pipeline.values.errors import UserError
 
 

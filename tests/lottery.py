@@ -13,7 +13,8 @@ from pipeline import chain
 from pipeline.domain.bundle import Bundle
 from pipeline.domain.masks import Mask
 from pipeline.files import datasets, store
-from pipeline.values import config, paths
+from pipeline.settings import config
+from pipeline.values import paths
 from pipeline.values.lanes import ARMS, Item
 from stages import control, prune, retrain, train_dense
 from tests import toy

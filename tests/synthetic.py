@@ -10,9 +10,10 @@ import pandas as pd
 from pipeline import chain
 from pipeline.files import store
 from pipeline.results import statistics
-from pipeline.values import config, paths
+from pipeline.settings import config, places
+from pipeline.settings.config import Config
+from pipeline.values import paths
 from pipeline.values.lanes import ARMS, Item, Lane
-from pipeline.values.schema import Config
 
 ROOT = Path(__file__).parent.parent
 PARAMS = """
@@ -45,7 +46,7 @@ def summary(
         "experiment": experiment, "item": item.name, "round": number, "arm": arm, "seed": seed, "draw": draw,
         "density": 0.6**number, "weights": 2700, "early_stop_iteration": STOPS[arm] + 100 * seed - 50 * number,
         "validation_loss_at_early_stop": 0.1, "accuracy_at_early_stop": ACCURACIES[arm] + 0.001 * seed,
-        "final_accuracy": ACCURACIES[arm], "final_iteration": 1000, "target": f"experiments/{experiment}/dvc.yaml:{item.stage}",
+        "final_accuracy": ACCURACIES[arm], "final_iteration": 1000, "target": places.target(item),
     }  # fmt: skip
     return found | changes
 

@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 
 from pipeline import chain
 from pipeline.domain import networks
-from pipeline.values import config, paths, plugins
+from pipeline.settings import config, places
+from pipeline.values import paths, plugins
 from tests import lottery
 
 ROOT = lottery.ROOT
@@ -97,7 +98,7 @@ def files_of(modules: set[str]) -> set[str]:
 
 def code_of(stage: str) -> set[str]:
     """The files that an experiment's DVC file, or the root's, says a stage depends on, plug-ins aside."""
-    path = paths.ROOT_CHAIN if stage == "report" else paths.chain("digits")
+    path = places.ROOT_CHAIN if stage == "report" else places.chain("digits")
     content = YAML(typ="safe").load(path.read_text())["stages"][stage]
     listed = [Path(p) for p in content.get("do", content)["deps"] if p.startswith(("pipeline", "stages"))]
     files = {f for path in listed for f in ([path] if path.suffix else path.glob("*.py"))}
@@ -145,10 +146,10 @@ def test_the_committed_chains_are_those_of_params_yaml() -> None:
     settings = config.load()
     expected = chain.expand(settings, chain.wanted(settings))
     needed = {"digits", *(name for report in settings.all_reports().values() for name in report)}  # `make smoke` runs digits
-    assert {paths.ROOT_CHAIN, paths.DATA_CHAIN, *map(paths.chain, needed)} <= set(expected)
+    assert {places.ROOT_CHAIN, places.DATA_CHAIN, *map(places.chain, needed)} <= set(expected)
     for path, text in expected.items():
-        assert path.read_text(encoding="utf-8") == text, f"{path}: run {chain.REMEDY}"
-    written = {p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("dvc.yaml")} | {paths.ROOT_CHAIN}
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run {places.REMEDY}"
+    written = {p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("dvc.yaml")} | {places.ROOT_CHAIN}
     assert written == set(expected)
 
 

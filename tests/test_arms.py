@@ -12,10 +12,11 @@ from ruamel.yaml import YAML
 from pipeline.domain import seeds
 from pipeline.domain.masks import Mask
 from pipeline.files import store
+from pipeline.settings import config, places
 from pipeline.tracking import record
-from pipeline.values import config, lanes, paths
+from pipeline.values import lanes, paths
+from pipeline.values.experiment import Arms, Decay, Sgd
 from pipeline.values.lanes import Item
-from pipeline.values.schema import Arms, Decay, Sgd
 from tests import lottery, toy
 from tests.lottery import arrays, differ, is_mask_times, mask
 
@@ -193,7 +194,7 @@ def test_each_lane_trains_under_its_mask_which_is_found_with_its_files(done: Pat
 
 def declared(item: Item) -> dict[str, set[str]]:
     """Of each stage that makes an item, the outputs of others it depends on, as DVC would resolve the chain."""
-    content = YAML(typ="safe").load(paths.chain("toy").read_text())
+    content = YAML(typ="safe").load(places.chain("toy").read_text())
     variables = {name: values for entry in content["vars"] for name, values in entry.items()}
     found = {}
     for stage in ("control",) if lanes.ARMS[item.arm].is_control else ("prune", "retrain"):

@@ -8,7 +8,7 @@ from torch import Tensor
 from pipeline.domain import seeds
 from pipeline.domain.tickets import ticket
 from pipeline.training.images import Images, Order, split
-from pipeline.values.schema import Augment
+from pipeline.values.experiment import Augment
 from tests import toy
 
 BOTH = Augment(crop=2, flip=True)

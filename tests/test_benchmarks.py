@@ -11,9 +11,9 @@ from benchmarks import __main__ as command
 from benchmarks import chains, choices, cuda, growth, loops, operations, plots, processes, results, stage, train_step
 from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
-from pipeline.values import config
+from pipeline.settings import config
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Model, Training
+from pipeline.values.experiment import Model, Training
 from tests import toy
 
 

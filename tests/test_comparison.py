@@ -11,8 +11,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from pipeline.results import comparison, family, figures, paper, recipe, statistics
-from pipeline.values import config, paths
-from pipeline.values.schema import Config
+from pipeline.settings import config
+from pipeline.settings.config import Config
+from pipeline.values import paths
 from tests import lottery, synthetic
 from tests.several import CONTENT
 

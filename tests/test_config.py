@@ -12,9 +12,11 @@ from pipeline import chain
 from pipeline.domain.masks import Mask
 from pipeline.files import store
 from pipeline.run import setup
-from pipeline.values import config, paths
+from pipeline.settings import config, places
+from pipeline.settings.config import Config
+from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Adam, Config
+from pipeline.values.experiment import Adam
 from stages import control, prune, repeat_rounds, retrain, run_stage, train_dense
 from tests import lottery
 
@@ -225,7 +227,7 @@ def test_a_chain_out_of_date_names_the_command(stage: Any, item: str, tmp_path: 
         monkeypatch.setattr("sys.argv", ["repeat_rounds"])
         repeat_rounds.main()
         setup.begin("toy")
-        paths.chain("toy").unlink()
+        places.chain("toy").unlink()
         with pytest.raises(UserError, match=remedy):
             setup.begin("toy")
 

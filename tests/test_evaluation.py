@@ -13,7 +13,7 @@ from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training.history import Row, summary, table
 from pipeline.training.images import Images
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Sgd
+from pipeline.values.experiment import Sgd
 from tests import toy
 
 Network = Callable[[], nn.Module]

@@ -13,7 +13,7 @@ from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp
-from pipeline.values.schema import Adam, Sgd
+from pipeline.values.experiment import Adam, Sgd
 from tests import toy
 
 Kernel = Mlp | SparseMlp | Autograd

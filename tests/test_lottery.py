@@ -10,9 +10,10 @@ import pytest
 from pipeline.domain import networks, pruning, seeds
 from pipeline.files import datasets, store
 from pipeline.run import keys
-from pipeline.values import config, paths
+from pipeline.settings import config
+from pipeline.settings.config import Config
+from pipeline.values import paths
 from pipeline.values.clock import Step
-from pipeline.values.schema import Config
 from tests import lottery, toy
 from tests.lottery import arrays, differ, is_mask_times, mask
 

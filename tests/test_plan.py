@@ -9,7 +9,7 @@ import pytest
 from pipeline import plan
 from pipeline.domain import networks, pruning
 from pipeline.estimate import Estimate
-from pipeline.values import config
+from pipeline.settings import config
 from pipeline.values.errors import UserError
 from tests import lottery
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.results import headline, paper, report, statistics, tables
-from pipeline.values import config, paths
+from pipeline.settings import config, places
+from pipeline.values import paths
 from pipeline.values.errors import UserError
 from stages import aggregate, plot
 from stages import report as report_stage
@@ -26,26 +27,26 @@ def _run() -> dict[str, bytes]:
     aggregate.main("toy")
     plot.main("toy")
     report_stage.main("main")
-    files = [paths.curves("toy"), *(p for p in paths.REPORTS.rglob("*") if p.is_file())]
+    files = [paths.curves("toy"), *(p for p in places.REPORTS.rglob("*") if p.is_file())]
     return {str(path): path.read_bytes() for path in files}
 
 
 def _page(lanes: list[dict[str, Any]]) -> str:
     rounds = statistics.rounds(lanes)
     settings = config.load()
-    return report.index(settings, paths.MAIN, {"toy": rounds}, {}, {"toy": statistics.metrics(rounds)})
+    return report.index(settings, places.MAIN, {"toy": rounds}, {}, {"toy": statistics.metrics(rounds)})
 
 
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
     first = _run()
-    assert {str(paths.curves("toy")), str(paths.rounds("toy")), str(paths.metrics()), str(paths.index())} < set(first)
+    assert {str(paths.curves("toy")), str(places.rounds("toy")), str(places.metrics()), str(places.index())} < set(first)
     assert len(first) == 4 + 6
     assert _run() == first
 
 
 def test_rounds_csv_has_a_row_a_lane_and_empty_draws(lane_folders: list[Path]) -> None:
     aggregate.main("toy")
-    header, *rows = paths.rounds("toy").read_text().splitlines()
+    header, *rows = places.rounds("toy").read_text().splitlines()
     assert header == ",".join(statistics.ROUND_COLUMNS)
     assert len(rows) == len(lane_folders) == 16
     assert rows[0] == "0,1.0,ticket,1,,600,0.961,0.1,0.96,1000,experiments/toy/dvc.yaml:train_dense"
@@ -66,7 +67,7 @@ def test_a_missing_lane_file_is_named_with_the_stage_that_makes_it(lane_folders:
         aggregate.main("toy")
     assert str(lost) in str(caught.value)
     assert f"dvc repro experiments/toy/dvc.yaml:{stage}" in str(caught.value)
-    assert not paths.rounds("toy").exists()
+    assert not places.rounds("toy").exists()
 
 
 def test_a_damaged_table_is_named(lane_folders: list[Path]) -> None:
@@ -85,23 +86,23 @@ def test_plot_and_report_say_what_is_missing(lane_folders: list[Path]) -> None:
 
 def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> None:
     _run()
-    links = set(re.findall(r"\]\(([^)]+)\)", paths.index().read_text()))
+    links = set(re.findall(r"\]\(([^)]+)\)", places.index().read_text()))
     assert {f"toy/figures/{name}.{kind}" for name in paper.LENET for kind in ("svg", "png")} < links
-    assert [link for link in links if not (paths.REPORTS / link).is_file()] == []
+    assert [link for link in links if not (places.REPORTS / link).is_file()] == []
 
 
 def test_metrics_json_is_by_experiment_in_the_order_of_the_report(lane_folders: list[Path]) -> None:
     second = synthetic.PARAMS[synthetic.PARAMS.index("  toy:") :].replace("  toy:", "  another:")
     synthetic.write(synthetic.PARAMS.replace("report: [toy]", "report: [toy, another]") + second)
     aggregate.main("toy")
-    paths.report("another").mkdir()
-    paths.rounds("another").write_bytes(paths.rounds("toy").read_bytes())
+    places.report("another").mkdir()
+    places.rounds("another").write_bytes(places.rounds("toy").read_bytes())
     report_stage.main("main")
-    metrics = json.loads(paths.metrics().read_text())
+    metrics = json.loads(places.metrics().read_text())
     assert list(metrics) == ["toy", "another"]
     assert metrics["toy"] == pytest.approx(statistics.metrics(statistics.rounds(synthetic.lanes())))
     assert metrics["toy"]["reinit_accuracy_gap_at_21"] == pytest.approx(0.03)
-    page = paths.index().read_text()
+    page = places.index().read_text()
     assert page.index("## toy") < page.index("## another")
 
 
@@ -178,7 +179,7 @@ def test_after_a_run_the_headline_and_the_page_are_named(
     headline.main()
     shown = capsys.readouterr().out
     assert "Dense network: 96.15%" in shown
-    assert str(paths.index()) in shown
+    assert str(places.index()) in shown
 
 
 def test_a_chain_that_disagrees_with_params_is_refused_with_the_command_that_mends_it(lane_folders: list[Path]) -> None:

@@ -10,9 +10,10 @@ from ruamel.yaml import YAML
 
 from pipeline import chain
 from pipeline.results import figures, recipe, report, seen, statistics, tables
-from pipeline.values import config, paths
+from pipeline.settings import config, places
+from pipeline.settings.config import Config
+from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Config
 from stages import report as report_stage
 from tests import lottery, synthetic
 from tests.several import CONTENT, CONV
@@ -36,7 +37,7 @@ def _page(settings: Config, name: str, **rounds: pd.DataFrame) -> str:
 
 
 def test_a_figure_without_experiments_says_so_and_gives_the_commands(settings: Config) -> None:
-    page = _page(settings, paths.MAIN)
+    page = _page(settings, places.MAIN)
     for number, command, file, names in (
         (4, "report_some", "reports/some/index.md", "`conv2_small`"),
         (5, "report_dropout", "reports/dropout/index.md", "`conv2_dropout` and `conv2`"),
@@ -62,7 +63,7 @@ def test_only_lenet_is_set_beside_claims_about_lenet(settings: Config) -> None:
         assert "Figure 1" not in before_comparisons
         assert "The paper (" not in before_comparisons
         assert f"**Learning curves of tickets: {settings.reports[name][0]}**" in before_comparisons
-    assert "**Figure 1. Learning curves of tickets: toy**" in _page(settings, paths.MAIN)
+    assert "**Figure 1. Learning curves of tickets: toy**" in _page(settings, places.MAIN)
 
 
 def test_what_convolutional_networks_show_follows_the_data(settings: Config) -> None:
@@ -152,7 +153,7 @@ def test_the_page_tells_schedule_augmentation_precision_and_all_arms(settings: C
 def test_other_arms_stand_beside_the_tickets_and_what_the_paper_says_of_them() -> None:
     arms = {"fine_tune": {"rounds": "all"}, "random_mask": {"rounds": [2], "draws": 1}}
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment(arms=arms)))
-    page = _page(config.load(), paths.MAIN)
+    page = _page(config.load(), places.MAIN)
     assert "- Here: accuracy at early stop against the tickets of the same rounds: fine-tuning -1.50 points (at 60.0%); " in page
     assert "random mask -5.00 points (at 36.0%)." in page
     assert "- The paper (appendix E): random reinit does better than a random mask on LeNet" in page
@@ -171,16 +172,16 @@ def _write(settings: Config, *names: str) -> None:
         path.write_text(text)
     for name in names:
         rounds, curves = synthetic.tables(settings, name)
-        tables.write(paths.rounds(name), rounds)
+        tables.write(places.rounds(name), rounds)
         tables.write(paths.curves(name), curves)
-        figures.save(figures.draw(rounds, curves, (1.0,)), paths.figures(name), 50)
+        figures.save(figures.draw(rounds, curves, (1.0,)), places.figures(name), 50)
 
 
 @pytest.mark.parametrize(("name", "drawn"), [("some", {"conv"}), ("deep", {"deep"}), ("dropout", {"conv", "dropout"})])
 def test_a_further_report_has_its_page_numbers_and_figures_in_a_folder(settings: Config, name: str, drawn: set[str]) -> None:
     _write(settings, *settings.reports[name])
     report_stage.main(name)
-    folder = paths.REPORTS / name
+    folder = places.REPORTS / name
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {"index.md", "metrics.json", *(f"figures/{file}.{kind}" for file in drawn for kind in ("svg", "png"))}
     assert list(json.loads((folder / "metrics.json").read_text())) == list(settings.reports[name])
@@ -205,7 +206,7 @@ def test_a_report_that_is_not_there_or_out_of_date_is_one_sentence(settings: Con
 
 def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
     _write(settings)
-    root, further = (YAML(typ="safe").load(path.read_text())["stages"] for path in (paths.ROOT_CHAIN, paths.DATA_CHAIN))
+    root, further = (YAML(typ="safe").load(path.read_text())["stages"] for path in (places.ROOT_CHAIN, places.DATA_CHAIN))
     assert list(root) == ["report"]
     assert list(further) == ["download", "report_deep", "report_dropout", "report_some"]
     assert "plots" not in root["report"]
@@ -225,6 +226,6 @@ def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
 def test_without_further_reports_the_key_is_not_asked_for() -> None:
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment()))
     _write(config.load())
-    stages = YAML(typ="safe").load(paths.ROOT_CHAIN.read_text())["stages"]
+    stages = YAML(typ="safe").load(places.ROOT_CHAIN.read_text())["stages"]
     assert stages["report"]["params"] == ["report", "figures.densities", "experiments.toy"]
-    assert list(YAML(typ="safe").load(paths.DATA_CHAIN.read_text())["stages"]) == ["download"]
+    assert list(YAML(typ="safe").load(places.DATA_CHAIN.read_text())["stages"]) == ["download"]

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiStepLR
 
 from pipeline.domain.tickets import ticket
 from pipeline.training.schedule import Schedule, settled
-from pipeline.values.schema import Adam, Decay, Sgd
+from pipeline.values.experiment import Adam, Decay, Sgd
 from tests import toy
 
 Network = Callable[[], nn.Module]

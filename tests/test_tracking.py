@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import tracking
 from pipeline.files import store
+from pipeline.settings import places
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
 from pipeline.values import paths
@@ -57,8 +58,8 @@ def test_all_that_the_files_hold_arrives(root: Path, capsys: pytest.CaptureFixtu
     write(Lane(Item("toy", 0, "ticket"), 2), final_accuracy=None, rows=2)
     hardware = {"stage_seconds": 9.0, "training_seconds": 8.0, "device": "cpu", "torch": "2"}
     store.write_json(paths.runtime("toy", "r01"), hardware)
-    store.write_bytes(paths.rounds("toy"), b"round,arm,seed,draw,early_stop_iteration,accuracy_at_early_stop\n")
-    store.write_bytes(paths.report("toy") / "figures" / "curve.svg", b"<svg/>")
+    store.write_bytes(places.rounds("toy"), b"round,arm,seed,draw,early_stop_iteration,accuracy_at_early_stop\n")
+    store.write_bytes(places.report("toy") / "figures" / "curve.svg", b"<svg/>")
     subprocess.run("git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x", shell=True, check=True)
     assert main(["sync"]) == 0
     assert capsys.readouterr().out == "6 runs in MLflow, 6 new\n"

@@ -13,7 +13,7 @@ from pipeline.domain.masks import Mask
 from pipeline.domain.tickets import ticket
 from pipeline.files import store
 from pipeline.training.trainer import Trainer
-from pipeline.values.schema import Adam, Sgd
+from pipeline.values.experiment import Adam, Sgd
 from tests import toy
 
 OPTIMIZERS = {"adam": toy.ADAM, "sgd": toy.SGD}

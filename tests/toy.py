@@ -14,7 +14,7 @@ from pipeline.domain.masks import Mask
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training.images import Images, Order, split
 from pipeline.training.trainer import Trainer
-from pipeline.values.schema import Adam, Augment, Sgd, Training
+from pipeline.values.experiment import Adam, Augment, Sgd, Training
 
 Arrays = Mapping[str, np.ndarray]
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from torch import nn
 from pipeline.domain.pruning import Layer
 from pipeline.values import plugins
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Kind
+from pipeline.values.experiment import Kind
 
 GIVEN = ("shape", "classes")  # what the pipeline passes to every model
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Kind
+from pipeline.values.experiment import Kind
 
 
 @dataclass(frozen=True)

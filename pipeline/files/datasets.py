@@ -15,7 +15,7 @@ def write_bundle(path: Path, bundle: Bundle) -> None:
 
 def read_bundle(path: Path) -> Bundle:
     """Raises: UserError that gives the command which makes the file, when it is missing or damaged."""
-    command = f"`dvc repro --force {paths.DATA_CHAIN}:download@{path.stem}`"
+    command = f"`dvc repro --force {paths.download(path.stem)}`"
     if not path.is_file():
         raise UserError(f"{path} is missing; {command} makes it")
     try:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.results import family, figures, paper, recipe, statistics
 from pipeline.results.figures import BLACK, BLUE, GREEN, HEIGHT, ORANGE, PURPLE, SKY, STYLE, VERMILLION, WIDTH
-from pipeline.values.schema import Config
+from pipeline.settings.config import Config
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 MARKERS = ("o", "^", "s", "D", "v", "P")

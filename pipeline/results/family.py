@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.values.schema import Config, Experiment
+from pipeline.settings.config import Config
+from pipeline.values.experiment import Experiment
 
 LENET, CONV, DROPOUT, DEEP = 1, 4, 5, 6  # numbers of the report's figures; 1 to 3 stand in the section of a LeNet itself
 COMPARISONS = (CONV, DROPOUT, DEEP)  # those that show several experiments

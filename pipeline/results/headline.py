@@ -6,9 +6,10 @@ import time
 
 from pipeline.files import store
 from pipeline.results import report, statistics, tables
-from pipeline.values import config, paths
+from pipeline.settings import config, places
+from pipeline.settings.config import Config
+from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Config
 
 
 def main() -> None:
@@ -18,11 +19,11 @@ def main() -> None:
     given = parser.parse_args()
     settings = config.load()
     names = given.experiments or settings.report
-    rounds = {name: tables.read(paths.rounds(name), f"{paths.chain(name)}:aggregate") for name in names}
+    rounds = {name: tables.read(places.rounds(name), f"{places.chain(name)}:aggregate") for name in names}
     print("\n" + report.headline({name: statistics.metrics(table) for name, table in rounds.items()}))
     if given.since:
         print("\n" + _split(settings, given.since))
-    page = ", ".join(str(paths.rounds(name)) for name in names) if given.experiments else str(paths.index())
+    page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())
     print(f"The report: {page}")
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from pipeline.results import family, paper
 from pipeline.results.wording import count
+from pipeline.settings.config import Config
 from pipeline.values.clock import Step
+from pipeline.values.experiment import Augment, Control, Experiment, Optimizer, Sgd, Training
 from pipeline.values.lanes import ARMS
-from pipeline.values.schema import Augment, Config, Control, Experiment, Optimizer, Sgd, Training
 
 
 def what_ran(experiment: Experiment) -> str:

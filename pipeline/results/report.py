@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import chain
 from pipeline.results import family, figures, paper, recipe, seen, statistics
 from pipeline.results.statistics import Metrics, percent
 from pipeline.results.wording import several
+from pipeline.settings import places
+from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.lanes import ARMS
-from pipeline.values.schema import Config
 
 TITLES = {  # of the figures in an experiment's section, by the name of their files
     "learning_curves": "Learning curves of tickets",
@@ -53,7 +53,7 @@ def headline(metrics: Mapping[str, Metrics]) -> str:
 
 def _section(config: Config, report: str, name: str, table: pd.DataFrame, numbers: Metrics) -> str:
     experiment = config.experiment(name)
-    folder = _link(report, paths.report(name))
+    folder = _link(report, places.report(name))
     return "\n\n".join(
         [
             f"## {name}",
@@ -62,7 +62,7 @@ def _section(config: Config, report: str, name: str, table: pd.DataFrame, number
             "\n".join(f"- {line}" for line in seen.findings(numbers)),
             *_figures(config, name, table, folder),
             "### All rounds",
-            f"Every lane of `{name}` stands in [rounds.csv]({folder}/{paths.rounds(name).name}). Percent of the test images, "
+            f"Every lane of `{name}` stands in [rounds.csv]({folder}/{places.rounds(name).name}). Percent of the test images, "
             "mean (min–max). The last column's command makes a row's lanes again when something they depend on has changed; "
             "with `--force --single-item` it does in any case.",
             _table(table),
@@ -129,7 +129,7 @@ def _comparison(
         elif family.figure(config.experiment(name)) == number:
             twin = family.without_dropout(config, names, name)
             here.append(f"{label}: {seen.in_dropout(tables[name], tables[twin] if twin else None, iterations)}.")
-    files = f"{_link(report, paths.comparison(report))}/{about.file}"
+    files = f"{_link(report, places.comparison(report))}/{about.file}"
     small = [f"`{name}`" for name in names if recipe.reduced(config, name)]
     budget = [f"Reduced budgets, as their sections say: {several(small)}. {_at_full_budget(config, number)}"] if small else []
     return "\n\n".join([heading, _figure(files, f"{about.figure}. {about.title}", about.claim, here), *budget])
@@ -138,8 +138,8 @@ def _comparison(
 def _not_drawn(config: Config, report: str, number: int) -> str:
     about = paper.COMPARISONS[number]
     have = [
-        f"`{f'dvc repro {chain.report_target(other)}'.strip()}` draws {'them' if number == family.LENET else 'it'} in "
-        f"{paths.index(other)}, from {several([f'`{name}`' for name in members])}."
+        f"`{f'dvc repro {places.report_target(other)}'.strip()}` draws {'them' if number == family.LENET else 'it'} in "
+        f"{places.index(other)}, from {several([f'`{name}`' for name in members])}."
         for other, names in config.all_reports().items()
         if other != report and (members := family.members(config, names, number))
     ]
@@ -159,12 +159,12 @@ def _at_full_budget(config: Config, number: int) -> str:
         return ""
     return (
         f"For the paper's own budget name {several(names)} in `report:` of {paths.PARAMS} (or in a report NAME of your own in "
-        f"`reports:`), then `{chain.REMEDY}` and `dvc repro` (or `dvc repro {chain.report_target('NAME')}`)."
+        f"`reports:`), then `{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`)."
     )
 
 
 def _link(report: str, path: Path) -> str:
-    return Path(os.path.relpath(path, paths.overview(report))).as_posix()
+    return Path(os.path.relpath(path, places.overview(report))).as_posix()
 
 
 def _table(table: pd.DataFrame) -> str:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import chain
 from pipeline.files import store
+from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
+from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item
-from pipeline.values.schema import Experiment
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
@@ -38,7 +38,7 @@ def lanes(item: Item, experiment: Experiment) -> Iterator[tuple[dict[str, Any], 
 
     Raises: UserError that names the first file that is missing and the stage that makes it.
     """
-    target = chain.target(item)
+    target = places.target(item)
     for lane in experiment.lanes(item):
         folder = paths.lanes(item.experiment, item.name) / lane.name
         history = read(folder / "history.csv", target, "validation_loss")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.domain.tickets import Ticket
 from pipeline.run import closure
 from pipeline.values import plugins
-from pipeline.values.schema import Experiment
+from pipeline.values.experiment import Experiment
 
 # An arm, a round or a seed more does not change the lanes there are; pruning changes them through their masks.
 NOT_OF_A_LANE = {"arms", "pruning", "seeds"}

@@ -11,11 +11,12 @@ from torch import nn
 from pipeline.domain import networks, pruning
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets, store
-from pipeline.values import config, paths, plugins
+from pipeline.settings import config
+from pipeline.values import paths, plugins
 from pipeline.values.clock import Step
 from pipeline.values.errors import UserError
+from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import ARMS, Lane
-from pipeline.values.schema import Experiment
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.settings import places
 from pipeline.tracking import connection
 from pipeline.tracking.record import Point, Record, curve, report, reported
 from pipeline.values import paths
@@ -149,7 +150,7 @@ class Filling:
         if self.client.get_run(id).data.tags.get("report_digest") != digest:
             for file in files:
                 folder = Path("report", file.parent).as_posix()
-                self.client.log_artifact(id, str(paths.report(self.experiment) / file), folder)
+                self.client.log_artifact(id, str(places.report(self.experiment) / file), folder)
             self.client.set_tag(id, "report_digest", digest)
 
     @contextmanager

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.files import store
+from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
@@ -91,7 +92,7 @@ class Record:
     @property
     def tags(self) -> dict[str, str]:
         values = {key: self.about.get(key) for key in ("round", "arm", "seed", "draw", "density", "input_key")}
-        values |= {"dvc.stage": f"{paths.chain(self.item.experiment)}:{self.item.stage}"}
+        values |= {"dvc.stage": places.target(self.item)}
         values |= {key: self.runtime.get(key) for key in ("device", "torch")}
         return self.chain_tags | {key: str(value) for key, value in values.items() if value is not None}
 
@@ -142,7 +143,7 @@ def curve(records: Iterable[Record]) -> dict[tuple[str, int], float]:
 
 def report(experiment: str) -> tuple[str, list[Path]]:
     """The tables and figures of an experiment, relative to its folder in reports/, and a digest of their content."""
-    folder, digest = paths.report(experiment), hashlib.sha256()
+    folder, digest = places.report(experiment), hashlib.sha256()
     files = sorted(file for file in folder.rglob("*") if file.suffix in (".csv", ".svg", ".png"))
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
@@ -151,7 +152,7 @@ def report(experiment: str) -> tuple[str, list[Path]]:
 
 def reported(experiment: str) -> set[tuple[str, ...]]:
     """The lanes of an experiment's table, each as its cells in the columns of IDENTITY."""
-    path = paths.rounds(experiment)
+    path = places.rounds(experiment)
     if not path.is_file():
         return set()
     with path.open(newline="", encoding="utf-8") as file:

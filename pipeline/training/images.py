@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pipeline.domain import seeds
 from pipeline.domain.bundle import Bundle
-from pipeline.values.schema import Augment
+from pipeline.values.experiment import Augment
 
 Batch = tuple[Tensor, ...]  # the images' indices and, when they are augmented, the changes: what `Images.batch` takes
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from pipeline.values import schema
+from pipeline.values import experiment as schema
 
 
 class Optimizer:

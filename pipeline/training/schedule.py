@@ -3,7 +3,7 @@
 from itertools import accumulate
 
 from pipeline.values.clock import Step
-from pipeline.values.schema import Optimizer
+from pipeline.values.experiment import Optimizer
 
 
 class Schedule:

@@ -18,9 +18,9 @@ from pipeline.training.optimizer import Optimizer
 from pipeline.training.schedule import Schedule
 from pipeline.training.sparse import SparseMlp, sparse_layers
 from pipeline.training.step import Step
-from pipeline.values import schema
+from pipeline.values import experiment as schema
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Training
+from pipeline.values.experiment import Training
 
 
 class Trainer:

@@ -77,13 +77,6 @@ class Item:
     def dense(self) -> "Item":
         return Item(self.experiment, 0, "ticket")
 
-    @property
-    def stage(self) -> str:
-        """The DVC stage, as it stands behind the colon of `dvc repro experiments/<experiment>/dvc.yaml:<stage>`."""
-        if self.round == 0:
-            return "train_dense"
-        return f"{'control' if ARMS[self.arm].is_control else 'retrain'}@{self.name}"
-
     @classmethod
     def parse(cls, path: str) -> Self:
         """From the command line of a stage. Raises: UserError when it does not name an item."""

@@ -1,12 +1,11 @@
-"""What params.yaml may say: an experiment in the paper's section 2 and appendix C terms. `config` reads it."""
+"""What an experiment of params.yaml may say, in the terms of the paper's section 2 and appendix C."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from pipeline.values import paths, plugins
+from pipeline.values import plugins
 from pipeline.values.clock import Step
-from pipeline.values.errors import UserError
 from pipeline.values.lanes import ARMS, Item, Lane
 
 
@@ -37,7 +36,7 @@ def _step(text: str) -> str:
     return text
 
 
-def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     repeated = sorted({str(v) for v in values if values.count(v) > 1})
     if repeated:
         raise ValueError(f"should not repeat a value, but has {', '.join(repeated)} more than once")
@@ -86,7 +85,7 @@ class Model(PluginSection):
 class Decay(Section):
     """Steps of the learning rate: from each of these points on it is multiplied by `by`."""
 
-    at: Annotated[tuple[Point, ...], Field(min_length=1), AfterValidator(_unique)]
+    at: Annotated[tuple[Point, ...], Field(min_length=1), AfterValidator(unique)]
     by: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
 
@@ -169,7 +168,7 @@ class Experiment(Section):
     training: Training
     pruning: Pruning
     rewind: Point  # of dense training, that tickets go back to
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_unique)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(unique)]
     arms: Arms = Arms()
 
     @model_validator(mode="after")
@@ -211,40 +210,3 @@ class Experiment(Section):
         chosen = None if item.arm == "ticket" else getattr(self.arms, item.arm)
         draws = range(1, chosen.draws + 1) if isinstance(chosen, Control) else (None,)
         return [Lane(item, seed, draw) for seed in self.seeds for draw in draws]
-
-
-class Figures(Section):
-    densities: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]  # curves of figure 1
-    dpi: Annotated[int, Field(ge=50, le=600)]  # of the PNG files
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
-
-
-class Config(Section):
-    report: Report  # the experiments that plain `dvc repro` runs
-    reports: dict[Name, Report] = {}  # further reports, each over experiments of its own
-    figures: Figures
-    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _known_experiments(self) -> Self:
-        for name in (name for report in self.all_reports().values() for name in report):
-            self.experiment(name)
-        taken = sorted({paths.MAIN, "figures", *self.experiments} & {*self.reports})
-        if taken:  # all of these have a folder in reports/
-            raise ValueError(f"reports.{taken[0]} has the name of an experiment, of figures or of the main report")
-        if "data" in self.experiments:
-            raise ValueError("experiments.data is the name of the folder of data sets; should be another name")
-        return self
-
-    def all_reports(self) -> dict[str, tuple[str, ...]]:
-        return {paths.MAIN: self.report, **self.reports}
-
-    def experiment(self, name: str) -> Experiment:
-        if name not in self.experiments:
-            raise UserError(
-                f"{paths.PARAMS} has no experiment {name!r}; its experiments are {', '.join(sorted(self.experiments))}"
-            )
-        return self.experiments[name]

@@ -4,15 +4,53 @@ import json
 from collections.abc import Iterable, Mapping
 from inspect import isclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.schema import Config, Section
+from pipeline.values.experiment import Experiment, Section, unique
+
+
+class Figures(Section):
+    densities: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]  # curves of figure 1
+    dpi: Annotated[int, Field(ge=50, le=600)]  # of the PNG files
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]
+
+
+class Config(Section):
+    report: Report  # the experiments that plain `dvc repro` runs
+    reports: dict[Name, Report] = Field(default={})  # further reports, each over experiments of its own
+    figures: Figures
+    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _known_experiments(self) -> Self:
+        for name in (name for report in self.all_reports().values() for name in report):
+            self.experiment(name)
+        taken = sorted({places.MAIN, "figures", *self.experiments} & {*self.reports})
+        if taken:  # all of these have a folder in reports/
+            raise ValueError(f"reports.{taken[0]} has the name of an experiment, of figures or of the main report")
+        if "data" in self.experiments:
+            raise ValueError("experiments.data is the name of the folder of data sets; should be another name")
+        return self
+
+    def all_reports(self) -> dict[str, tuple[str, ...]]:
+        return {places.MAIN: self.report, **self.reports}
+
+    def experiment(self, name: str) -> Experiment:
+        if name not in self.experiments:
+            raise UserError(
+                f"{paths.PARAMS} has no experiment {name!r}; its experiments are {', '.join(sorted(self.experiments))}"
+            )
+        return self.experiments[name]
 
 
 def load(path: Path = paths.PARAMS) -> Config:
