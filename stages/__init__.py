@@ -5,28 +5,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.values.errors import UserError
-from pipeline.values.lanes import Item
 
 if TYPE_CHECKING:
-    from pipeline.values.experiment import Experiment
+    from pipeline.run.check import Checked
 
 
-def experiment_of(name: str) -> "Experiment":
-    """An experiment of params.yaml, whose chain agrees with it. Raises: UserError otherwise."""
-    from pipeline import chain
+def experiment_of(name: str) -> "Checked":
+    """An experiment of params.yaml, whose settings are right and whose DVC file agrees with them. Raises: UserError otherwise."""
+    from pipeline.dag import written  # no output depends on what is imported here: it only refuses
+    from pipeline.run import check
     from pipeline.settings import config
 
-    experiment = config.load().experiment(name)
-    chain.check(name, experiment)
-    return experiment
-
-
-def item_of(argument: str) -> Item:
-    """The round a stage was asked for. Raises: UserError for what is not one, or is the dense network's."""
-    item = Item.parse(argument)
-    if not item.round:
-        raise UserError(f"{argument} is the dense network; `python -m stages.train_dense {item.experiment}` trains it")
-    return item
+    checked = check.settings(name, config.load().experiment(name))
+    written.agrees(checked)
+    return checked
 
 
 def run_stage(main: Callable[[str], None]) -> None:

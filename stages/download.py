@@ -3,24 +3,30 @@
 import tempfile
 from pathlib import Path
 
+from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets
-from pipeline.values import paths, plugins
+from pipeline.values import paths
 from pipeline.values.errors import UserError
 from stages import run_stage
 
 
 def main(name: str) -> None:
-    from pipeline.settings import config  # a check only: a new setting must not download the data again
+    # No output depends on these: they find the plug-in that params.yaml means, whose options are in the data set's name.
+    from pipeline.run import check
+    from pipeline.settings import config
 
-    config.load()  # what is wrong in params.yaml is said before anything is downloaded
-    try:
-        plugins.find("data", name)
-    except ValueError as error:
-        raise UserError(f"data set {name!r}: {error}") from None
-    obtain = plugins.load("data", name)
+    obtain = check.data_set(config.load().experiments.values(), name)
     paths.SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=paths.SCRATCH) as folder:
-        datasets.write_bundle(paths.data(name), obtain(Path(folder)))
+        try:
+            bundle = obtain(folder=Path(folder))
+        except UserError:
+            raise
+        except Exception as error:  # whatever the user's plug-in does
+            raise UserError(f"{obtain} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        if not isinstance(bundle, Bundle):
+            raise UserError(f"{obtain} gives a {type(bundle).__name__}, should give a Bundle (pipeline.domain.bundle)")
+        datasets.write_bundle(paths.data(name), bundle)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,25 @@
-"""Prune the weights of a round's predecessor that score lowest: one mask a replicate (section 2, step 3). NumPy only."""
+"""Prune the weights of a round's predecessor that score lowest: one mask a replicate (section 2, step 3). NumPy only, unless
+the criterion asks for the network.
+"""
 
 from pipeline.domain import pruning
-from pipeline.files import store
-from pipeline.values import paths, plugins
-from stages import experiment_of, item_of, run_stage
+from pipeline.files import masks
+from pipeline.run import scores
+from pipeline.values.lanes import Item
+from stages import experiment_of, run_stage
 
 
 def main(argument: str) -> None:
-    item = item_of(argument)
-    experiment = experiment_of(item.experiment)
-    layers = {
-        name: pruning.Layer(a["kind"], tuple(a["shape"])) for name, a in store.read_json(paths.layers(item.experiment)).items()
-    }
-    groups = pruning.groups(layers, experiment.pruning.rates, experiment.pruning.scope)
-    score = plugins.load("criteria", experiment.pruning.criterion)
-    previous = item.previous
-    with store.replacing(paths.masks(item.experiment, item.name)) as folder:
-        for seed in experiment.seeds:
-            lane = paths.lanes(item.experiment, previous.name) / f"seed{seed}"
-            mask = store.read_mask(paths.masks(item.experiment, previous.name) / f"seed{seed}.safetensors")
-            trained, initial = (store.read_arrays(lane / f"{state}.safetensors") for state in ("trained", "start"))
-            scores = score({n: trained[n] for n in mask}, {n: initial[n] for n in mask})
-            store.write_mask(folder / f"seed{seed}.safetensors", pruning.prune(scores, mask, groups, item.round))
+    item = Item.parse(argument)
+    checked = experiment_of(item.experiment)
+    checked.lottery.require(item, is_control=False)
+    settings, previous = checked.experiment.pruning, checked.lottery.pruned_from(item)
+    groups = pruning.groups(masks.read_layers(item.experiment), settings.rates, settings.scope)
+    found = {}
+    for seed in checked.experiment.seeds:
+        mask = masks.read(previous, seed)
+        found[seed] = pruning.prune(scores.of(checked, item, seed, mask), mask, groups, item.round)
+    masks.write(item, found)
 
 
 if __name__ == "__main__":

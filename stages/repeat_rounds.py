@@ -3,8 +3,10 @@
 import argparse
 import sys
 
-from pipeline import chain, plan
+from pipeline.dag import written
 from pipeline.files.store import write_bytes
+from pipeline.preview import show
+from pipeline.run import check
 from pipeline.settings import config
 from pipeline.values.errors import UserError
 
@@ -19,9 +21,12 @@ def main() -> None:
         settings.experiment(name)
     if given.show:
         for name in given.experiments or settings.experiments:
-            print(plan.show(name, settings.experiment(name)))
+            print(show.show(name, settings.experiment(name)))
         return
-    for path, text in chain.expand(settings, chain.wanted(settings).union(given.experiments)).items():
+    names = written.wanted(settings).union(given.experiments)
+    for name in sorted(names):
+        check.without_data(check.settings(name, settings.experiment(name)))
+    for path, text in written.expand(settings, names).items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             write_bytes(path, text.encode())
             print(f"wrote {path}")

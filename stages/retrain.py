@@ -1,22 +1,17 @@
-"""Rewind what survives to its early weights and train it again: a round's tickets (section 2, step 4). The arms that go
-on from trained weights instead are made here too.
+"""Rewind what survives to its early weights and train it again: a round's tickets (section 2, step 4). Every other arm that
+is pruned by itself is trained here too, from the weights that its file in pipeline/arms says.
 """
 
-from pipeline.domain.tickets import ticket
-from pipeline.files import store
 from pipeline.run import runner, setup
-from pipeline.values import paths
-from stages import item_of, run_stage
+from pipeline.values.lanes import Item
+from stages import experiment_of, run_stage
 
 
 def main(argument: str) -> None:
-    item = item_of(argument)
-    start = setup.begin(item.experiment)
-    tickets = {}
-    for lane in start.experiment.lanes(item):
-        mask = store.read_mask(paths.masks(item.experiment, item.name) / f"{lane.name}.safetensors")
-        tickets[lane] = ticket(mask, setup.start_of(lane), start.origin)
-    runner.train(start, item, tickets)
+    item = Item.parse(argument)
+    start = setup.begin(experiment_of(item.experiment))
+    start.lottery.require(item, is_control=False)
+    runner.train(start, item, setup.tickets(start, item))
 
 
 if __name__ == "__main__":

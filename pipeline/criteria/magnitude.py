@@ -8,6 +8,6 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 
-def magnitude(trained: Mapping[str, FloatArray], initial: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def magnitude(trained: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Scores with the keys and shapes of `trained`; the highest are kept."""
     return {name: np.abs(weight) for name, weight in trained.items()}

@@ -1,6 +1,5 @@
-"""Data sets: a file defines how to obtain one, under its own name: `mnist(folder) -> Bundle`, and its SHAPE,
-CLASSES and IMAGES.
+"""Data sets: a file defines one, under its own name: `mnist(folder) -> Bundle`, from files that it may put into `folder`.
 
-What they share: _sources fetches (any of torchvision's data sets by the name of its class), _files verifies, _idx and
-_pickles read. So one more is a short file.
+Beside it stands its FORM, what it will look like once it is there, so that `--show` can tell what an experiment costs before
+anything is downloaded; one without a FORM has to be downloaded first.
 """

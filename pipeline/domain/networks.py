@@ -1,85 +1,159 @@
-"""Networks from the outside: what is a weight and of which kind, and how fresh ones are drawn (appendix C)."""
+"""Networks from the outside: which parameters are weights that can be pruned, of which kind, and how fresh ones are drawn."""
 
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.domain.pruning import Layer
-from pipeline.values import plugins
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Kind
+from pipeline.values.plugins import Plugin
 
-GIVEN = ("shape", "classes")  # what the pipeline passes to every model
+SHORTCUTS = {"downsample", "shortcut"}  # in the name of a convolution: the paper does not prune these, see appendix I
 
 
-def build(name: str, shape: tuple[int, ...], classes: int, options: Mapping[str, Any]) -> nn.Module:
-    """A network with meaningless weights.
+@dataclass(frozen=True)
+class Network:
+    """module has meaningless weights; `make` builds another one.
 
-    Shapes: shape is (C, H, W) of one image.
-    Raises: UserError when the options don't fit the model.
+    layers: every weight that can be pruned, in the order of the network; tied ones are there once, frozen ones not at all.
+    left_out: trainable parameters of two or more dimensions that are not among them.
+    draws: whether training it takes random numbers of its own, as dropout does.
     """
-    plugins.check("models", name, GIVEN, options)
+
+    module: nn.Module
+    make: Callable[[], nn.Module]
+    layers: Mapping[str, Layer]
+    left_out: Sequence[str]
+    draws: bool
+
+
+def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
+    """Builds a network and tries it on two examples.
+
+    Shapes: example (2, *shape), normalised; outputs is the shape of the output for one of them.
+    Raises: UserError when the model does not take the examples or does not give such outputs, or its weights are unclear.
+    """
+    shape = tuple(example.shape[1:])
+
+    def make() -> nn.Module:
+        module: nn.Module = model(shape=shape, outputs=outputs[-1])
+        return module
+
     try:
-        module: nn.Module = plugins.load("models", name)(shape, classes, **options)
-        logits = _tried(module, shape)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"model {name!r} cannot take images of shape {shape}: {' '.join(str(error).split())}") from error
-    if logits.shape != (2, classes):
-        raise UserError(f"model {name!r} gives {tuple(logits.shape)} for two images, should give (2, {classes}), a logit a class")
-    return module
+        module = make()
+        found, used = _tried(module, example)
+    except Exception as error:  # whatever the user's network does
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"{model} cannot be built for inputs of shape {shape} with options {dict(model.options)}: {reason}"
+        ) from error
+    if not isinstance(found, Tensor):
+        raise UserError(f"{model} gives a {type(found).__name__}, should give one tensor")
+    if found.shape != (2, *outputs):
+        raise UserError(f"{model} gives {tuple(found.shape)} for two examples, should give {(2, *outputs)}")
+    layers = _layers(module, used)
+    left_out = [n for n, p in module.named_parameters() if p.requires_grad and p.dim() > 1 and n not in layers]
+    return Network(module, make, layers, left_out, _draws(module, example))
+
+
+def fresh(network: Network, init: Plugin, seed: int) -> dict[str, NDArray[Any]]:
+    """Fresh parameters and buffers, by name: those of a module built anew under the seed, then changed by the init."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed((seed + 1) % 2**63)  # not the init's own numbers once more
+        module = network.make()
+    init(module=module, generator=torch.Generator().manual_seed(seed))
+    return {name: t.detach().clone().numpy() for name, t in (*module.named_parameters(), *module.named_buffers())}
+
+
+def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters that training changes; tied ones once, under their first name."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def fixed(module: nn.Module) -> dict[str, Tensor]:
+    """Everything else that a network consists of: buffers, and parameters that are frozen."""
+    return dict(module.named_buffers()) | {n: p.detach() for n, p in module.named_parameters() if not p.requires_grad}
 
 
 @torch.no_grad()
-def _tried(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
-    """What the network makes of two black images, without a trace in its running statistics."""
-    module.eval()
-    logits: torch.Tensor = module(torch.zeros(2, *shape))
-    module.train()
-    return logits
-
-
-def layers(module: nn.Module) -> dict[str, Layer]:
-    """Every weight that can be pruned, in the order of the network.
-
-    A layer's own attribute `kind` comes first; of the others the last fully connected one is the output.
-    Raises: UserError when a layer's own kind is none that there is.
-    """
-    found = {
-        f"{name}.weight": layer
+def _tried(module: nn.Module, example: Tensor) -> tuple[Any, list[str]]:
+    """What the network makes of two examples, and its fully connected layers in the order in which they were used."""
+    used: list[str] = []
+    hooks = [
+        layer.register_forward_hook(lambda *_, name=name: used.append(name))
         for name, layer in module.named_modules()
-        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd)
-    }
-    kinds = {name: _kind(name, layer) for name, layer in found.items()}
-    linear = [name for name, layer in found.items() if isinstance(layer, nn.Linear) and not hasattr(layer, "kind")]
-    if linear and "output" not in kinds.values():
-        kinds[linear[-1]] = "output"
-    return {name: Layer(kinds[name], tuple(layer.weight.shape)) for name, layer in found.items()}
+        if isinstance(layer, nn.Linear)
+    ]
+    module.eval()  # without a trace in its running statistics
+    found = module(example)
+    module.train()
+    for hook in hooks:
+        hook.remove()
+    return found, used
 
 
-def _kind(name: str, layer: nn.Module) -> Kind:
-    if not hasattr(layer, "kind"):
-        return "fc" if isinstance(layer, nn.Linear) else "conv"
-    kind: Any = layer.kind
-    if kind not in get_args(Kind):
-        raise UserError(f"the kind of {name} is {kind!r}, should be one of {', '.join(get_args(Kind))}")
-    return kind  # type: ignore[no-any-return]
+@torch.no_grad()
+def _draws(module: nn.Module, example: Tensor) -> bool:
+    """Whether a pass in training takes numbers from torch's random generator."""
+    buffers: dict[str, Tensor] = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    with torch.random.fork_rng(devices=[]):
+        before = torch.get_rng_state()
+        module.train()
+        module(example)
+        drew = not torch.equal(before, torch.get_rng_state())
+    for name, buffer in module.named_buffers():
+        buffer.copy_(buffers[name])
+    return drew
 
 
-def glorot_normal(module: nn.Module, seed: int) -> dict[str, NDArray[Any]]:
-    """Fresh weights: Gaussian with variance 2 / (fan in + fan out), zero biases, norms at one (section 2: Gaussian Glorot).
+def _layers(module: nn.Module, used: Sequence[str]) -> dict[str, Layer]:
+    """Every weight that can be pruned: those that the model names itself, or those of the layers that torch has.
 
-    Buffers, such as batch norm's running statistics, start as the module defines them.
+    A model's own `prunable() -> name: kind` comes first, then a layer's own attribute `kind`; of the others the fully connected
+    layer that is used last is the output.
     """
-    generator = torch.Generator().manual_seed(seed)
-    fresh = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
-    for name, parameter in module.named_parameters():
-        if parameter.dim() >= 2:
-            nn.init.xavier_normal_(fresh[name], generator=generator)
-        elif name.endswith("bias"):
-            fresh[name].zero_()
-        else:
-            fresh[name].fill_(1)
-    return {name: tensor.numpy() for name, tensor in fresh.items()}
+    parameters = trainable(module)
+    if hasattr(module, "prunable"):
+        own: Any = module.prunable()  # type: ignore[operator]
+        wrong = sorted(set(own) - set(parameters)) if isinstance(own, Mapping) else [repr(own)]
+        if wrong:
+            raise UserError(f"prunable() names {', '.join(wrong)}; should be a mapping of {', '.join(parameters)} to kinds")
+        return {name: Layer(str(own[name]), tuple(p.shape)) for name, p in parameters.items() if name in own}
+    kinds: dict[int, str] = {}
+    for name, layer in module.named_modules():
+        for parameter, kind in _weights(name, layer):
+            kinds.setdefault(id(parameter), kind)  # a tied weight has the kind of the layer that comes first
+    linear = [name for name in used if not hasattr(module.get_submodule(name), "kind")]
+    plain = [name for name in linear if kinds.get(id(module.get_submodule(name).weight)) == "fc"]
+    if plain and "output" not in kinds.values():
+        kinds[id(module.get_submodule(plain[-1]).weight)] = "output"
+    return {name: Layer(kinds[id(p)], tuple(p.shape)) for name, p in parameters.items() if id(p) in kinds}
+
+
+def _weights(name: str, layer: nn.Module) -> list[tuple[nn.Parameter, str]]:
+    """The weights of one layer, without those inside it, and their kind."""
+    kind = getattr(layer, "kind", None)
+    if kind is not None and not isinstance(kind, str):
+        raise UserError(f"the kind of {name} is {kind!r}, should be a name, such as conv")
+    found: list[tuple[Any, str]] = []
+    if isinstance(layer, nn.Linear | nn.Bilinear):
+        found = [(layer.weight, "attention" if _is_projection(layer) else "fc")]
+    elif isinstance(layer, nn.modules.conv._ConvNd):
+        found = [(layer.weight, "downsample" if SHORTCUTS.intersection(name.split(".")) else "conv")]
+    elif isinstance(layer, nn.MultiheadAttention):
+        names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+        found = [(getattr(layer, n), "attention") for n in names]
+    elif isinstance(layer, nn.Embedding | nn.EmbeddingBag):
+        found = [(layer.weight, "embedding")]
+    elif isinstance(layer, nn.RNNBase | nn.RNNCellBase):
+        found = [(p, "recurrent") for p in layer.parameters(recurse=False) if p.dim() > 1]
+    return [(weight, kind or usual) for weight, usual in found if isinstance(weight, nn.Parameter)]
+
+
+def _is_projection(layer: nn.Module) -> bool:
+    """The last layer of torch's attention, which has a class of its own."""
+    return isinstance(layer, nn.modules.linear.NonDynamicallyQuantizableLinear)

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Kind
 
 
 @dataclass(frozen=True)
 class Layer:
     """A weight as pruning sees it."""
 
-    kind: Kind
+    kind: str  # conv, fc, output, downsample, attention, embedding, recurrent, or what a model says
     shape: tuple[int, ...]
 
     @property
@@ -38,15 +37,17 @@ class Group:
         return round(self.size * (1 - self.rate) ** rounds)
 
 
-def groups(layers: Mapping[str, Layer], rates: Mapping[Kind, float], scope: str) -> list[Group]:
+def groups(layers: Mapping[str, Layer], rates: Mapping[str, float], scope: str) -> list[Group]:
     """One group a layer, or one of all layers when the scope is global. Kinds without a rate are not pruned.
 
-    Raises: UserError when nothing is left to prune.
+    Raises: UserError when a rate is for a kind that the network has not.
     """
+    kinds = dict.fromkeys(layer.kind for layer in layers.values())
+    missing = [kind for kind in rates if kind not in kinds]
+    if missing:
+        has = f"are of the kinds {', '.join(kinds)}" if kinds else "could not be found"
+        raise UserError(f"pruning.rates names {', '.join(missing)}, but the weights of the network {has}")
     chosen = {name: layer for name, layer in layers.items() if layer.kind in rates}
-    if not chosen:
-        kinds = ", ".join(sorted({layer.kind for layer in layers.values()}))
-        raise UserError(f"pruning.rates names {', '.join(rates)}, but the network's layers are {kinds}: nothing is left to prune")
     if scope == "global":
         return [Group(tuple(chosen), sum(layer.size for layer in chosen.values()), next(iter(rates.values())))]
     return [Group((name,), layer.size, rates[layer.kind]) for name, layer in chosen.items()]

@@ -2,7 +2,7 @@
 
 import hashlib
 
-STREAMS = ("init", "split", "order", "augment", "dropout", "control")
+STREAMS = ("init", "split", "order", "augment", "dropout", "control", "criterion")
 
 
 def derive(seed: int, stream: str, *more: int | str) -> int:

@@ -10,7 +10,8 @@ from pipeline.values.errors import UserError
 
 
 def write_bundle(path: Path, bundle: Bundle) -> None:
-    store.write_arrays(path, {field.name: getattr(bundle, field.name) for field in fields(bundle)})
+    arrays = {field.name: getattr(bundle, field.name) for field in fields(bundle)}
+    store.write_arrays(path, {name: array for name, array in arrays.items() if array is not None})
 
 
 def read_bundle(path: Path) -> Bundle:

@@ -1,1 +1,1 @@
-"""Networks: a file defines one, under its own name: `lenet(shape, classes, **options) -> nn.Module`."""
+"""Networks: a file defines one, under its own name: `lenet(shape, outputs, **options) -> nn.Module`."""

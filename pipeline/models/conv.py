@@ -8,10 +8,10 @@ WIDTHS = (64, 128, 256)  # of the convolutions, pair by pair
 HIDDEN = (256, 256)
 
 
-def conv(shape: tuple[int, int, int], classes: int, depth: int = 2, dropout: float = 0.0) -> nn.Module:
+def conv(shape: tuple[int, int, int], outputs: int, depth: int = 2, dropout: float = 0.0) -> nn.Module:
     """depth: 2, 4 or 6 convolutions, each pair followed by 2x2 max pooling. dropout: the fraction of units left out in training.
 
-    Shapes: images (N, *shape) -> logits (N, classes). Weights are named conv1.weight, …, fc1.weight, fc2.weight, output.weight.
+    Shapes: images (N, *shape) -> logits (N, outputs). Weights are named conv1.weight, …, fc1.weight, fc2.weight, output.weight.
     Differs: the paper trains with dropout 0.5 and doesn't say where. Here it follows both hidden fully connected layers, as
     in VGG, which these networks are shrunk from.
     """
@@ -38,5 +38,5 @@ def conv(shape: tuple[int, int, int], classes: int, depth: int = 2, dropout: flo
         if dropout:
             layers[f"dropout{i}"] = nn.Dropout(dropout)
         inputs = units
-    layers["output"] = nn.Linear(inputs, classes)
+    layers["output"] = nn.Linear(inputs, outputs)
     return nn.Sequential(layers)

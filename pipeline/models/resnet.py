@@ -7,10 +7,10 @@ from torch import Tensor, nn
 WIDTHS = (16, 32, 64)  # of the three stages; each but the first begins by halving the image
 
 
-def resnet(shape: tuple[int, int, int], classes: int, depth: int = 20) -> nn.Module:
+def resnet(shape: tuple[int, int, int], outputs: int, depth: int = 20) -> nn.Module:
     """depth: 6n+2 layers, in three stages of n blocks of two convolutions.
 
-    Shapes: images (N, *shape) -> logits (N, classes). Weights are named conv.weight, block1.conv1.weight, …,
+    Shapes: images (N, *shape) -> logits (N, outputs). Weights are named conv.weight, block1.conv1.weight, …,
     block4.shortcut.downsample.weight, …, output.weight.
     Differs: where the size changes, He et al. pad the shortcut with zeros; the paper has a 1x1 convolution there, which it
     does not prune. Here it has batch norm, as in He et al.'s networks for large images.
@@ -28,14 +28,8 @@ def resnet(shape: tuple[int, int, int], classes: int, depth: int = 20) -> nn.Mod
         channels = filters
     layers["average"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()
-    layers["output"] = nn.Linear(channels, classes)
+    layers["output"] = nn.Linear(channels, outputs)
     return nn.Sequential(layers)
-
-
-class Downsample(nn.Conv2d):
-    """A convolution that pruning tells from the others, see networks.layers."""
-
-    kind = "downsample"
 
 
 class Block(nn.Module):
@@ -53,7 +47,7 @@ class Block(nn.Module):
         self.relu = nn.ReLU()
         self.shortcut: nn.Module = nn.Identity()
         if stride == 2:
-            downsample = Downsample(channels, filters, 1, stride, bias=False)
+            downsample = nn.Conv2d(channels, filters, 1, stride, bias=False)  # told from the others by its name
             self.shortcut = nn.Sequential(OrderedDict(downsample=downsample, norm=nn.BatchNorm2d(filters)))
 
     def forward(self, x: Tensor) -> Tensor:

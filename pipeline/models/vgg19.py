@@ -7,8 +7,8 @@ from torch import nn
 GROUPS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # (filters, convolutions), halving the images between groups
 
 
-def vgg19(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Shapes: images (N, *shape) -> logits (N, classes). Weights are named conv1.weight, …, conv16.weight, output.weight.
+def vgg19(shape: tuple[int, int, int], outputs: int) -> nn.Module:
+    """Shapes: images (N, *shape) -> logits (N, outputs). Weights are named conv1.weight, …, conv16.weight, output.weight.
 
     The last group ends in the average over all pixels instead of max pooling, and one fully connected layer, as figure 2
     has it. A convolution has no bias: batch norm, which follows it, would subtract it again.
@@ -30,5 +30,5 @@ def vgg19(shape: tuple[int, int, int], classes: int) -> nn.Module:
             channels = filters
     layers["average"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()
-    layers["output"] = nn.Linear(channels, classes)
+    layers["output"] = nn.Linear(channels, outputs)
     return nn.Sequential(layers)

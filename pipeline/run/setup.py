@@ -1,80 +1,101 @@
-"""What a training stage begins with, read and checked before any training."""
+"""What a training stage begins with, read and checked before any training, and the tickets that it trains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
-from pipeline.domain import networks, pruning
-from pipeline.domain.bundle import Bundle
-from pipeline.files import datasets, store
-from pipeline.settings import config
-from pipeline.values import paths, plugins
-from pipeline.values.clock import Step
-from pipeline.values.errors import UserError
+from pipeline.domain import arms, networks, seeds
+from pipeline.domain.arms import Arm, Weights
+from pipeline.domain.bundle import Bundle, Form
+from pipeline.domain.lottery import Lottery
+from pipeline.domain.masks import Mask
+from pipeline.domain.networks import Network
+from pipeline.domain.task import Task
+from pipeline.domain.tickets import Ticket, ticket
+from pipeline.files import datasets, masks
+from pipeline.files.lane import LaneFiles
+from pipeline.run import check
+from pipeline.run.check import Checked
+from pipeline.values import paths
 from pipeline.values.experiment import Experiment
-from pipeline.values.lanes import ARMS, Lane
+from pipeline.values.lanes import Item, Lane
 
 
 @dataclass(frozen=True)
 class Setup:
-    """module is the network without meaningful weights; origin the iteration that tickets are rewound to."""
+    """network has meaningless weights; origin is the iteration that tickets are rewound to."""
 
-    name: str
-    experiment: Experiment
+    checked: Checked
     bundle: Bundle
-    module: nn.Module
+    task: Task
+    network: Network
     origin: int
 
+    @property
+    def name(self) -> str:
+        return self.checked.name
 
-def begin(name: str) -> Setup:
-    """Raises: UserError when anything in params.yaml, the chain or the data would fail later."""
-    from pipeline import chain  # only checks: no output depends on it
+    @property
+    def lottery(self) -> Lottery:
+        return self.checked.lottery
 
+    @property
+    def experiment(self) -> Experiment:
+        return self.checked.experiment
+
+
+def begin(checked: Checked) -> Setup:
+    """Raises: UserError when anything in the settings or the data would fail later."""
     torch.set_num_threads(1)  # before anything computes: threads would not survive the fork of the lanes' processes
-    settings = config.load()
-    experiment = settings.experiment(name)
-    chain.check(name, experiment)
-    bundle = datasets.read_bundle(paths.data(experiment.data.name))
-    try:
-        module = networks.build(experiment.model.name, bundle.train_images.shape[1:], bundle.classes, experiment.model.options)
-        plugins.check("criteria", experiment.pruning.criterion, ("trained", "initial"), {})
-        groups = pruning.groups(networks.layers(module), experiment.pruning.rates, experiment.pruning.scope)
-        pruning.check(groups, experiment.pruning.rounds)
-        _check_augment(experiment, bundle.train_images.shape[2:])
-        return Setup(name, experiment, bundle, module, _origin(experiment, len(bundle.train_images)))
-    except UserError as error:
-        raise UserError(f"{paths.PARAMS}: experiments.{name}: {error}") from error
+    bundle = datasets.read_bundle(paths.data(checked.experiment.data.slug))
+    fitted = check.whole(checked, bundle, Form.of(bundle))
+    return Setup(checked, bundle, fitted.task, fitted.network, fitted.origin)
 
 
-def start_of(lane: Lane) -> dict[str, NDArray[Any]]:
-    """The weights that a lane begins from, unless they are fresh: rewound, or as the network before was trained."""
-    which = "trained" if ARMS[lane.item.arm].start == "trained" else "rewind"
-    folder = paths.lanes(lane.item.experiment, lane.item.start.name) / f"seed{lane.seed}"
-    return store.read_arrays(folder / f"{which}.safetensors")
+def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:
+    """Full masks and fresh weights: what round 0 is trained from (section 2, step 1)."""
+    mask = Mask.full({name: layer.shape for name, layer in setup.network.layers.items()})
+    init = setup.checked.init
+    return {
+        lane: ticket(mask, networks.fresh(setup.network, init, seeds.derive(lane.seed, "init")))
+        for lane in setup.lottery.lanes(setup.lottery.dense)
+    }
 
 
-def _check_augment(experiment: Experiment, size: Sequence[int]) -> None:
-    crop = experiment.data.augment.crop
-    if crop >= min(size):
-        raise UserError(f"data.augment.crop is {crop}, should be less than the images' {min(size)} pixels")
+def tickets(setup: Setup, item: Item) -> dict[Lane, Ticket]:
+    """What the lanes of an item are trained from, as its arm says (section 2, step 4)."""
+    return {lane: _ticket(setup, lane) for lane in setup.lottery.lanes(item)}
 
 
-def _origin(experiment: Experiment, images: int) -> int:
-    end, batch = experiment.training.iterations, experiment.training.batch_size
-    left = images - experiment.data.validation
-    if left < 1:
-        raise UserError(f"data.validation is {experiment.data.validation}, should be less than the {images} training images")
-    if batch > left:
-        raise UserError(f"training.batch_size is {batch}, should be at most the {left} images to train on")
-    optimizer = experiment.optimizer
-    points = {"rewind": experiment.rewind, "optimizer.warmup": optimizer.warmup}
-    points |= {f"optimizer.decay.at[{i}]": point for i, point in enumerate(optimizer.decay.at if optimizer.decay else ())}
-    iterations = {key: Step.parse(point).iterations(left // batch) for key, point in points.items()}
-    for key, iteration in iterations.items():
-        if iteration >= end:
-            raise UserError(f"{key} is {points[key]}, iteration {iteration}, should be before the end of training, {end}")
-    return iterations["rewind"]
+def _ticket(setup: Setup, lane: Lane) -> Ticket:
+    arm = setup.lottery.arms[lane.item.arm]
+    offered = _offered(setup, lane)
+    mask = arms.call(arm.mask, offered) if arm.mask else offered["mask"]()
+    # With a mask of its own, the weights are chosen for that one.
+    weights = arms.call(arm.weights, {**offered, "mask": lambda: mask})
+    return ticket(mask, weights, _origin(arm, setup.origin))
+
+
+def _origin(arm: Arm, rewind: int) -> int:
+    return rewind if arm.begins_at_rewind else 0
+
+
+def _offered(setup: Setup, lane: Lane) -> Mapping[str, Callable[[], Any]]:
+    """What an arm may ask for, each read or drawn when it is asked for."""
+    lottery, seed = setup.lottery, lane.seed
+    drawn = seeds.derive(seed, "control", lane.item.name, lane.draw or 0)
+
+    def of(item: Item, which: str) -> Weights:
+        return LaneFiles.of(Lane(item, seed)).weights(which)
+
+    return {
+        "mask": lambda: masks.read(lottery.masks_of(lane.item), seed),
+        "initial": lambda: of(lottery.dense, "start"),
+        "rewound": lambda: of(lottery.dense, "rewind"),
+        "trained": lambda: of(lottery.trained_before(lane.item), "trained"),
+        "fresh": lambda: networks.fresh(setup.network, setup.checked.init, drawn),
+        "rng": lambda: np.random.default_rng(drawn),
+    }

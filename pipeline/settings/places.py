@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.values.lanes import ARMS, Item
+from pipeline.values import paths
+from pipeline.values.lanes import DENSE, TICKET, Item
 
 ROOT_CHAIN = Path("dvc.yaml")
 DATA_CHAIN = Path("experiments/dvc.yaml")
@@ -16,16 +17,18 @@ def chain(experiment: str) -> Path:
     return Path("experiments") / experiment / "dvc.yaml"
 
 
-def stage(item: Item) -> str:
-    """The DVC stage that trains an item, as it stands behind the colon of `target`."""
-    if item.round == 0:
-        return "train_dense"
-    return f"{'control' if ARMS[item.arm].is_control else 'retrain'}@{item.name}"
+def stage(script: str, arm: str) -> str:
+    """The stage of an arm that a script makes: `retrain`, `retrain_one_shot`. Each arm has stages of its own, because each
+    depends on its own code and options, and DVC's templates cannot vary a list.
+    """
+    return script if arm in (DENSE, TICKET) else f"{script}_{arm}"
 
 
-def target(item: Item) -> str:
-    """What `dvc repro` takes to make an item."""
-    return f"{chain(item.experiment)}:{stage(item)}"
+def target(item: Item, is_control: bool) -> str:
+    """What `dvc repro` takes to train an item, `experiments/lenet/dvc.yaml:retrain@r07`."""
+    if item.arm == DENSE:
+        return f"{chain(item.experiment)}:train_dense"
+    return f"{chain(item.experiment)}:{stage('control' if is_control else 'retrain', item.arm)}@r{item.round:02d}"
 
 
 def report_chain(name: str) -> Path:
@@ -67,6 +70,11 @@ def report(experiment: str) -> Path:
 
 def figures(experiment: str) -> Path:
     return report(experiment) / "figures"
+
+
+def curves(experiment: str) -> Path:
+    """The learning curves of an experiment: large, so in DVC's cache and not in git."""
+    return paths.WORK / experiment / "curves.csv"
 
 
 def rounds(experiment: str) -> Path:

@@ -50,15 +50,15 @@ class Filling:
         runs = list(_search(client, self.id))
         self.lane_runs = _by_tag("input_key", runs)
         self.done = {key for key, found in self.lane_runs.items() if any(run.info.status == FINISHED for run in found)}
-        self.parents = _by_tag("chain_key", (run for run in runs if "input_key" not in run.data.tags))
+        self.parents = _by_tag("recipe_key", (run for run in runs if "input_key" not in run.data.tags))
         self.sizes: Counter[str] = Counter()  # lanes of each parent run
-        self.summaries: set[tuple[str, ...]] = set()  # of all lanes, as `reported` has them
+        self.identities: set[tuple[str, ...]] = set()  # of all lanes, as `reported` has them
 
     def lanes(self, records: list[Record], progress: Progress) -> int:
         new = 0
-        self.summaries |= {record.summary for record in records}
-        for key in dict.fromkeys(record.chain_key for record in records):
-            chain = [record for record in records if record.chain_key == key]
+        self.identities |= {record.identity for record in records}
+        for key in dict.fromkeys(record.recipe_key for record in records):
+            chain = [record for record in records if record.recipe_key == key]
             dense = [record for record in chain if not record.pruning_key]
             for pruning in dict.fromkeys(record.pruning_key for record in chain if record.pruning_key) or [""]:
                 pruned = [record for record in chain if pruning and record.pruning_key == pruning]
@@ -106,14 +106,14 @@ class Filling:
         MLflow cannot change a point. When one differs (a lane was missing, say), a new parent takes the old one's place,
         its other points and its lanes.
         """
-        known = self._known_parents(records[0].chain_key, pruning)
+        known = self._known_parents(records[0].recipe_key, pruning)
         parent = next((run for run in known if run.info.status == FINISHED), None)
         have = self._curve(parent) if parent else {}
         want = curve(records)
         params = dict(item for record in records for item in record.params.items())
         # Compared as text, because a NaN is not equal to itself.
         if parent is None or any(str(have.get(place, value)) != str(value) for place, value in want.items()):
-            with self._run(self.experiment, records[0].chain_tags | {PRUNING: pruning}, 0) as id:
+            with self._run(self.experiment, records[0].recipe_tags | {PRUNING: pruning}, 0) as id:
                 self._log(id, [Point(*place, value) for place, value in (have | want).items()], params)
         else:
             id = str(parent.info.run_id)
@@ -125,13 +125,13 @@ class Filling:
             if run.info.run_id != id:
                 self._replace(run, id)
         gone = {run.info.run_id for run in known}
-        others = [run for run in self.parents.get(records[0].chain_key, []) if run.info.run_id not in gone]
-        self.parents[records[0].chain_key] = [*others, self.client.get_run(id)]
+        others = [run for run in self.parents.get(records[0].recipe_key, []) if run.info.run_id not in gone]
+        self.parents[records[0].recipe_key] = [*others, self.client.get_run(id)]
         return id
 
-    def _known_parents(self, chain_key: str, pruning: str) -> list["Run"]:
+    def _known_parents(self, recipe_key: str, pruning: str) -> list["Run"]:
         """Those of this chain; else, what fits both ways, one that has dense lanes only."""
-        known = self.parents.get(chain_key, [])
+        known = self.parents.get(recipe_key, [])
         return (
             [run for run in known if run.data.tags.get(PRUNING) == pruning]
             or [run for run in known if run.data.tags.get(PRUNING) == ""]
@@ -144,7 +144,7 @@ class Filling:
         Not those that were made of other lanes: after a change they stay until `aggregate` and `plot` have run again.
         """
         digest, files = report(self.experiment)
-        if not files or not self.sizes or not self.summaries.issuperset(reported(self.experiment)):
+        if not files or not self.sizes or not self.identities.issuperset(reported(self.experiment)):
             return
         [(id, _)] = self.sizes.most_common(1)
         if self.client.get_run(id).data.tags.get("report_digest") != digest:
@@ -163,7 +163,7 @@ class Filling:
             self.client.set_terminated(run_id, FINISHED)
         except BaseException:
             # Found by its tags: a signal may have come after the run was made and before its id was here.
-            key = "input_key" if "input_key" in tags else "chain_key"
+            key = "input_key" if "input_key" in tags else "recipe_key"
             with suppress(Exception):
                 for run in _search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):
                     self.client.set_terminated(run.info.run_id, "KILLED")

@@ -13,25 +13,16 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.files import store
+from pipeline.files.lane import LaneFiles
 from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
 
-SUMMARY = (
-    "density",
-    "weights",
-    "early_stop_iteration",
-    "accuracy_at_early_stop",
-    "validation_loss_at_early_stop",
-    "final_accuracy",
-    "final_iteration",
-)
-CURVE = ("density", "accuracy_at_early_stop", "early_stop_iteration", "final_accuracy")
 LONGEST_PARAM = 6000  # MLflow cuts what is longer without a word
 
 
-IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "accuracy_at_early_stop")
+IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration")
 
 
 class Point(NamedTuple):
@@ -57,8 +48,8 @@ class Record:
         return str(self.about["input_key"])
 
     @property
-    def chain_key(self) -> str:
-        return str(self.about["chain_key"])
+    def recipe_key(self) -> str:
+        return str(self.about["recipe_key"])
 
     @property
     def pruning_key(self) -> str:
@@ -67,12 +58,12 @@ class Record:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16] if settings else ""
 
     @property
-    def summary(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         return tuple("" if self.about.get(column) is None else str(self.about[column]) for column in IDENTITY)
 
     @property
-    def chain_tags(self) -> dict[str, str]:
-        return {"experiment": self.item.experiment, "chain_key": self.chain_key}
+    def recipe_tags(self) -> dict[str, str]:
+        return {"experiment": self.item.experiment, "recipe_key": self.recipe_key}
 
     @cached_property
     def runtime(self) -> Mapping[str, Any]:
@@ -92,39 +83,45 @@ class Record:
     @property
     def tags(self) -> dict[str, str]:
         values = {key: self.about.get(key) for key in ("round", "arm", "seed", "draw", "density", "input_key")}
-        values |= {"dvc.stage": places.target(self.item)}
+        values |= {"dvc.stage": places.target(self.item, self.about["masks"] not in (None, self.item.name))}
         values |= {key: self.runtime.get(key) for key in ("device", "torch")}
-        return self.chain_tags | {key: str(value) for key, value in values.items() if value is not None}
+        return self.recipe_tags | {key: str(value) for key, value in values.items() if value is not None}
 
     @property
     def points(self) -> list[Point]:
         """The whole history, each value at its iteration, and the summary."""
         found = []
-        with (self._folder / "history.csv").open(newline="", encoding="utf-8") as file:
+        with self._files.history.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 step = int(row.pop("iteration"))
                 found += [_point(key, step, float(value)) for key, value in row.items() if value]
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
-        summary = {key: self.about.get(key) for key in SUMMARY} | seconds
-        return found + [_point(key, 0, float(value)) for key, value in summary.items() if value is not None]
+        keys = ("density", "weights", *self.curve, "validation_loss_at_early_stop", "final_iteration")
+        outcome = {key: self.about.get(key) for key in keys} | seconds
+        return found + [_point(key, 0, float(value)) for key, value in outcome.items() if value is not None]
+
+    @property
+    def curve(self) -> tuple[str, ...]:
+        """What is shown against density: where the validation loss was lowest, and the task's metric there and in the end."""
+        metric = self.about["metric"]["name"]
+        return "early_stop_iteration", f"{metric}_at_early_stop", f"final_{metric}"
 
     @property
     def files(self) -> dict[str, Path]:
         """Artifact name -> file."""
-        shared = paths.masks(self.item.experiment, self.item.masked.name) / f"seed{self.about['seed']}.safetensors"
-        own = self._folder / "mask.safetensors"
-        mask = own if own.exists() else shared
-        rewind = ["rewind"] if (self._folder / "rewind.safetensors").exists() else []
-        names = ["start", "trained", *rewind]
-        return {"mask.safetensors": mask} | {f"{n}.safetensors": self._folder / f"{n}.safetensors" for n in names}
+        lane = self._files
+        weights = [lane.weights_file("start"), lane.weights_file("trained")]
+        if lane.weights_file("rewind").exists():
+            weights.append(lane.weights_file("rewind"))
+        return {"mask.safetensors": lane.mask_file(self.about)} | {file.name: file for file in weights}
 
     @property
     def complete(self) -> bool:
-        return all(file.exists() for file in (*self.files.values(), self._folder / "history.csv"))
+        return all(file.exists() for file in (*self.files.values(), self._files.history))
 
     @property
-    def _folder(self) -> Path:
-        return paths.lanes(self.item.experiment, self.item.name) / self.lane
+    def _files(self) -> LaneFiles:
+        return LaneFiles(paths.lanes(self.item.experiment, self.item.name) / self.lane)
 
 
 def curve(records: Iterable[Record]) -> dict[tuple[str, int], float]:
@@ -135,7 +132,7 @@ def curve(records: Iterable[Record]) -> dict[tuple[str, int], float]:
     """
     values: dict[tuple[str, int], list[float]] = defaultdict(list)
     for record in records:
-        for key in CURVE:
+        for key in ("density", *record.curve):
             if record.about.get(key) is not None:
                 values[f"{key}/{record.item.arm}", record.item.round].append(float(record.about[key]))
     return {place: _finite(fmean(found)) for place, found in values.items()}
@@ -186,8 +183,8 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
     records, incomplete = [], 0
     for chosen in (i for i in items if item in (None, i.name)):
         for folder in sorted(paths.lanes(chosen.experiment, chosen.name).glob("*")):
-            about = folder / "lane.json"
-            record = Record(chosen, folder.name, store.read_json(about)) if about.exists() else None
+            files = LaneFiles(folder)
+            record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
             if record and record.complete:
                 records.append(record)
             elif folder.is_dir():

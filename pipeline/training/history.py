@@ -1,36 +1,40 @@
 """What a lane's training left behind, and the early-stop iteration found in it (section 2)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
+
+from pipeline.domain.task import Metric
 
 
 @dataclass(frozen=True)
 class Row:
-    """One evaluation. train_loss: mean over the batches since the one before; None at the first. Accuracies: fractions."""
+    """One evaluation. train_loss: mean over the batches since the one before; None at the first. Metrics: of the task."""
 
     iteration: int
     train_loss: float | None
     validation_loss: float
-    validation_accuracy: float
+    validation_metric: float
     test_loss: float
-    test_accuracy: float
+    test_metric: float
 
 
-COLUMNS = tuple(Row.__annotations__)
+def columns(metric: Metric) -> tuple[str, ...]:
+    """The names of a row's values, with the metric's own: validation_accuracy, test_accuracy."""
+    return tuple(name.replace("metric", metric.name) for name in Row.__annotations__)
 
 
-def table(history: Sequence[Row]) -> list[dict[str, Any]]:
-    return [asdict(row) for row in history]
+def table(history: Sequence[Row], metric: Metric) -> list[dict[str, Any]]:
+    return [dict(zip(columns(metric), astuple(row), strict=True)) for row in history]
 
 
-def summary(history: Sequence[Row]) -> dict[str, float | int]:
-    """The early stop is the first iteration of minimum validation loss; the accuracy there is of the test images."""
+def outcome(history: Sequence[Row], metric: Metric) -> dict[str, float | int]:
+    """The early stop is the first iteration of minimum validation loss; the metric there is of the test examples."""
     best = min(history, key=lambda row: row.validation_loss)
     return {
         "early_stop_iteration": best.iteration,
-        "accuracy_at_early_stop": best.test_accuracy,
+        f"{metric.name}_at_early_stop": best.test_metric,
         "validation_loss_at_early_stop": best.validation_loss,
-        "final_accuracy": history[-1].test_accuracy,
+        f"final_{metric.name}": history[-1].test_metric,
         "final_iteration": history[-1].iteration,
     }

@@ -1,10 +1,10 @@
-"""Forward and backward of a chain of linear layers and ReLUs, by hand.
+"""Forward and backward of fully connected layers and ReLUs one after the other, by hand.
 
 Autograd keeps books and makes fresh gradient tensors, which is much beside products this small (docs/performance.md);
 here every gradient is written where the optimizer reads it. A test holds it against autograd.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,52 +12,51 @@ from torch import Tensor, nn
 from pipeline.domain.tickets import Ticket
 from pipeline.training.stack import Stack
 
-EVALUATED_AT_ONCE = 1000  # images; larger batches leave the cache, smaller ones cost calls
+EVALUATED_AT_ONCE = 1000  # examples; larger batches leave the cache, smaller ones cost calls
+LossGradient = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]  # as a task has it
 
 
 def linear_names(module: nn.Module) -> list[str]:
     return [name for name, layer in module.named_children() if isinstance(layer, nn.Linear)]
 
 
-class Mlp:
-    """Gradients and logits of L lanes at once. Shapes: x (L, B, features), y (L, B)."""
+def fits(module: nn.Module) -> bool:
+    """Whether a network is Flatten, then linear layers with biases and a ReLU between each two, all of them trained."""
+    kinds = [type(layer) for layer in module.children()]
+    linear = [layer for layer in module.children() if isinstance(layer, nn.Linear)]
+    return (
+        type(module) is nn.Sequential
+        and kinds == [nn.Flatten, *[nn.Linear, nn.ReLU] * (len(linear) - 1), nn.Linear]
+        and all(layer.bias is not None for layer in linear)
+        and all(parameter.requires_grad for parameter in module.parameters())
+        and len(list(module.parameters())) == 2 * len(linear)  # none is shared
+    )
 
-    def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> None:
+
+class Mlp:
+    """Gradients and outputs of L lanes at once. Shapes: x (L, B, ...), y (L, B, ...)."""
+
+    def __init__(self, module: nn.Module, gradient: LossGradient, tickets: Sequence[Ticket], device: torch.device) -> None:
+        self.loss_gradient = gradient
         self.stack = stack = Stack(module, tickets, device)
         names = linear_names(module)
         self.weights = [stack.parameters[f"{n}.weight"] for n in names]
         self.biases = [stack.parameters[f"{n}.bias"].unsqueeze(1) for n in names]
         self.weight_grads = [stack.gradients[f"{n}.weight"] for n in names]
         self.bias_grads = [stack.gradients[f"{n}.bias"] for n in names]
-        self.classes = torch.arange(self.weights[-1].shape[1], device=device)
-
-    @staticmethod
-    def fits(module: nn.Module) -> bool:
-        """Whether the module is Flatten, then linear layers with biases and a ReLU between each two."""
-        kinds = [type(layer) for layer in module.children()]
-        linear = [layer for layer in module.children() if isinstance(layer, nn.Linear)]
-        return (
-            type(module) is nn.Sequential
-            and kinds == [nn.Flatten, *[nn.Linear, nn.ReLU] * (len(linear) - 1), nn.Linear]
-            and all(layer.bias is not None for layer in linear)
-        )
 
     def tiles(self, x: Tensor) -> list[Tensor]:
-        """Images to evaluate, (L, N, …), cut and laid out as `logits` takes them fastest."""
+        """Examples to evaluate, (L, N, …), cut and laid out as `outputs` takes them fastest."""
         return [part.flatten(2) for part in torch.split(x, EVALUATED_AT_ONCE, 1)]
 
-    def logits(self, x: Tensor) -> Tensor:
+    def outputs(self, x: Tensor) -> Tensor:
         return self._forward(x)[-1]
 
     def gradients(self, x: Tensor, y: Tensor) -> Tensor:
-        """Writes the gradient of the mean cross-entropy into the stack; returns each lane's loss, (L,)."""
+        """Writes the gradient of the mean loss into the stack; returns each lane's loss, (L,)."""
         x = x.flatten(2)
-        *hidden, logits = self._forward(x)
-        log_p = logits.log_softmax(2)
-        target = y.unsqueeze(2)
-        loss = -log_p.gather(2, target).mean((1, 2))
-        # A comparison rather than a scatter: deterministic on CUDA too, and can be recorded.
-        delta = log_p.exp_().sub_((target == self.classes).to(log_p.dtype)).mul_(1 / y.shape[1])
+        *hidden, output = self._forward(x)
+        loss, delta = self.loss_gradient(output, y, 2)
         inputs = [x, *hidden]
         for i in reversed(range(len(self.weights))):
             torch.bmm(delta.transpose(1, 2), inputs[i], out=self.weight_grads[i])

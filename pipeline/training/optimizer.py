@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from pipeline.values import experiment as schema
+from pipeline.values.experiment import Adam, OptimizerSettings
 
 
 class Optimizer:
@@ -19,12 +19,12 @@ class Optimizer:
     lr is a number, and on CUDA a tensor, whose content a recorded step reads each time.
     """
 
-    def __init__(self, flat: Tensor, grad: Tensor, chosen: schema.Optimizer) -> None:
+    def __init__(self, flat: Tensor, grad: Tensor, chosen: OptimizerSettings) -> None:
         self.flat, self.grad = flat, grad
         self.lr: float | Tensor = torch.tensor(chosen.lr, device=flat.device) if flat.is_cuda else chosen.lr
         common: dict[str, Any] = {"weight_decay": chosen.weight_decay, "maximize": False, "fused": True}
         self.state: dict[str, Tensor]
-        if isinstance(chosen, schema.Adam):
+        if isinstance(chosen, Adam):
             names = "exp_avg", "exp_avg_sq"
             self.state = {name: torch.zeros_like(flat) for name in names} | {"step": torch.zeros((), device=flat.device)}
             self.settings = common | {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}

@@ -2,8 +2,8 @@
 
 from itertools import accumulate
 
-from pipeline.values.clock import Step
-from pipeline.values.experiment import Optimizer
+from pipeline.values.clock import Moment
+from pipeline.values.experiment import OptimizerSettings
 
 
 class Schedule:
@@ -13,19 +13,19 @@ class Schedule:
     iteration k counts from the iteration that has k before it.
     """
 
-    def __init__(self, chosen: Optimizer, per_epoch: int) -> None:
-        """per_epoch: iterations of an epoch."""
+    def __init__(self, chosen: OptimizerSettings, per_epoch: int, stretch: int = 1) -> None:
+        """per_epoch: iterations of an epoch. stretch: how many times as long steps down and warmup take."""
         decay = chosen.decay
-        self.warmup = Step.parse(chosen.warmup).iterations(per_epoch)
-        self.at = sorted(Step.parse(point).iterations(per_epoch) for point in decay.at) if decay else []
+        self.warmup = stretch * Moment.parse(chosen.warmup).iterations(per_epoch)
+        self.at = sorted(stretch * Moment.parse(moment).iterations(per_epoch) for moment in decay.at) if decay else []
         factors = [decay.by] * len(self.at) if decay else []
         self.rates = list(accumulate(factors, lambda rate, by: rate * by, initial=chosen.lr))
 
     def __call__(self, iteration: int) -> float:
-        rate = self.rates[sum(iteration >= point for point in self.at)]
+        rate = self.rates[sum(iteration >= moment for moment in self.at)]
         return rate * iteration / self.warmup if iteration < self.warmup else rate
 
 
-def settled(chosen: Optimizer) -> Optimizer:
+def settled(chosen: OptimizerSettings) -> OptimizerSettings:
     """The same optimizer at the rate its schedule ends with, throughout."""
     return chosen.model_copy(update={"lr": Schedule(chosen, per_epoch=1).rates[-1], "warmup": "0it", "decay": None})

@@ -1,7 +1,7 @@
 """The same network as `mlp`, for one lane on a CPU, when little of a large layer is left: pruned weights don't exist.
 
 A layer's survivors are the stored elements of a CSR matrix, which the optimizer updates in place; so products, optimizer
-and evaluation all cost as much as there are survivors. Images are columns here, because MKL's sparse product reads rows.
+and evaluation all cost as much as there are survivors. Examples are columns here, because MKL's sparse product reads rows.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.domain.tickets import Ticket
-from pipeline.training.mlp import linear_names
+from pipeline.training.mlp import LossGradient, linear_names
 from pipeline.training.stack import Stack
 
 # Measured on one core, a 300 x 784 layer (docs/performance.md): below 20% of the weights a sparse product beats a dense
 # one, below 10% computing the survivors' gradient alone beats picking it out of all of it. Small layers gain nothing.
 SPARSE_BELOW, SAMPLED_BELOW, SPARSE_FROM = 0.2, 0.1, 50_000
-EVALUATED_AT_ONCE = 500  # images: a tile and the products' rows stay in the cache
+EVALUATED_AT_ONCE = 500  # examples: a tile and the products' rows stay in the cache
 
 
 def sparse_layers(module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> list[str]:
@@ -28,28 +28,27 @@ def sparse_layers(module: nn.Module, tickets: Sequence[Ticket], device: torch.de
 
 
 class SparseMlp:
-    """Gradients and logits of one lane. Shapes: x (1, B, …), y (1, B)."""
+    """Gradients and outputs of one lane. Shapes: x (1, B, …), y (1, B, …)."""
 
-    def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> None:
+    def __init__(self, module: nn.Module, gradient: LossGradient, tickets: Sequence[Ticket], device: torch.device) -> None:
+        self.loss_gradient = gradient
         names = linear_names(module)
         self.stack = stack = Stack(module, tickets, device, sparse_layers(module, tickets, device))
         self.layers = [_layer(stack, name) for name in names]
-        self.classes = torch.arange(len(self.layers[-1].bias)).unsqueeze(1)
 
     def tiles(self, x: Tensor) -> list[Tensor]:
-        """Images to evaluate, (1, N, …), cut and laid out as `logits` takes them fastest: (1, features, n)."""
+        """Examples to evaluate, (1, N, …), cut and laid out as `outputs` takes them fastest: (1, features, n)."""
         return [part[0].flatten(1).t().contiguous().unsqueeze(0) for part in torch.split(x, EVALUATED_AT_ONCE, 1)]
 
-    def logits(self, x: Tensor) -> Tensor:
+    def outputs(self, x: Tensor) -> Tensor:
         return self._forward(x[0])[-1].t().unsqueeze(0)
 
     def gradients(self, x: Tensor, y: Tensor) -> Tensor:
-        """Writes the gradient of the mean cross-entropy into the stack; returns the lane's loss, (1,)."""
+        """Writes the gradient of the mean loss into the stack; returns the lane's loss, (1,)."""
         columns = x[0].flatten(1).t().contiguous()
-        *hidden, logits = self._forward(columns)
-        log_p = logits.log_softmax(0)
-        loss = -log_p.gather(0, y).mean().unsqueeze(0)
-        delta = log_p.exp_().sub_((y == self.classes).to(log_p.dtype)).mul_(1 / y.shape[1])
+        *hidden, output = self._forward(columns)
+        loss, whole = self.loss_gradient(output.unsqueeze(0), y, 1)
+        delta = whole[0]
         inputs = [columns, *hidden]
         for i in reversed(range(len(self.layers))):
             self.layers[i].gradients(delta, inputs[i])

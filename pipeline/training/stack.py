@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.domain import networks
 from pipeline.domain.masks import Mask
 from pipeline.domain.tickets import Ticket
 
@@ -20,7 +21,8 @@ class Stack:
 
     What the mask removes is exactly 0 after `hold`, whatever the optimizer does (its momentum and decay included).
     A weight named in `sparse` is there as its survivors only, behind a CSR matrix: what is pruned does not exist.
-    Buffers (batch norm's running statistics) are stacked too, but neither trained by the optimizer nor masked.
+    Buffers (batch norm's running statistics, and frozen parameters) are stacked too, but neither trained by the optimizer
+    nor masked.
     """
 
     def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device, sparse: Collection[str] = ()) -> None:
@@ -28,12 +30,13 @@ class Stack:
         if sparse and len(tickets) > 1:
             raise ValueError("lanes with masks of their own cannot share a sparse weight")
         self.lanes, self.device = len(tickets), device
-        self.shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+        self.shapes = {name: tuple(p.shape) for name, p in networks.trainable(module).items()}
         self.survivors = {name: torch.from_numpy(np.flatnonzero(tickets[0].mask[name])) for name in sparse}
         self.sizes = [self._size(name) for name in self.shapes]
         self.flat, self.grad = (torch.zeros(sum(self.sizes), device=device) for _ in range(2))
         self.parameters, self.gradients = self._views(self.flat), self._views(self.grad)
-        self.buffers = {n: b.detach().to(device).expand(self.lanes, *b.shape).clone() for n, b in module.named_buffers()}
+        fixed = networks.fixed(module)
+        self.buffers = {n: b.detach().to(device).expand(self.lanes, *b.shape).clone() for n, b in fixed.items()}
         for lane, ticket in enumerate(tickets):
             self._fill(lane, ticket.weights)
         self.mask = self._mask([ticket.mask for ticket in tickets])

@@ -1,26 +1,43 @@
 """The training loop of L lanes side by side (section 2: train f(x; m * theta) for j iterations)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.domain import seeds
+from pipeline.domain.networks import Network
+from pipeline.domain.task import Task
 from pipeline.domain.tickets import Ticket
+from pipeline.training import mlp
 from pipeline.training.autograd import Autograd
+from pipeline.training.examples import Examples, Order, Stream, split
 from pipeline.training.history import Row
-from pipeline.training.images import Images, Order, split
+from pipeline.training.iteration import Iteration
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.schedule import Schedule
 from pipeline.training.sparse import SparseMlp, sparse_layers
-from pipeline.training.step import Step
-from pipeline.values import experiment as schema
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Training
+from pipeline.values.experiment import OptimizerSettings, Training
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How lanes are trained. validation: examples kept of the training part. stretch: how many times as long its schedule is.
+
+    keep: the iteration whose weights are kept, for rewinding.
+    """
+
+    optimizer: OptimizerSettings
+    training: Training
+    validation: int
+    stretch: int = 1
+    keep: int | None = None
 
 
 class Trainer:
@@ -32,34 +49,32 @@ class Trainer:
 
     def __init__(
         self,
-        module: nn.Module,
-        images: Images,
+        network: Network,
+        task: Task,
+        examples: Examples,
         tickets: Sequence[Ticket],
-        lane_seeds: Sequence[int],
+        streams: Sequence[Stream],
         names: Sequence[str],
-        *,
-        optimizer: schema.Optimizer,
-        training: Training,
-        validation: int,
-        keep: int | None = None,
+        recipe: Recipe,
     ) -> None:
-        """keep: the iteration whose weights are kept in `kept`, for rewinding. names: of the lanes, for messages."""
-        device = images.train.device
-        self.images, self.names, self.training, self.keep = images, names, training, keep
-        self.seed = lane_seeds[0]
-        self.compute = _compute(module, tickets, device, training)
+        """names: of the lanes, for messages. Raises: ValueError for several lanes of a network that draws random numbers."""
+        if network.draws and len(tickets) > 1:
+            raise ValueError("lanes of a network that draws random numbers cannot be trained as one batch")
+        device, training = examples.device, recipe.training
+        self.task, self.examples, self.names, self.recipe, self.training = task, examples, names, recipe, training
+        self.seed, self.draws = streams[0].seed, network.draws
+        self.compute = _compute(network, task, tickets, device, training)
         self.stack = self.compute.stack
         self.iteration = tickets[0].origin
         self.history: list[list[Row]] = [[] for _ in tickets]
         self.kept: list[dict[str, NDArray[Any]]] = []
-        splits = [split(seed, len(images.train), validation) for seed in lane_seeds]
-        self.order = Order(lane_seeds, [train for train, _ in splits], training.batch_size, device, images.augment)
-        self.rate = Schedule(optimizer, self.order.per_epoch)
-        held_out = torch.stack([v for _, v in splits]).to(device)
-        self.validation = self._examples(images.train[held_out], images.train_labels[held_out])
-        self.test = self._examples(images.test.unsqueeze(0), images.test_labels.unsqueeze(0))
-        self.optimizer = Optimizer(self.stack.flat, self.stack.grad, optimizer)
-        self.step = Step(images, self.compute, self.optimizer)
+        splits = [split(stream.seed, len(examples.train), recipe.validation) for stream in streams]
+        self.order = Order(streams, [train for train, _ in splits], training.batch_size, device, examples.augment)
+        self.rate = Schedule(recipe.optimizer, self.order.per_epoch, recipe.stretch)
+        self.validation = self._tiled(*examples.held_out([held_out for _, held_out in splits]))
+        self.test = self._tiled(examples.test.unsqueeze(0), examples.test_targets.unsqueeze(0))
+        self.optimizer = Optimizer(self.stack.flat, self.stack.grad, recipe.optimizer)
+        self.iterate = Iteration(examples, self.compute, self.optimizer)
         self.losses = torch.zeros(training.evaluate_every, len(tickets), device=device)
 
     @torch.no_grad()
@@ -76,17 +91,17 @@ class Trainer:
 
     def _to_next_evaluation(self) -> int:
         every = self.training.evaluate_every
-        steps = every - self.iteration % every
-        # A network that draws random numbers itself, for dropout, gets the same ones after a kill.
-        torch.manual_seed(seeds.derive(self.seed, "dropout", self.iteration))
-        for i in range(steps):
-            self.losses[i] = self.step(self.order.batch(self.iteration), self.rate(self.iteration))
+        iterations = every - self.iteration % every
+        for i in range(iterations):
+            if self.draws:  # dropout, say: from (seed, iteration) alone, as the order of the data is from (seed, epoch)
+                torch.manual_seed(seeds.derive(self.seed, "dropout", self.iteration))
+            self.losses[i] = self.iterate(self.order.batch(self.iteration), self.rate(self.iteration))
             self.iteration += 1
             self._keep()
-        return steps
+        return iterations
 
     def _keep(self) -> None:
-        if self.iteration == self.keep:
+        if self.iteration == self.recipe.keep:
             self.kept = [self.stack.weights(lane) for lane in range(len(self.names))]
 
     def _evaluate(self, done: int) -> None:
@@ -94,10 +109,10 @@ class Trainer:
         losses = self.losses[:done].cpu().double()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
-            step, lane = bad[0].tolist()
+            iteration, lane = bad[0].tolist()
             raise UserError(
-                f"lane {self.names[lane]}: the training loss is {float(losses[step, lane])} at iteration "
-                f"{self.iteration - done + step + 1}; a smaller optimizer.lr in params.yaml may help"
+                f"lane {self.names[lane]}: the training loss is {float(losses[iteration, lane])} at iteration "
+                f"{self.iteration - done + iteration + 1}; a smaller optimizer.lr in params.yaml may help"
             )
         validation, test = self.measure(*self.validation), self.measure(*self.test)
         for lane, rows in enumerate(self.history):
@@ -109,19 +124,23 @@ class Trainer:
                 )
             rows.append(row)
 
-    def _examples(self, images: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Shapes: images (L or 1, N, C, H, W) uint8, labels (L or 1, N)."""
-        tiles = [tile for part in torch.split(images, 1000, 1) for tile in self.compute.tiles(self.images.normalise(part))]
-        return tiles, labels.expand(len(self.names), -1).unsqueeze(2)
+    def _tiled(self, inputs: Tensor, targets: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Shapes: inputs (L or 1, N, *shape) as they are stored, targets (L or 1, N, ...)."""
+        parts = torch.split(inputs, 1000, 1)
+        tiles = [tile for part in parts for tile in self.compute.tiles(self.examples.normalise(part))]
+        return tiles, targets.expand(len(self.names), *targets.shape[1:])
 
-    def measure(self, tiles: Sequence[Tensor], target: Tensor) -> list[tuple[float, float]]:
-        """Each lane's (mean loss, accuracy). Shapes: tiles (L or 1, n, …), target (L, N, 1)."""
-        lanes, images = target.shape[:2]
-        logits = torch.cat([self.compute.logits(tile.expand(lanes, *tile.shape[1:])) for tile in tiles], 1)
-        loss = -logits.log_softmax(2).gather(2, target).sum((1, 2), dtype=torch.float64)
-        correct = (logits.argmax(2, keepdim=True) == target).sum((1, 2))
-        # The true number of images, not a count of full batches.
-        return list(zip((loss / images).tolist(), (correct.double() / images).tolist(), strict=True))
+    def measure(self, tiles: Sequence[Tensor], targets: Tensor) -> list[tuple[float, float]]:
+        """Each lane's mean loss and metric. Shapes: tiles (L or 1, n, …), targets (L, N, ...)."""
+        lanes, examples = targets.shape[:2]
+        sums, done = [], 0
+        for tile in tiles:
+            outputs = self.compute.outputs(tile.expand(lanes, *tile.shape[1:]))
+            sums.append(self.task.sums(outputs, targets[:, done : done + outputs.shape[1]]))
+            done += outputs.shape[1]
+        # The true number of examples, not a count of full batches.
+        losses, metrics = self.task.value(torch.stack(sums).sum(0), examples)
+        return list(zip(losses.tolist(), metrics.tolist(), strict=True))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that the rest of the training depends on, as arrays: a run that loads it ends in the same bytes."""
@@ -149,11 +168,12 @@ class Trainer:
 
 
 def _compute(
-    module: nn.Module, tickets: Sequence[Ticket], device: torch.device, training: Training
+    network: Network, task: Task, tickets: Sequence[Ticket], device: torch.device, training: Training
 ) -> Mlp | SparseMlp | Autograd:
-    if training.precision == "bf16" or not Mlp.fits(module):
-        return Autograd(module, tickets, device, bf16=training.precision == "bf16", memory_format=training.memory_format)
-    return (SparseMlp if sparse_layers(module, tickets, device) else Mlp)(module, tickets, device)
+    module, bf16 = network.module, training.precision == "bf16"
+    if bf16 or task.gradient is None or not mlp.fits(module):
+        return Autograd(module, task.loss, tickets, device, bf16=bf16, memory_format=training.memory_format)
+    return (SparseMlp if sparse_layers(module, tickets, device) else Mlp)(module, task.gradient, tickets, device)
 
 
 def _below(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""Points in training: `500it` (iterations) or `2ep` (epochs)."""
+"""Moments of training: `500it` (iterations) or `2ep` (epochs)."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 
 @dataclass(frozen=True)
-class Step:
+class Moment:
     """A count of iterations or of epochs. An epoch is `images // batch_size` iterations: the rest is dropped."""
 
     count: int

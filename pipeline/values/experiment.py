@@ -1,12 +1,17 @@
 """What an experiment of params.yaml may say, in the terms of the paper's section 2 and appendix C."""
 
+import hashlib
+import json
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from pipeline.values import plugins
-from pipeline.values.clock import Step
-from pipeline.values.lanes import ARMS, Item, Lane
+from pipeline.values.clock import Moment
+from pipeline.values.lanes import DENSE, TICKET
+
+MOST = 1000  # rounds, and draws of one arm; more is a slip of the pen that would exhaust the memory
 
 
 class Section(BaseModel):
@@ -14,7 +19,7 @@ class Section(BaseModel):
 
 
 class PluginSection(Section):
-    """`name` chooses a file of a plug-in folder; every other key is an argument of what that file defines."""
+    """`name` chooses a plug-in; every key that the section does not have itself is an option of what it names."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -31,12 +36,13 @@ def _known(kind: plugins.Kind) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _step(text: str) -> str:
-    Step.parse(text)
+def _moment(text: str) -> str:
+    Moment.parse(text)
     return text
 
 
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Raises: ValueError that names the values which are there more than once."""
     repeated = sorted({str(v) for v in values if values.count(v) > 1})
     if repeated:
         raise ValueError(f"should not repeat a value, but has {', '.join(repeated)} more than once")
@@ -45,24 +51,26 @@ def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _rounds(value: Any) -> Any:
     """One message for what would otherwise be one for each branch of a union."""
-    if value == "all":
+    if value == "all" or (type(value) is int and 0 <= value <= MOST):
         return value
-    if isinstance(value, list) and value and all(type(k) is int and k >= 1 for k in value) and len(set(value)) == len(value):
+    listed = isinstance(value, list) and bool(value) and len(set(map(str, value))) == len(value)
+    if listed and all(type(k) is int and 1 <= k <= MOST for k in value):
         return tuple(value)
-    raise ValueError("should be all, or a list of different rounds from 1 on, such as [3, 7, 12]")
+    raise ValueError(
+        "should be all, a number such as 12 for rounds 1 to 12 (0 for none), or a list of different rounds, such as [3, 7]"
+    )
 
 
-def _rounds_up_to(value: Any) -> Any:
-    if value == "all" or (type(value) is int and value >= 1):
-        return value
-    raise ValueError("should be all, or the last round, such as 12: each is pruned from the one before")
+def _named(value: Any) -> Any:
+    """`criterion: magnitude` is short for `criterion: { name: magnitude }`."""
+    return {"name": value} if isinstance(value, str) else value
 
 
-Kind = Literal["conv", "fc", "output", "downsample"]  # of a layer; networks.layers tells which is which
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-Rounds = Annotated[Any, PlainValidator(_rounds)]  # "all" or a tuple of integers
-Point = Annotated[str, AfterValidator(_step)]  # in training: 500it or 2ep
+Rounds = Annotated[Any, PlainValidator(_rounds)]  # "all", an integer or a tuple of integers
+At = Annotated[str, AfterValidator(_moment)]  # a moment of training: 500it or 2ep
 
 
 class Augment(Section):
@@ -72,57 +80,77 @@ class Augment(Section):
     flip: bool = False  # left to right, every other time
 
 
-class Data(Section):
+class Data(PluginSection):
     name: Annotated[str, _known("data")]
-    validation: Count  # images taken from the training set, another sample for each seed
+    # Examples taken from the training set, another sample for each seed; 0 for a data set with a validation part of its own.
+    validation: Annotated[int, Field(ge=0)]
     augment: Augment = Augment()
+
+    @property
+    def slug(self) -> str:
+        """The data set in names of files and stages: its own name, with a digest when options make another set of it."""
+        slug = re.sub(r"\W", "_", self.name)
+        options = json.dumps(self.options, sort_keys=True).encode()
+        return f"{slug}_{hashlib.sha256(options).hexdigest()[:8]}" if self.options else slug
 
 
 class Model(PluginSection):
     name: Annotated[str, _known("models")]
 
 
-class Decay(Section):
-    """Steps of the learning rate: from each of these points on it is multiplied by `by`."""
+class Init(PluginSection):
+    name: Annotated[str, _known("inits")]
 
-    at: Annotated[tuple[Point, ...], Field(min_length=1), AfterValidator(unique)]
+
+class TaskSettings(PluginSection):
+    name: Annotated[str, _known("tasks")]
+
+
+class Decay(Section):
+    """Steps of the learning rate: from each of these moments on it is multiplied by `by`."""
+
+    at: Annotated[tuple[At, ...], Field(min_length=1), AfterValidator(unique)]
     by: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
 
-class _Optimizer(Section):
+class _OptimizerSettings(Section):
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    warmup: Point = "0it"  # in which the learning rate rises from 0 to lr
+    warmup: At = "0it"  # in which the learning rate rises from 0 to lr
     decay: Decay | None = None
 
 
-class Adam(_Optimizer):
+class Adam(_OptimizerSettings):
     name: Literal["adam"]
 
 
-class Sgd(_Optimizer):
+class Sgd(_OptimizerSettings):
     name: Literal["sgd"]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-Optimizer = Adam | Sgd
+OptimizerSettings = Adam | Sgd
 
 
 class Training(Section):
     iterations: Count
     batch_size: Count
-    evaluate_every: Count  # iterations between evaluations on the validation and test images
+    evaluate_every: Count  # iterations between evaluations on the validation and test examples
     # What products are computed in: tf32 on CUDA only; bf16 through autocast, parameters and optimizer stay in fp32.
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
 
 
+class Criterion(PluginSection):
+    name: Annotated[str, _known("criteria")]
+
+
 class Pruning(Section):
-    criterion: Annotated[str, _known("criteria")]
+    criterion: Annotated[Criterion, BeforeValidator(_named)]
     scope: Literal["layer", "global"]
-    # The fraction of the surviving weights each round removes, by kind of layer; a kind left out is never pruned.
-    rates: Annotated[dict[Kind, Rate], Field(min_length=1)]
-    rounds: Count
+    # The fraction of the surviving weights that each round removes, by kind of weight; a kind left out is never pruned.
+    rates: Annotated[dict[Name, Rate], Field(min_length=1)]
+    rounds: Annotated[int, Field(ge=1, le=MOST)]
 
     @model_validator(mode="after")
     def _one_rate_when_global(self) -> Self:
@@ -131,60 +159,50 @@ class Pruning(Section):
         return self
 
 
-class Arm(Section):
-    """In which rounds an arm is trained, beside the ticket; `lanes.ARMS` says what each arm is."""
+class ArmSettings(PluginSection):
+    """In which rounds an arm is trained and how often it is drawn; all further keys are options of the arm.
 
+    name: the plug-in, when it is not the arm's own name, so that an experiment may have an arm twice with other options.
+    """
+
+    name: Annotated[str, _known("arms")] | None = None
     rounds: Rounds
+    draws: Annotated[int, Field(ge=1, le=MOST)] | None = None
 
-
-class Chain(Section):
-    """An arm whose every round is pruned from the one before: all rounds up to this one."""
-
-    rounds: Annotated[Any, PlainValidator(_rounds_up_to)]  # "all" or an integer
-
-
-class Control(Arm):
-    """An arm with something random in it, drawn anew `draws` times for each seed."""
-
-    draws: Count
-
-
-class Arms(Section):
-    one_shot: Arm | None = None
-    lr_rewind: Chain | None = None
-    fine_tune: Chain | None = None
-    continued: Arm | None = None
-    reinit: Control | None = None
-    one_shot_reinit: Control | None = None
-    random_mask: Control | None = None
-    shuffled_mask: Control | None = None
+    @property
+    def own_keys(self) -> set[str]:
+        """The keys that say how a lane of the arm comes about: not in which rounds there are some."""
+        return (self.model_fields_set | set(self.options)) - {"rounds"}
 
 
 class Experiment(Section):
     data: Data
+    task: Annotated[TaskSettings, BeforeValidator(_named)] = TaskSettings(name="classification")
     model: Model
-    init: Literal["glorot_normal"]
-    optimizer: Annotated[Optimizer, Field(discriminator="name")]
+    init: Annotated[Init, BeforeValidator(_named)] = Init(name="glorot_normal")
+    optimizer: Annotated[OptimizerSettings, Field(discriminator="name")]
     training: Training
     pruning: Pruning
-    rewind: Point  # of dense training, that tickets go back to
+    rewind: At  # the moment of dense training that tickets go back to
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(unique)]
-    arms: Arms = Arms()
+    # Beside the dense network. The ticket of every round is there unless `ticket` says something else.
+    arms: dict[Name, ArmSettings] = Field(default={})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in self.arms.model_fields_set:
-            beyond = [k for k in self.rounds_of(name) if k > self.pruning.rounds]
-            if beyond:
+        if DENSE in self.arms:
+            raise ValueError(f"arms.{DENSE} is the name of the dense network, round 0; should be another name")
+        for name in self.arms:
+            try:
+                plugins.find("arms", self.plugin_of(name))
+            except ValueError as error:
+                raise ValueError(f"arms.{name}: its name {error}") from None
+            last = max(self.rounds_of(name), default=0)
+            if last > self.pruning.rounds:
                 raise ValueError(
-                    f"arms.{name}.rounds goes to {max(beyond)}, but pruning.rounds is {self.pruning.rounds}; "
+                    f"arms.{name}.rounds goes to {last}, but pruning.rounds is {self.pruning.rounds}; "
                     f"should be between 1 and {self.pruning.rounds}"
                 )
-        for name in self.arms.model_fields_set:
-            masks = ARMS[name].masks_of or name
-            missing = set(self.rounds_of(name)) - set(self.rounds_of(masks))
-            if missing:
-                raise ValueError(f"arms.{name}.rounds has {sorted(missing)}, which arms.{masks}.rounds should have too")
         if self.training.iterations % self.training.evaluate_every:
             raise ValueError(
                 f"training.iterations is {self.training.iterations}, "
@@ -192,21 +210,20 @@ class Experiment(Section):
             )
         return self
 
+    @property
+    def all_arms(self) -> dict[str, ArmSettings]:
+        """Those of params.yaml after the ticket, which is there of itself."""
+        return {TICKET: ArmSettings(rounds="all")} | self.arms
+
+    def plugin_of(self, arm: str) -> str:
+        """The plug-in that an arm is made by."""
+        return self.all_arms[arm].name or arm
+
     def rounds_of(self, arm: str) -> tuple[int, ...]:
         """The rounds in which an arm is trained; empty when the experiment does not have it."""
-        chosen = Arm(rounds="all") if arm == "ticket" else getattr(self.arms, arm)
-        if chosen is None:
+        if arm not in self.all_arms:
             return ()
-        if isinstance(chosen, Chain) and chosen.rounds != "all":
-            return tuple(range(1, chosen.rounds + 1))
-        return tuple(range(1, self.pruning.rounds + 1)) if chosen.rounds == "all" else tuple(sorted(chosen.rounds))
-
-    def items(self, name: str) -> list[Item]:
-        """All of the experiment of this name, in an order in which each comes after what it needs."""
-        return [Item(name, 0, "ticket"), *(Item(name, k, arm) for arm in ARMS for k in self.rounds_of(arm))]
-
-    def lanes(self, item: Item) -> list[Lane]:
-        """The replicates of an item, each as often as its arm is drawn."""
-        chosen = None if item.arm == "ticket" else getattr(self.arms, item.arm)
-        draws = range(1, chosen.draws + 1) if isinstance(chosen, Control) else (None,)
-        return [Lane(item, seed, draw) for seed in self.seeds for draw in draws]
+        rounds = self.all_arms[arm].rounds
+        if isinstance(rounds, tuple):
+            return tuple(sorted(rounds))
+        return tuple(range(1, 1 + (self.pruning.rounds if rounds == "all" else rounds)))

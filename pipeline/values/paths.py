@@ -22,17 +22,18 @@ def masks(experiment: str, name: str) -> Path:
     return item(experiment, name) / "masks"
 
 
+def mask(experiment: str, name: str, seed: int) -> Path:
+    """The mask of a replicate that an item is trained under, unless each of its lanes has one of its own."""
+    return masks(experiment, name) / f"seed{seed}.safetensors"
+
+
 def lanes(experiment: str, name: str) -> Path:
     return item(experiment, name) / "lanes"
 
 
 def layers(experiment: str) -> Path:
-    """Names, kinds and shapes of the network's weights: all that pruning needs to know of it."""
+    """Kinds and shapes of the network's weights: all that pruning needs to know of it."""
     return WORK / experiment / "r00" / "layers.json"
-
-
-def curves(experiment: str) -> Path:
-    return WORK / experiment / "curves.csv"
 
 
 def runtime(experiment: str, name: str) -> Path:
@@ -46,4 +47,4 @@ def lock(name: str) -> Path:
 
 def download(name: str) -> str:
     """What `dvc repro` takes to make the file of a data set."""
-    return f"experiments/dvc.yaml:download@{name}"
+    return f"experiments/dvc.yaml:download_{name}"

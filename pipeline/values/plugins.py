@@ -1,67 +1,107 @@
-"""A folder is a registry: a file in pipeline/{models,data,criteria} defines one plug-in, named like the file.
+"""Plug-ins: a file in pipeline/{arms,criteria,data,inits,models,tasks} defines one function, named like the file.
 
-`mypackage.nets:MyNet` names a user's own model or criterion. Signatures are bound before anything runs.
+`mypackage.nets:MyNet` names a function or class of the user's own, from anywhere on the Python path. A plug-in says by the
+names of its parameters what it needs of what the pipeline offers; every other parameter is an option, set in params.yaml.
 """
 
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pipeline.values.errors import UserError
 
-Kind = Literal["models", "data", "criteria"]
+Kind = Literal["arms", "criteria", "data", "inits", "models", "tasks"]
+Source = tuple[Kind, str]  # what finds the code of a plug-in
 KINDS: tuple[str, ...] = get_args(Kind)
+OFFERED: dict[str, tuple[str, ...]] = {
+    "arms": (),
+    "criteria": ("trained", "initial", "rewound", "mask", "rng", "module", "batch", "gradient"),
+    "data": ("folder",),
+    "inits": ("module", "generator"),
+    "models": ("shape", "outputs"),
+    "tasks": (),
+}
+CALLED = {"arms": "arm", "criteria": "criterion", "data": "data set", "inits": "init", "models": "model", "tasks": "task"}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in and its options, which fit its signature."""
+
+    kind: Kind
+    name: str
+    function: Callable[..., Any]
+    options: Mapping[str, Any]
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it needs of what the pipeline offers to plug-ins of its kind."""
+        return frozenset(_asked(self.kind, inspect.signature(self.function)))
+
+    @property
+    def source(self) -> Source:
+        return self.kind, self.name
+
+    def __call__(self, **offered: Any) -> Any:
+        return self.function(**{name: offered[name] for name in self.asks}, **self.options)
+
+    def __str__(self) -> str:
+        return f"{CALLED[self.kind]} {self.name!r}"
 
 
 def names(kind: Kind) -> list[str]:
+    """The plug-ins of this repository."""
     return sorted(p.stem for p in (Path(__file__).parents[1] / kind).glob("*.py") if not p.stem.startswith("_"))
 
 
 def find(kind: Kind, name: str) -> tuple[str, str]:
-    """(module, attribute) of a plug-in. Raises ValueError, listing the valid names, when there is none."""
+    """(module, attribute) of a plug-in. Raises: ValueError, listing the valid names, when there is none."""
     module, colon, attribute = name.partition(":")
-    # A data set's name is also the name of its DVC stage and file, where a dotted path cannot stand.
-    if colon and kind != "data" and all(part.isidentifier() for part in (*module.split("."), attribute)):
+    if colon and all(part.isidentifier() for part in (*module.split("."), attribute)):
         return module, attribute
     if name not in names(kind):
-        dotted = "" if kind == "data" else ", or a dotted path such as mypackage.module:Name"
-        raise ValueError(f"should be one of {', '.join(names(kind))}{dotted}")
+        raise ValueError(f"should be one of {', '.join(names(kind))}, or a dotted path such as mypackage.module:name")
     return f"pipeline.{kind}.{name}", name
 
 
-def source(kind: Kind, name: str) -> Path | None:
-    """The plug-in's file inside this repository, as DVC should watch it."""
-    return module_file(find(kind, name)[0])
+def bind(kind: Kind, name: str, options: Mapping[str, Any]) -> Plugin:
+    """Imports a plug-in and binds its options to its signature, before anything runs.
+
+    Raises: UserError with the reason when it cannot be imported, or with the options that there are.
+    """
+    function = _load(kind, name)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{CALLED[kind]} {name!r} is a {type(function).__name__} without a signature; should be a function or a class"
+        ) from None
+    asked = _asked(kind, signature)
+    offered = sorted(set(options).intersection(OFFERED[kind]))
+    if offered:
+        raise UserError(f"{CALLED[kind]} {name!r}: {', '.join(offered)} comes from the pipeline and cannot be an option")
+    try:
+        signature.bind(**dict.fromkeys(asked), **options)
+    except TypeError as error:
+        valid = ", ".join(p.name for p in signature.parameters.values() if p.name not in asked and p.kind not in _VARIADIC)
+        raise UserError(f"{CALLED[kind]} {name!r}: {error}; its options are {valid or 'none'}") from None
+    return Plugin(kind, name, function, dict(options))
 
 
-def module_file(name: str) -> Path | None:
-    """The file of a module, when it is in the repository."""
-    module = Path(*name.split("."))
-    return next((p for p in (module.with_name(f"{module.name}.py"), module / "__init__.py") if p.is_file()), None)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def load(kind: Kind, name: str) -> Callable[..., Any]:
-    """Imports a plug-in. Raises: UserError when the module or the attribute is not there."""
+def _asked(kind: Kind, signature: inspect.Signature) -> list[str]:
+    return [name for name in OFFERED[kind] if name in signature.parameters]
+
+
+def _load(kind: Kind, name: str) -> Callable[..., Any]:
     module, attribute = find(kind, name)
     try:
         return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{kind} {name!r} cannot be loaded: {error}") from error
-
-
-def check(kind: Kind, name: str, given: tuple[str, ...], options: Mapping[str, Any]) -> None:
-    """Binds `options` to the plug-in's signature; `given` are the arguments the pipeline passes itself.
-
-    Raises: UserError that lists the options there are.
-    """
-    plugin = load(kind, name)
-    if not callable(plugin):
-        raise UserError(f"{kind} {name!r} is a {type(plugin).__name__}, should be a function or a class")
-    signature = inspect.signature(plugin)
-    try:
-        signature.bind(*given, **options)
-    except TypeError as error:
-        valid = [p for p in list(signature.parameters)[len(given) :]]
-        raise UserError(f"{kind} {name!r}: {error}; its options are {', '.join(valid) or 'none'}") from None
+    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{CALLED[kind]} {name!r} cannot be loaded: {type(error).__name__}: {reason}") from error

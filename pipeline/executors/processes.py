@@ -1,8 +1,5 @@
-"""Where groups of lanes run. On a CPU each in a forked one-thread process, so that a lane's bits don't depend on what
-runs beside it; on CUDA, where a group is all lanes of a stage, in this process.
-"""
+"""Groups of lanes in forked one-thread processes: for a CPU, so that a lane's bits don't depend on what runs beside it."""
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -10,12 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
 
+from pipeline.executors.stop import Stop
+from pipeline.executors.work import Work
 from pipeline.values.errors import UserError
-
-# (lanes, report(lane-iterations done), stopped() -> leave after the next evaluation)
-Work = Callable[[Sequence[int], Callable[[int], None], Callable[[], bool]], None]
 
 
 def cores() -> int:
@@ -28,64 +23,9 @@ def at_once(groups: int) -> int:
     return min(groups, cores() + groups % cores())
 
 
-def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], in_process: bool) -> None:
-    """Runs every group. report: gets the lane-iterations that all groups have done.
-
-    Raises: UserError of the first group that failed; KeyboardInterrupt when interrupted, terminated, or orphaned.
-    In both cases the other groups save checkpoints and stop.
-    """
-    stop = Stop(os.getppid() if "DVC_ROOT" in os.environ else None)  # a stage run by hand may outlive its shell
-    if in_process:
-        _one_after_another(work, groups, report, stop)
-    else:
-        _Pool(work, groups, report, stop).run()
-    if stop():
-        raise KeyboardInterrupt
-
-
-class Stop:
-    """True once asked by a signal, or once the parent is gone: if DVC was killed, a second one may start the same stage."""
-
-    def __init__(self, parent: int | None) -> None:
-        self.asked, self.parent = False, parent
-        signal.signal(signal.SIGTERM, self._ask)
-
-    def _ask(self, signum: int, frame: FrameType | None) -> None:
-        self.asked = True
-
-    def __call__(self) -> bool:
-        return self.asked or (self.parent is not None and os.getppid() != self.parent)
-
-
-def _one_after_another(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], stop: Stop) -> None:
-    """A group that does not fit in the GPU's memory is split in two, and so on.
-
-    Raises: UserError when one lane alone does not fit.
-    """
-    import torch
-
-    waiting, finished, current = list(groups), 0, 0
-
-    def count(done: int) -> None:
-        nonlocal current
-        current = done
-        report(finished + done)
-
-    while waiting and not stop():
-        group, short = waiting.pop(0), False
-        try:
-            work(group, count, stop)
-        except torch.OutOfMemoryError:
-            short, current = True, 0
-        if short:  # out of the handler, whose traceback would hold on to the memory
-            if len(group) == 1:
-                raise UserError("one lane alone does not fit in the GPU's memory; should be a smaller network or batch")
-            half = len(group) // 2
-            print(f"{len(group)} lanes do not fit in the GPU's memory side by side; trying {half}", file=sys.stderr)
-            waiting[:0] = [group[:half], group[half:]]
-            gc.collect()
-            torch.cuda.empty_cache()
-        finished, current = finished + current, 0
+def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], stop: Stop) -> None:
+    """Raises: UserError of the first group that failed; the others then save checkpoints and stop."""
+    _Pool(work, groups, report, stop).run()
 
 
 class _Pool:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.training.autograd import Autograd
-from pipeline.training.images import Batch, Images
+from pipeline.training.examples import Batch, Examples
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp
@@ -14,14 +14,14 @@ from pipeline.training.sparse import SparseMlp
 WARM_UP = 3  # runs before recording, in which cuBLAS and autograd set themselves up
 
 
-class Step:
+class Iteration:
     """Calling it with what `Order.batch` gives trains every lane once and returns the losses before, (L,).
 
     On CUDA the returned tensor is the same each time: copy it before the next call.
     """
 
-    def __init__(self, images: Images, compute: Mlp | SparseMlp | Autograd, optimizer: Optimizer) -> None:
-        self.images, self.compute, self.optimizer = images, compute, optimizer
+    def __init__(self, examples: Examples, compute: Mlp | SparseMlp | Autograd, optimizer: Optimizer) -> None:
+        self.examples, self.compute, self.optimizer = examples, compute, optimizer
         self.graph: torch.cuda.CUDAGraph | None = None
         self.recorded = compute.stack.device.type != "cuda"  # nothing to record on a CPU
         self.batch: Batch = ()
@@ -39,7 +39,7 @@ class Step:
         return self.losses
 
     def _run(self, batch: Batch) -> Tensor:
-        losses = self.compute.gradients(*self.images.batch(*batch))
+        losses = self.compute.gradients(*self.examples.batch(*batch))
         self.optimizer.step()
         self.compute.stack.hold()
         return losses

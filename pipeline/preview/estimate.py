@@ -1,25 +1,25 @@
-"""How long an experiment takes on this machine, from a few steps of its own training on images of noise."""
+"""How long an experiment takes on this machine, from a few steps of its own training on examples of noise."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import nn
 
 from pipeline.criteria.magnitude import magnitude
 from pipeline.domain import networks, pruning
-from pipeline.domain.bundle import Bundle
+from pipeline.domain.bundle import Form
 from pipeline.domain.masks import Mask
+from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket, ticket
-from pipeline.executor import cores
-from pipeline.training.images import Images
-from pipeline.training.mlp import Mlp
-from pipeline.training.trainer import Trainer
-from pipeline.values.experiment import Experiment
+from pipeline.executors.processes import cores
+from pipeline.run.check import Fitted
+from pipeline.training import mlp
+from pipeline.training.examples import Examples, Stream
+from pipeline.training.trainer import Recipe, Trainer
+from pipeline.values import plugins
 
-HELD_OUT = 200  # images of the trial, validation and test each
+HELD_OUT = 200  # examples of the trial, validation and test each
 LEAST = 0.15  # seconds of one measurement, after a first call that does not count
 
 
@@ -27,44 +27,44 @@ LEAST = 0.15  # seconds of one measurement, after a first call that does not cou
 class Estimate:
     """The time of each item's lanes on all cores, or as one batch on a GPU; measured once where density changes nothing."""
 
-    experiment: Experiment
-    module: nn.Module
-    groups: list[pruning.Group]
-    shape: tuple[int, int, int]
-    classes: int
-    test_images: int
+    fitted: Fitted
+    form: Form
 
     def __post_init__(self) -> None:
+        self.experiment = self.fitted.checked.experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.by_density = Mlp.fits(self.module) and self.device.type == "cpu"
+        self.by_density = mlp.fits(self.fitted.network.module) and self.device.type == "cpu"
         self.known: dict[tuple[int, int], float] = {}
 
     def seconds(self, rounds: int, lanes: int, iterations: int) -> float:
         """Of training and evaluating so many lanes whose masks have been pruned for so many rounds."""
-        together, turns = (lanes, 1.0) if self.device.type == "cuda" else (1, lanes / min(lanes, cores()))
+        batched = self.device.type == "cuda" and not self.fitted.network.draws
+        together, turns = (lanes, 1.0) if batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
         key = (rounds if self.by_density else 0, together)
         if key not in self.known:
-            self.known[key] = self._measure(pruned(self.module, self.groups, key[0]), together)
+            self.known[key] = self._measure(pruned(self.fitted.network, self.fitted.groups, key[0]), together)
         return turns * iterations * self.known[key]
 
     def _measure(self, start: Ticket, lanes: int) -> float:
         """Seconds of an iteration, with its share of an evaluation."""
         training, data = self.experiment.training, self.experiment.data
-        images = Images(self._noise(), self.device, data.augment)
+        noise = self.form.noise(training.batch_size + HELD_OUT, HELD_OUT)
+        examples = Examples(noise, self.device, data.augment)
+        validation = 0 if self.form.own_validation else HELD_OUT
         trainer = Trainer(
-            self.module, images, [start] * lanes, range(lanes), [""] * lanes,
-            optimizer=self.experiment.optimizer, training=training, validation=HELD_OUT,
+            self.fitted.network, self.fitted.task, examples, [start] * lanes, [Stream(i) for i in range(lanes)], [""] * lanes,
+            Recipe(self.experiment.optimizer, training, validation),
         )  # fmt: skip
         before = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             batch = trainer.order.batch(0)
             with torch.no_grad():
-                step = self._clock(lambda: trainer.step(batch, self.experiment.optimizer.lr))
+                step = self._clock(lambda: trainer.iterate(batch, self.experiment.optimizer.lr))
                 evaluated = self._clock(lambda: trainer.measure(*trainer.test)) / HELD_OUT
         finally:
             torch.set_num_threads(before)
-        return step + (data.validation + self.test_images) * evaluated / training.evaluate_every
+        return step + (data.validation + self.form.test) * evaluated / training.evaluate_every
 
     def _clock(self, work: Callable[[], object]) -> float:
         """Seconds of one call."""
@@ -77,20 +77,10 @@ class Estimate:
             calls += 1
         return (time.perf_counter() - started) / calls
 
-    def _noise(self) -> Bundle:
-        draw = np.random.default_rng(0)
-        train, test = self.experiment.training.batch_size + HELD_OUT + self.classes, HELD_OUT
-        images = draw.integers(256, size=(train + test, *self.shape), dtype=np.uint8)
-        labels = (np.arange(train + test) % self.classes).astype(np.uint8)
-        return Bundle(
-            images[:train], labels[:train], images[train:], labels[train:],
-            mean=np.zeros(self.shape[0], np.float32), std=np.ones(self.shape[0], np.float32),
-        )  # fmt: skip
 
-
-def pruned(module: nn.Module, groups: Sequence[pruning.Group], rounds: int) -> Ticket:
+def pruned(network: Network, groups: Sequence[pruning.Group], rounds: int) -> Ticket:
     """A ticket after so many rounds, for timing: magnitude masks of fresh weights cost what trained ones do."""
-    weights = networks.glorot_normal(module, seed=1)
-    mask = Mask.full({name: layer.shape for name, layer in networks.layers(module).items()})
-    scores = magnitude({name: weights[name] for name in mask}, weights)
+    weights = networks.fresh(network, plugins.bind("inits", "glorot_normal", {}), seed=1)
+    mask = Mask.full({name: layer.shape for name, layer in network.layers.items()})
+    scores = magnitude({name: weights[name] for name in mask})
     return ticket(pruning.prune(scores, mask, groups, rounds), weights)

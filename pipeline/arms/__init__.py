@@ -1,0 +1,1 @@
+"""Arms: a file defines one, under its own name: `reinit() -> Arm`; its parameters are the options of params.yaml."""

@@ -1,0 +1,11 @@
+"""The dense network, trained as long as all rounds up to this one together: what the same time buys without pruning."""
+
+from pipeline.domain.arms import Arm, Weights
+
+
+def dense_long() -> Arm:
+    return Arm(masks_of="dense", weights=_initial, training="all_rounds")
+
+
+def _initial(initial: Weights) -> Weights:
+    return initial

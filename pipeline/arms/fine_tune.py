@@ -1,0 +1,7 @@
+"""Fine-tuning, as Renda et al. (2020) compare it: the trained weights go on at the last learning rate of the schedule."""
+
+from pipeline.domain.arms import Arm, trained
+
+
+def fine_tune() -> Arm:
+    return Arm(prunes="own", weights=trained, training="last_rate")

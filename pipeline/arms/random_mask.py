@@ -1,0 +1,15 @@
+"""Random sparsity (appendix E): as many survivors in each layer, anywhere in it, with the ticket's own weights."""
+
+from numpy.random import Generator
+
+from pipeline.domain.arms import Arm, rewound
+from pipeline.domain.masks import Mask
+
+
+def random_mask(masks: str = "ticket") -> Arm:
+    """masks: the arm whose counts are kept."""
+    return Arm(masks_of=masks, mask=_scattered, weights=rewound)
+
+
+def _scattered(mask: Mask, rng: Generator) -> Mask:
+    return mask.scattered(rng)

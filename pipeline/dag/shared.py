@@ -1,0 +1,68 @@
+"""The DVC files that serve several experiments: downloads and further reports in one, the main report in the root's.
+
+Downloads have a file of their own because plain `dvc repro` runs every stage of the root's, and must not download what the
+experiments in `report:` don't use.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.results import family
+from pipeline.run import code
+from pipeline.settings import places
+from pipeline.settings.config import Config
+from pipeline.values import paths, plugins
+
+
+def stages(config: Config, path: Path) -> dict[str, Any]:
+    """The content of one of the two files."""
+    found = {} if path == places.ROOT_CHAIN else _downloads(config)
+    reports = [name for name in config.all_reports() if places.report_chain(name) == path]
+    return {"stages": found | {places.report_stage(name): _report(config, name) for name in reports}}
+
+
+def data_sets(config: Config) -> Mapping[str, str]:
+    """Names of plug-ins by the names of their stages and files: those of this repository, and those that experiments make of
+    one with options or have themselves.
+    """
+    own = {experiment.data.slug: experiment.data.name for experiment in config.experiments.values()}
+    return {name: name for name in plugins.names("data")} | own
+
+
+def _downloads(config: Config) -> dict[str, Any]:
+    return {
+        f"download_{name}": {
+            "wdir": "..",
+            "cmd": f"python -m stages.download {name}",
+            "deps": code.dependencies([Path("stages/download.py")], [("data", plugin)]),
+            "outs": [paths.data(name).as_posix()],
+        }
+        for name, plugin in data_sets(config).items()
+    }
+
+
+def _report(config: Config, name: str) -> dict[str, Any]:
+    """Of other experiments it reads those that say whether one of its own is a reduced budget, and which reports have which
+    networks: a figure that this report doesn't draw names the report that does.
+    """
+    names = config.all_reports()[name]
+    shown = {number: found for number in family.COMPARISONS if (found := family.members(config, names, number))}
+    files = [path(n) for path in (places.rounds, places.figures) for n in names]
+    files += [places.curves(n) for n in shown.get(family.DEEP, [])]
+    read = dict.fromkeys([*names, *(other for n in names for other in family.alike(config, n))])
+    others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
+    return {
+        **({} if name == places.MAIN else {"wdir": ".."}),
+        "cmd": f"python -m stages.report {name}",
+        "params": [
+            *(["report", "reports"] if config.reports else ["report"]),
+            *(["figures"] if shown else ["figures.densities"]),
+            *(f"experiments.{n}" for n in read),
+            *(f"experiments.{n}.model" for n in others),
+        ],
+        "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
+        "outs": [{places.index(name).as_posix(): {"cache": False}}],
+        "metrics": [{places.metrics(name).as_posix(): {"cache": False}}],
+        **({"plots": [{places.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
+    }

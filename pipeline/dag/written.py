@@ -1,0 +1,60 @@
+"""DVC's files as text: what should be in each, and whether it is."""
+
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.dag import experiment as dag_of_experiment
+from pipeline.dag import shared
+from pipeline.run import check
+from pipeline.run.check import Checked
+from pipeline.settings import places
+from pipeline.settings.config import Config
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+
+HEADER = f"# Written from params.yaml by `{places.REMEDY}`; change it there.\n"
+
+
+def wanted(config: Config) -> set[str]:
+    """The experiments whose chains are there, and those that a report needs. The others' are written on request: DVC reads
+    every stage of the repository in every command, 2 ms each.
+    """
+    there = {name for name in config.experiments if places.chain(name).is_file()}
+    return there.union(*config.all_reports().values())
+
+
+def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
+    """The text of the DVC files of the repository, with the chains of these experiments. Raises: UserError of the check."""
+    files = {path: shared.stages(config, path) for path in (places.ROOT_CHAIN, places.DATA_CHAIN)}
+    for name in sorted(names):
+        files[places.chain(name)] = dag_of_experiment.stages(check.settings(name, config.experiment(name)))
+    return {path: _text(content) for path, content in files.items()}
+
+
+def agrees(checked: Checked) -> None:
+    """Raises: UserError when an experiment's DVC file is not what params.yaml and the imports say."""
+    _compare(places.chain(checked.name), dag_of_experiment.stages(checked))
+
+
+def report_agrees(config: Config, name: str) -> None:
+    """The same for the DVC file that has the stage of a report."""
+    path = places.report_chain(name)
+    _compare(path, shared.stages(config, path))
+
+
+def _compare(path: Path, content: Mapping[str, Any]) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != _text(content):
+        raise UserError(f"{path} does not agree with {paths.PARAMS}; run `{places.REMEDY}`, then `dvc repro` again")
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 120
+    stream = io.StringIO()
+    yaml.dump(content, stream)
+    return HEADER + stream.getvalue()

@@ -1,0 +1,148 @@
+"""The items of an experiment, and what each is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from pipeline.domain.arms import Arm
+from pipeline.values import plugins
+from pipeline.values.clock import Moment
+from pipeline.values.errors import UserError
+from pipeline.values.experiment import Experiment
+from pipeline.values.lanes import DENSE, TICKET, Item, Lane
+from pipeline.values.plugins import Plugin
+
+
+@dataclass(frozen=True)
+class Lottery:
+    """arms: those of the experiment by their names there, each after the one whose masks it takes. plugins: what made them."""
+
+    name: str
+    experiment: Experiment
+    arms: Mapping[str, Arm]
+    plugins: Mapping[str, Plugin]
+
+    @classmethod
+    def of(cls, name: str, experiment: Experiment) -> Self:
+        """Raises: UserError that names the arm which does not fit the others, or whose options don't fit it."""
+        bound = {arm: _bind(arm, experiment) for arm in experiment.all_arms if experiment.rounds_of(arm)}
+        known = {arm: _make(arm, plugin) for arm, plugin in bound.items()}
+        ordered: dict[str, Arm] = {}
+        for arm in known:
+            _place(arm, known, ordered, ())
+        lottery = cls(name, experiment, ordered, bound)
+        for arm in ordered:
+            lottery._check(arm)
+        return lottery
+
+    def items(self) -> list[Item]:
+        """In an order in which each comes after what it needs."""
+        return [self.dense, *(Item(self.name, k, arm) for arm in self.arms for k in self.experiment.rounds_of(arm))]
+
+    def lanes(self, item: Item) -> list[Lane]:
+        """The replicates of an item, each as often as its arm is drawn."""
+        draws: list[int | None] = [None]
+        if item.round and self.arms[item.arm].is_drawn:
+            draws = [*range(1, 1 + (self.experiment.all_arms[item.arm].draws or 1))]
+        return [Lane(item, seed, draw) for seed in self.experiment.seeds for draw in draws]
+
+    def is_control(self, item: Item) -> bool:
+        return item != self.dense and self.arms[item.arm].is_control
+
+    def require(self, item: Item, is_control: bool) -> None:
+        """Raises: UserError when the experiment has no such item, or it is made by another stage."""
+        arm = self.arms.get(item.arm)
+        if arm is None or item.round not in self.experiment.rounds_of(item.arm) or arm.is_control != is_control:
+            what = "control" if is_control else "pruned item"
+            every = [i.name for i in self.items()[1:] if self.arms[i.arm].is_control == is_control]
+            raise UserError(f"{self.name} has no {what} {item.name!r}; it has {', '.join(every) or 'none'}")
+
+    @property
+    def dense(self) -> Item:
+        return Item(self.name, 0, DENSE)
+
+    def pruned_from(self, item: Item) -> Item:
+        """The item whose masks and trained weights an item is pruned from; of a first round the dense network."""
+        own = self.arms[item.arm].prunes == "own" and item.round > 1
+        return Item(self.name, item.round - 1, item.arm) if own else self.dense
+
+    def masks_of(self, item: Item) -> Item:
+        """The item that was pruned to the masks which an item is trained under, or makes its own from; or the dense network."""
+        of = self.arms[item.arm].masks_of if item.round else None
+        return item if of is None else self.dense if of == DENSE else self.masks_of(Item(self.name, item.round, of))
+
+    def trained_before(self, item: Item) -> Item:
+        """The item whose trained weights an item may go on from: what its masks were pruned from."""
+        return self.pruned_from(self.masks_of(item))
+
+    def criterion(self, arm: str) -> Plugin:
+        """What the masks of an arm are pruned by. Raises: UserError when its options don't fit it."""
+        own, common = self.arms[arm].criterion, self.experiment.pruning.criterion
+        if own is None:
+            return plugins.bind("criteria", common.name, common.options)
+        options = {"name": own} if isinstance(own, str) else dict(own)
+        name = options.pop("name", "")
+        try:
+            plugins.find("criteria", name)
+        except ValueError as error:
+            raise UserError(f"arms.{arm}: the criterion {name!r} {error}") from None
+        return plugins.bind("criteria", name, options)
+
+    def _check(self, name: str) -> None:
+        arm, settings, rounds = self.arms[name], self.experiment.all_arms[name], self.experiment.rounds_of(name)
+        if arm.prunes == "own" and rounds != tuple(range(1, 1 + len(rounds))):
+            raise UserError(
+                f"arms.{name}.rounds is {list(rounds)}: each round is pruned from the one before; should be all, or the last "
+                f"round, such as {rounds[-1]}"
+            )
+        if arm.masks_of and arm.masks_of != DENSE:
+            missing = sorted(set(rounds) - set(self.experiment.rounds_of(arm.masks_of)))
+            if missing:
+                raise UserError(f"arms.{name}.rounds has {missing}, which arms.{arm.masks_of}.rounds should have too")
+            if self.arms[arm.masks_of].mask:
+                raise UserError(f"arms.{name} takes the masks of {arm.masks_of}, which are made anew for each lane: it cannot")
+        if settings.draws is not None and not arm.is_drawn:
+            raise UserError(f"arms.{name}.draws is {settings.draws}, but nothing in this arm is drawn; should be left out")
+        if "trained" in arm.asks and self.masks_of(Item(self.name, rounds[0], name)) == self.dense:
+            raise UserError(f"arms.{name} asks for trained weights, but its masks were never pruned; should ask for others")
+        if arm.training == "last_rate" and self._has_constant_rate():
+            raise UserError(
+                f"arms.{name} trains at the last learning rate of the schedule, which here is the only one: it would repeat what "
+                f"an arm that follows the schedule does; leave it out, or give the experiment optimizer.decay"
+            )
+
+    def _has_constant_rate(self) -> bool:
+        optimizer = self.experiment.optimizer
+        return optimizer.decay is None and Moment.parse(optimizer.warmup).count == 0
+
+
+def _bind(name: str, experiment: Experiment) -> Plugin:
+    try:
+        return plugins.bind("arms", experiment.plugin_of(name), experiment.all_arms[name].options)
+    except UserError as error:
+        raise UserError(f"arms.{name}: {error}") from error
+
+
+def _make(name: str, plugin: Plugin) -> Arm:
+    try:
+        arm = plugin()
+        if not isinstance(arm, Arm):
+            raise UserError(f"it gives a {type(arm).__name__}, should give an Arm (pipeline.domain.arms)")
+    except UserError as error:
+        raise UserError(f"arms.{name}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise UserError(f"arms.{name}: {' '.join(str(error).split())}") from error
+    return arm
+
+
+def _place(name: str, known: Mapping[str, Arm], ordered: dict[str, Arm], waiting: tuple[str, ...]) -> None:
+    """Puts an arm behind the one whose masks it takes."""
+    if name in waiting:
+        raise UserError(f"arms.{name} takes its own masks, by way of {', '.join(waiting)}")
+    of = known[name].masks_of
+    if of and of != DENSE:
+        if of not in known:
+            hint = f"; `{TICKET}` is switched off" if of == TICKET else ""
+            raise UserError(f"arms.{name} takes the masks of the arm {of!r}, which the experiment does not have{hint}")
+        _place(of, known, ordered, (*waiting, name))
+    ordered.setdefault(name, known[name])

@@ -1,0 +1,40 @@
+"""Groups of lanes one after the other in this process: for CUDA, where a group is all lanes of a stage."""
+
+import gc
+import sys
+from collections.abc import Callable, Sequence
+
+import torch
+
+from pipeline.executors.stop import Stop
+from pipeline.executors.work import Work
+from pipeline.values.errors import UserError
+
+
+def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], stop: Stop) -> None:
+    """A group that does not fit in the GPU's memory is split in two, and so on.
+
+    Raises: UserError when one lane alone does not fit.
+    """
+    waiting, finished, current = list(groups), 0, 0
+
+    def count(done: int) -> None:
+        nonlocal current
+        current = done
+        report(finished + done)
+
+    while waiting and not stop():
+        group, short = waiting.pop(0), False
+        try:
+            work(group, count, stop)
+        except torch.OutOfMemoryError:
+            short, current = True, 0
+        if short:  # out of the handler, whose traceback would hold on to the memory
+            if len(group) == 1:
+                raise UserError("one lane alone does not fit in the GPU's memory; should be a smaller network or batch")
+            half = len(group) // 2
+            print(f"{len(group)} lanes do not fit in the GPU's memory side by side; trying {half}", file=sys.stderr)
+            waiting[:0] = [group[:half], group[half:]]
+            gc.collect()
+            torch.cuda.empty_cache()
+        finished, current = finished + current, 0

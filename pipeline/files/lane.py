@@ -1,0 +1,70 @@
+"""The folder of one lane: the one place where its files are written and read.
+
+start.safetensors    the weights training began from; for a ticket, mask * rewound weights
+trained.safetensors  the weights it ended with
+rewind.safetensors   dense lanes only: the weights at the rewind point
+mask.safetensors     only where the mask was made for this lane; otherwise lane.json names the item that has it
+history.csv          one row an evaluation
+lane.json            what the lane is, what it depends on, how it ended
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.domain.masks import Mask
+from pipeline.files import store
+from pipeline.files.store import Arrays
+from pipeline.values import paths
+from pipeline.values.lanes import Lane
+
+WEIGHTS = ("start", "trained", "rewind")
+
+
+@dataclass(frozen=True)
+class LaneFiles:
+    folder: Path
+
+    @classmethod
+    def of(cls, lane: Lane) -> Self:
+        return cls(paths.lanes(lane.item.experiment, lane.item.name) / lane.name)
+
+    @property
+    def about(self) -> Path:
+        return self.folder / "lane.json"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.csv"
+
+    @property
+    def own_mask(self) -> Path:
+        return self.folder / "mask.safetensors"
+
+    def weights_file(self, which: str) -> Path:
+        """which: one of WEIGHTS."""
+        return self.folder / f"{which}.safetensors"
+
+    def weights(self, which: str) -> Arrays:
+        """Raises: UserError when they are missing or damaged."""
+        return store.read_arrays(self.weights_file(which))
+
+    def read_about(self) -> dict[str, Any]:
+        """Raises: UserError when lane.json is missing or damaged."""
+        return dict(store.read_json(self.about))
+
+    def mask_file(self, about: Mapping[str, Any]) -> Path:
+        """The mask the lane was trained under; about: its lane.json."""
+        return self.own_mask if about["masks"] is None else paths.mask(about["experiment"], about["masks"], about["seed"])
+
+    def write(
+        self, about: Mapping[str, Any], weights: Mapping[str, Arrays], history: Sequence[Mapping[str, Any]], mask: Mask | None
+    ) -> None:
+        """weights: by their names in WEIGHTS. mask: one that only this lane has. lane.json comes last: with it all is there."""
+        for which, arrays in weights.items():
+            store.write_arrays(self.weights_file(which), arrays)
+        if mask is not None:
+            store.write_mask(self.own_mask, mask)
+        store.write_csv(self.history, list(history[0]), history)
+        store.write_json(self.about, about)

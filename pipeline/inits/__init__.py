@@ -1,0 +1,1 @@
+"""Inits: a file defines one, under its own name: `glorot_normal(module, generator)` draws weights in place."""

@@ -1,0 +1,1 @@
+"""What an experiment holds and costs, before it is run."""

@@ -1,0 +1,91 @@
+"""The table that `python -m stages.repeat_rounds --show` prints."""
+
+from collections.abc import Mapping, Sequence
+
+from tabulate import tabulate
+
+from pipeline.domain import pruning
+from pipeline.domain.lottery import Lottery
+from pipeline.preview.estimate import Estimate
+from pipeline.run import check
+from pipeline.settings import places
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.experiment import Experiment
+from pipeline.values.lanes import Item
+
+
+def show(name: str, experiment: Experiment) -> str:
+    """A table of the experiment's items: DVC target, density, lanes, lane-iterations and time.
+
+    Raises: UserError for what a training stage would refuse too; the data need not be there when its plug-in has a FORM.
+    """
+    checked = check.settings(name, experiment)
+    form = check.form_of(checked)
+    if form is None:
+        slug = experiment.data.slug
+        raise UserError(
+            f"{paths.data(slug)} is missing and {checked.data} declares no FORM, so its size is not known; "
+            f"`dvc repro {paths.download(slug)}` makes the file"
+        )
+    fitted = check.whole(checked, form.noise(2, 2), form)
+    lottery, layers, groups = checked.lottery, fitted.network.layers, fitted.groups
+    estimate = Estimate(fitted, form)
+    items = lottery.items()
+    lanes = {item: len(lottery.lanes(item)) for item in items}
+    iterations = {item: _iterations(lottery, item, fitted.origin) for item in items}
+    density = {item: _rounds_of_masks(lottery, item) for item in items}
+    seconds = {item: estimate.seconds(density[item], lanes[item], iterations[item]) for item in items}
+    work = {item: lanes[item] * iterations[item] for item in items}
+    rows = [
+        (places.target(item, lottery.is_control(item)), f"{pruning.density(layers, groups, density[item]):.2%}", item.arm,
+         lanes[item], work[item], _duration(seconds[item]))
+        for item in items
+    ]  # fmt: skip
+    cost = (
+        f"{len(items)} items, {sum(lanes.values())} lanes, {sum(work.values()):,} lane-iterations; training takes about "
+        f"{_duration(sum(seconds.values()))} on this machine ({estimate.device.type}), by a few steps measured now"
+    )
+    table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations", "time"), intfmt=",")
+    return "\n".join([f"{name}: {_sizes(layers)}", *_left_out(fitted.network.left_out), table, cost, ""])
+
+
+def _left_out(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    return [f"never pruned and not counted, because they are no weights of a known layer: {', '.join(names)}"]
+
+
+def _rounds_of_masks(lottery: Lottery, item: Item) -> int:
+    """How many rounds the masks of an item have been pruned for."""
+    return lottery.masks_of(item).round
+
+
+def _iterations(lottery: Lottery, item: Item, origin: int) -> int:
+    """Of one lane."""
+    iterations = lottery.experiment.training.iterations
+    if item == lottery.dense:
+        return iterations
+    arm = lottery.arms[item.arm]
+    return iterations * (1 + item.round if arm.training == "all_rounds" else 1) - (origin if arm.begins_at_rewind else 0)
+
+
+def _duration(seconds: float) -> str:
+    """Two digits are all that a few steps can tell."""
+    for unit, size, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < limit * size:
+            return f"{_two_digits(seconds / size)} {unit}"
+    return f"{_two_digits(seconds / 86400)} days"
+
+
+def _two_digits(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"
+
+
+def _sizes(layers: Mapping[str, pruning.Layer]) -> str:
+    """Of each layer; of a deep network's, of each kind."""
+    parts = [(f"{name.removesuffix('.weight')} ({layer.kind})", layer.size) for name, layer in layers.items()]
+    if len(parts) > 6:
+        kinds = dict.fromkeys(layer.kind for layer in layers.values())
+        parts = [(kind, sum(layer.size for layer in layers.values() if layer.kind == kind)) for kind in kinds]
+    return f"{sum(size for _, size in parts):,} weights in " + ", ".join(f"{name} {size:,}" for name, size in parts)

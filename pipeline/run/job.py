@@ -1,0 +1,160 @@
+"""The lanes of one item as work for an executor: trained by their arm's recipe, with checkpoints, and written down."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.domain.arms import Arm
+from pipeline.domain.tickets import Ticket
+from pipeline.files import store
+from pipeline.files.lane import LaneFiles
+from pipeline.run import keys
+from pipeline.run.setup import Setup
+from pipeline.training.examples import Examples, Stream
+from pipeline.training.history import outcome, table
+from pipeline.training.schedule import settled
+from pipeline.training.trainer import Recipe, Trainer
+from pipeline.values import paths
+from pipeline.values.lanes import DENSE, Item, Lane
+
+CHECKPOINT_EVERY = 20.0  # seconds
+
+
+@dataclass(frozen=True)
+class Job:
+    """Lanes to train, and where to write them; what the executor hands to a process."""
+
+    setup: Setup
+    recipe: Recipe
+    arm: Arm | None
+    lanes: Sequence[Lane]
+    tickets: Sequence[Ticket]
+    streams: Sequence[Stream]
+    device: torch.device
+    folder: Path
+    data_digest: str
+    recipe_key: str
+    keys: Sequence[str]
+
+    @property
+    def origin(self) -> int:
+        return self.tickets[0].origin
+
+    @property
+    def iterations(self) -> int:
+        """Of all lanes together."""
+        return (self.recipe.training.iterations - self.origin) * len(self.lanes)
+
+    def run(self, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        """Trains the lanes of these numbers side by side. report: lane-iterations done, those of a checkpoint included."""
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)  # moments of dead inputs decay into denormals, which are slow
+        trainer = Trainer(
+            self.setup.network,
+            self.setup.task,
+            Examples(self.setup.bundle, self.device, self.setup.experiment.data.augment),
+            [self.tickets[i] for i in group],
+            [self.streams[i] for i in group],
+            [str(self.lanes[i]) for i in group],
+            self.recipe,
+        )
+        checkpoint = self._checkpoint(group)
+        if checkpoint.is_file():
+            trainer.load(store.read_arrays(checkpoint))
+            report((trainer.iteration - self.origin) * len(group))
+        saved = time.monotonic()
+        for iteration in trainer.run():
+            report((iteration - self.origin) * len(group))
+            leave = stopped()
+            # A finished lane waits for the others in its checkpoint, should one of them fail.
+            if leave or iteration == self.recipe.training.iterations or time.monotonic() - saved > CHECKPOINT_EVERY:
+                store.write_arrays(checkpoint, trainer.state())
+                saved = time.monotonic()
+            if leave:
+                return
+        for row, i in enumerate(group):
+            self._write(i, trainer, row)
+
+    def _checkpoint(self, group: Sequence[int]) -> Path:
+        """Named by the keys of all lanes in it and by where they run: each has a state of its own layout and bits."""
+        state = keys.digest(self.device.type, torch.__version__, *(self.keys[i] for i in group))
+        return paths.CHECKPOINTS / f"{self.keys[group[0]]}-{state}.safetensors"
+
+    def _config(self, item: Item) -> dict[str, Any]:
+        """What of the experiment the lanes depend on: the dense network on nothing that concerns pruning."""
+        experiment = self.setup.experiment
+        settings = experiment.model_dump(mode="json")
+        kept = {name: section for name, section in settings.items() if name not in keys.NOT_OF_A_LANE}
+        if item.arm != DENSE:
+            kept["pruning"] = {name: settings["pruning"][name] for name in ("criterion", "scope", "rates")}
+            own = experiment.all_arms[item.arm]
+            kept["arm"] = {"name": experiment.plugin_of(item.arm), **own.options}
+        return kept
+
+    def _write(self, i: int, trainer: Trainer, row: int) -> None:
+        lane, ticket, setup = self.lanes[i], self.tickets[i], self.setup
+        metric, own_mask = setup.task.metric, self.arm is not None and self.arm.mask is not None
+        about = {
+            "experiment": lane.item.experiment,
+            "item": lane.item.name,
+            "round": lane.item.round,
+            "arm": lane.item.arm,
+            "seed": lane.seed,
+            "draw": lane.draw,
+            "density": ticket.mask.density,
+            "weights": ticket.mask.size,
+            "masks": None if own_mask else setup.lottery.masks_of(lane.item).name,
+            "metric": asdict(metric),
+            "input_key": self.keys[i],
+            "recipe_key": self.recipe_key,
+            "config": self._config(lane.item),
+            "data_digest": self.data_digest,
+        }
+        weights = {"start": dict(ticket.weights), "trained": trainer.stack.weights(row)}
+        if trainer.kept:
+            weights["rewind"] = trainer.kept[row]
+        history = trainer.history[row]
+        LaneFiles(self.folder / lane.name).write(
+            about | outcome(history, metric), weights, table(history, metric), ticket.mask if own_mask else None
+        )
+
+
+def recipe_of(setup: Setup, item: Item) -> Recipe:
+    """How the lanes of an item are trained, as its arm says."""
+    experiment = setup.experiment
+    recipe = Recipe(experiment.optimizer, experiment.training, experiment.data.validation)
+    if item.arm == DENSE:
+        return Recipe(recipe.optimizer, recipe.training, recipe.validation, keep=setup.origin)
+    match setup.lottery.arms[item.arm].training:
+        case "scheduled":
+            return recipe
+        case "last_rate":
+            return Recipe(settled(recipe.optimizer), recipe.training, recipe.validation)
+        case "all_rounds":
+            times = 1 + item.round
+            longer = recipe.training.model_copy(update={"iterations": times * recipe.training.iterations})
+            return Recipe(recipe.optimizer, longer, recipe.validation, stretch=times)
+
+
+def job_of(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], device: torch.device, folder: Path) -> "Job":
+    """The work of an item, to be written below `folder`."""
+    arm = None if item.arm == DENSE else setup.lottery.arms[item.arm]
+    recipe = recipe_of(setup, item)
+    digest = keys.digest_file(paths.data(setup.experiment.data.slug))
+    shared = keys.recipe_key(setup.name, setup.experiment, digest, [setup.checked.model.source, setup.checked.task_plugin.source])
+    streams = [_stream(arm, lane) for lane in tickets]
+    more = {"optimizer": recipe.optimizer.model_dump(mode="json"), "iterations": recipe.training.iterations}
+    names = [
+        keys.input_key(shared, str(lane), lane.seed, ticket, more | {"order": stream.order})
+        for (lane, ticket), stream in zip(tickets.items(), streams, strict=True)
+    ]
+    return Job(setup, recipe, arm, list(tickets), list(tickets.values()), streams, device, folder, digest, shared, names)
+
+
+def _stream(arm: Arm | None, lane: Lane) -> Stream:
+    drawn = arm is not None and arm.order == "drawn"
+    return Stream(lane.seed, (lane.item.name, lane.draw or 0) if drawn else ())

@@ -1,0 +1,1 @@
+"""Tasks: a file defines one, under its own name: `classification() -> Task`."""

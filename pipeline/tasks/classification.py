@@ -1,0 +1,62 @@
+"""One class for each example: cross-entropy, and the fraction of examples classified correctly (section 2)."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.domain.bundle import Bundle
+from pipeline.domain.task import Metric, Task
+
+
+def classification() -> Task:
+    """Targets: whole numbers from 0 on, each of which the training part has. Outputs: one logit a class."""
+    return Task(
+        metric=Metric("accuracy", better="higher", unit="fraction"),
+        check=_check,
+        outputs=_outputs,
+        loss=nn.functional.cross_entropy,
+        sums=_sums,
+        value=_value,
+        gradient=_gradient,
+    )
+
+
+def _outputs(bundle: Bundle) -> tuple[int, ...]:
+    return (int(bundle.train_targets.max()) + 1,)
+
+
+def _check(bundle: Bundle) -> None:
+    parts = ("train", "test", *(["validation"] if bundle.validation_targets is not None else []))
+    targets = {f"{part}_targets": getattr(bundle, f"{part}_targets") for part in parts}
+    for name, array in targets.items():
+        if array.dtype.kind not in "ui" or array.ndim != 1:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, should be whole numbers (N,), a class for each example")
+    # A class that is never trained would still get weights, which pruning then counts.
+    there, (classes,) = np.unique(targets["train_targets"]), _outputs(bundle)
+    if not np.array_equal(there, np.arange(classes)):
+        raise ValueError(f"train_targets has the classes {there.tolist()}, should have all of 0..{classes - 1}")
+    for name, array in targets.items():
+        if array.max() >= classes or array.min() < 0:
+            raise ValueError(f"{name} has the class {int(max(array.max(), -array.min()))}, which train_targets has not")
+
+
+def _sums(logits: Tensor, target: Tensor) -> Tensor:
+    target = target.unsqueeze(2)
+    loss = -logits.log_softmax(2).gather(2, target).sum((1, 2), dtype=torch.float64)
+    correct = (logits.argmax(2, keepdim=True) == target).sum((1, 2)).double()
+    return torch.stack([loss, correct], 1)
+
+
+def _value(sums: Tensor, examples: int) -> tuple[Tensor, Tensor]:
+    return sums[:, 0] / examples, sums[:, 1] / examples
+
+
+def _gradient(logits: Tensor, target: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Shapes: logits (L, B, C) with dim 2 or (L, C, B) with dim 1; target (L, B)."""
+    examples, log_p = target.shape[1], logits.log_softmax(dim)
+    target = target.unsqueeze(dim)
+    loss = -log_p.gather(dim, target).mean((1, 2))
+    classes = torch.arange(logits.shape[dim], device=logits.device)
+    # A comparison rather than a scatter: deterministic on CUDA too, and can be recorded.
+    hit = target == (classes if dim == 2 else classes.unsqueeze(1))
+    return loss, log_p.exp_().sub_(hit.to(log_p.dtype)).mul_(1 / examples)
