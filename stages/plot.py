@@ -1,6 +1,10 @@
 """DVC stage plot: the figures of one experiment, as SVG and PNG."""
 
-from pipeline.results import figures, tables
+from pipeline.figures import files
+from pipeline.figures.shown import Shown
+from pipeline.report import registry
+from pipeline.results import tables
+from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.values import paths
 from stages import experiment_of, run_stage
@@ -12,7 +16,8 @@ def main(name: str) -> None:
     aggregate = f"{places.chain(name)}:aggregate"
     rounds = tables.read(places.rounds(name), aggregate)
     curves = tables.read(paths.curves(name), aggregate)
-    figures.save(figures.draw(rounds, curves, settings.figures.densities), places.figures(name), settings.figures.dpi)
+    drawn = files.drawn(registry.drawings(Shown(settings, {name: Outcome.of(rounds, curves)})))
+    files.save(drawn, places.figures(name), settings.figures.dpi)
     from pipeline import tracking  # imported here, because no output depends on it
 
     tracking.start_sync(name)

@@ -94,7 +94,7 @@ def handle(colour: str, marker: str | None, dashes: Any, **more: Any) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, linestyle=dashes, **more)
 
 
-def legend(figure: Figure, entries: Mapping[str, Line2D], columns: int) -> None:
+def legend(figure: Figure, entries: Mapping[str, Any], columns: int) -> None:
     figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
 
 

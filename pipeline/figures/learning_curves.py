@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.figures import axes, style
+from pipeline.figures import axes
 from pipeline.figures.shown import Shown
 from pipeline.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from pipeline.results.statistics import DENSE, percent

@@ -33,7 +33,7 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
     }  # fmt: skip
     main = [name for name in shown.outcomes if name not in twins.values()]
     tables = {name: _lines(outcome) for name, outcome in shown.outcomes.items()}
-    figure = _canvas(shown, main, details, ["Ticket, without dropout"] if twins else [])
+    figure = _canvas(shown, main, details, ["The same without dropout"] if twins else [])
     panels = axes.early_stop_panels(figure, shown.metric)
     for panel, (measure, scale) in panels.items():
         for i, name in enumerate(main):
@@ -77,10 +77,9 @@ def _lines(outcome: Outcome, table: pd.DataFrame | None = None) -> list[tuple[pd
 
 def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Sequence[str]) -> Figure:
     """With its legend: a colour an experiment, and in grey what the lines mean. more: what dotted lines mean, if there are."""
-    colours = {
-        names.label(shown.config, name, main, details): axes.handle(*style.pair(i), "none") for i, name in enumerate(main)
-    }
-    kinds: dict[str, Any] = {"Ticket": "-"}
+    colours = {names.label(shown.config, name, main, details): axes.handle(*style.pair(i), "none") for i, name in enumerate(main)}
+    tickets = sorted({shown.label(shown.outcomes[name].main) for name in main})
+    kinds: dict[str, Any] = {style.capital(" or ".join(tickets)): "-"}
     if any(len(_lines(shown.outcomes[name])) > 1 for name in main):
         kinds["Random reinit"] = "--"
     lines = {label: axes.handle(style.GREY, None, dashes) for label, dashes in [*kinds.items(), *((kind, ":") for kind in more)]}

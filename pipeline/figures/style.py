@@ -76,7 +76,7 @@ def looks(arms: Iterable[str], labels: Mapping[str, str]) -> dict[str, Look]:
         if arm not in found:
             used = [(look.colour, look.marker) for look in found.values()]
             found[arm] = Look("", *_free(used), "-", from_dense=False)
-    return {arm: Look(_capital(label(arm, labels)), *_rest(found[arm])) for arm in shown}
+    return {arm: Look(capital(label(arm, labels)), *_rest(found[arm])) for arm in shown}
 
 
 def pair(i: int) -> tuple[str, str]:
@@ -95,5 +95,5 @@ def _rest(look: Look) -> tuple[str, str, str, bool]:
     return look.colour, look.marker, look.line, look.from_dense
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[:1].upper() + text[1:]

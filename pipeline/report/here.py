@@ -1,172 +1,214 @@
-"""The report's sentences on what was measured, each worked out from tables."""
+"""The sentences below a figure on what was measured here, each worked out from tables."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from pipeline.figures import names, networks
+from pipeline.figures.shown import Shown
+from pipeline.report import findings, wording
+from pipeline.report.wording import CHOSEN, count, densities, difference, earlier, gaps, several, stop
 from pipeline.results import statistics
-from pipeline.results.statistics import Metrics, at_density, at_round, percent
-from pipeline.results.wording import against, densities, level, points, several, times
-from pipeline.values.lanes import ARMS
+from pipeline.results.statistics import DENSE, percent
 
-STOP, ACCURACY = "early_stop_iteration_mean", "accuracy_at_early_stop_mean"
-LATE = 0.95  # of training: a minimum of the validation loss from there on may have been followed by lower ones
+if TYPE_CHECKING:
+    import pandas as pd
 
+    from pipeline.results.outcome import Outcome, Row
 
-def findings(numbers: Metrics) -> list[str]:
-    """metrics.json in plain words; what is null there is left out."""
-    dense, best, density = (numbers[key] for key in ("dense_accuracy", "best_ticket_accuracy", "best_ticket_density"))
-    smallest, speedup = numbers["smallest_winning_density"], numbers["early_stop_speedup_at_21"]
-    slowdown, gap = numbers["reinit_early_stop_ratio_at_21"], numbers["reinit_accuracy_gap_at_21"]
-    lines = [f"Dense network: {dense:.2%} of the test images right."]
-    if best is not None and density is not None and dense is not None:
-        lines.append(f"Best ticket: {best:.2%} ({points(best - dense)}), with {percent(density)}% of the weights.")
-    if smallest is not None and smallest < 1:
-        lines.append(f"Smallest ticket no worse than dense: {percent(smallest)}% of the weights.")
-    elif best is not None:
-        lines.append("No ticket is as accurate as the dense network.")
-    near = numbers["density_near_21"]
-    if speedup is not None and near is not None:
-        lines.append(f"At {percent(near)}% of the weights a ticket's early stop comes {times(speedup)} the dense network's.")
-    if slowdown is not None and gap is not None:
-        lines.append(
-            f"There a ticket's early stop comes {times(slowdown)} that of the same masks with fresh weights (reinit), "
-            f"and its accuracy is {level(gap)} theirs."
-        )
-    return lines
+ASKED = (0.211, 0.135, 0.036)  # densities that the paper speaks of where it compares LeNet's tickets with dense and reinit
+REINIT = "reinit"
 
 
-def in_curves(table: pd.DataFrame, asked: Sequence[float]) -> str:
-    tickets = (at_density(table, "ticket", density) for density in asked)
-    rows = list({int(row["round"]): row for row in tickets if row is not None}.values())
-    if not rows:
-        return "the experiment has no ticket near the densities of `figures` in params.yaml."
-    stops = ", ".join(f"{row[STOP]:,.0f} at {percent(row['density'])}%" for row in rows)
-    first = min(rows, key=lambda row: float(row[STOP]))
-    top = max(rows, key=lambda row: float(row[ACCURACY]))
-    return (
-        f"the mean early-stop iteration is {stops}. The earliest is at {percent(first['density'])}%, "
-        f"the highest accuracy, {top[ACCURACY]:.2%}, at {percent(top['density'])}%."
-    )
+def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
+    outcome = shown.outcome
+    table = outcome.table[outcome.table["arm"].isin([DENSE, arms[0]])]
+    asked = ((table["density"] - density).abs().argmin() for density in shown.config.figures.densities)
+    rows = [table.iloc[int(i)] for i in dict.fromkeys(map(int, asked))]
+    stops = several([f"{stop(row)} at {percent(row['density'])}%" for row in rows])
+    top = rows[outcome.metric.best([row["value_mean"] for row in rows])]
+    first = min(rows, key=lambda row: float(row["stop_mean"]))
+    void = wording.not_compared(shown, outcome, rows)
+    value = f"{outcome.metric.text(float(top['value_mean']))}, at {percent(top['density'])}%"
+    return [
+        f"The mean early-stop iteration is {stops} of the weights. "
+        + (f"{wording.capital(void)}. " if void else f"It is earliest at {percent(first['density'])}%. ")
+        + f"The best {outcome.metric.words} at early stop is {value}."
+    ]
 
 
-def in_early_stop(table: pd.DataFrame, iterations: int, asked: Sequence[float]) -> str:
-    """asked: the densities the paper speaks of. Without any: the tickets that stop earliest, and are best and smallest."""
-    dense, pruned = table[table["round"] == 0].iloc[0], table[(table["arm"] == "ticket") & (table["round"] > 0)]
-    if asked:
-        chosen = [row for row in (at_density(pruned, "ticket", density) for density in asked) if row is not None]
+def early_stop(shown: Shown, arms: Sequence[str]) -> list[str]:
+    """At the densities the paper speaks of; of other networks, the tickets that stop earliest, are best and are smallest."""
+    outcome = shown.outcome
+    tickets = outcome.tickets
+    if networks.is_lenet(shown.experiment(shown.name)):
+        near = [statistics.at_density(tickets, outcome.main, density) for density in ASKED]
+        chosen = list({int(row["round"]): row for row in near if row is not None}.values())
     else:
-        places = [pruned[STOP].argmin(), pruned[ACCURACY].argmax(), pruned["density"].argmin()] if len(pruned) else []
-        chosen = [pruned.iloc[int(i)] for i in sorted(set(places))]
-    seen = []
-    for row in chosen:
-        reinit = at_round(table, "reinit", int(row["round"]))
-        beside = "" if reinit is None else f", against reinit: {against(row, reinit)}"
-        seen.append(f"at {percent(row['density'])}% of the weights, against dense: {against(row, dense)}{beside}")
-    controls = (
-        "" if "reinit" in set(table["arm"]) else " The experiment has no reinitialised controls (`arms.reinit` in params.yaml)."
-    )
-    return f"{'; '.join(seen) or 'the experiment has no ticket near these densities'}.{controls}{_at_the_end(table, iterations)}"
+        best = outcome.metric.best(tickets["value_mean"]) if len(tickets) else 0
+        places = [int(tickets["stop_mean"].argmin()), best, int(tickets["density"].argmin())] if len(tickets) else []
+        chosen = [tickets.iloc[i] for i in sorted(set(places))]
+    found = [_beside(shown, row) for row in chosen] or ["No ticket was trained near the densities that the paper speaks of."]
+    if REINIT not in outcome.arms:
+        found.append("The experiment has no controls with fresh weights (`arms.reinit` in params.yaml).")
+    return [*found, *filter(None, [wording.short(outcome), _censored(shown)])]
 
 
-def in_one_shot(table: pd.DataFrame) -> str:
-    rows, dense = table[table["arm"] == "one_shot"], table[table["round"] == 0].iloc[0]
-    earlier, better = rows[rows[STOP] < dense[STOP]], rows[rows[ACCURACY] > dense[ACCURACY]]
-    # The same rounds for both: one-shot tickets are trained in some rounds only.
-    winning = table[table["round"].isin(list(rows["round"])) & (table[ACCURACY] >= dense[ACCURACY])]
-    smallest = {
-        arm: f"{percent(found.min())}%" if len(found := winning.loc[winning["arm"] == arm, "density"]) else "none"
-        for arm in ("one_shot", "ticket")
-    }
-    return (
-        f"of one-shot tickets at {densities(rows)}, early stop is earlier than dense at {densities(earlier)} "
-        f"and accuracy higher at {densities(better)}. The smallest ticket of these rounds that is no worse than "
-        f"dense: {smallest['one_shot']} one-shot, {smallest['ticket']} iterative."
-    )
+def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
+    outcome = shown.outcome
+    rows, dense = outcome.rows("one_shot"), outcome.dense
+    same = outcome.tickets[outcome.tickets["round"].isin(list(rows["round"]))]  # one-shot tickets are trained in some rounds
+    better = rows[[outcome.metric.gain(float(v), float(dense["value_mean"])) > 0 for v in rows["value_mean"]]]
+    void = rows[[bool(outcome.cut_off([row])) for _, row in rows.iterrows()]]
+    sooner = rows[(rows["stop_mean"] < dense["stop_mean"]) & ~rows["density"].isin(list(void["density"]))]
+    when = wording.short(outcome)
+    if not when:
+        when = f"Their early stop is earlier than the dense network's at {densities(sooner)}."
+        when += f" At {densities(void)} it is a lower bound, cut off by the end of training." if len(void) else ""
+    smallest = [
+        f"the {shown.label(arm)} at {percent(row['density'])}%" if row is not None else f"no {shown.label(arm)}"
+        for arm, found in (("one_shot", rows), (outcome.main, same))
+        for row in [outcome.smallest(found)]
+    ]
+    return [
+        f"One-shot tickets were trained at {densities(rows)} of the weights. {when} Their {outcome.metric.words} is better than "
+        f"the dense network's at {densities(better)}. Of these rounds, the smallest that are no worse than the dense network "
+        f"are {several(smallest)}."
+    ]
 
 
-def in_arms(table: pd.DataFrame, arms: Sequence[str]) -> str:
-    tickets = table[table["arm"] == "ticket"]
-    spans = {ARMS[arm].label: _gaps(table[table["arm"] == arm], tickets, ACCURACY) for arm in arms}
-    seen = "; ".join(f"{label} {span}" for label, span in spans.items() if span)
-    return f"accuracy at early stop against the tickets of the same rounds: {seen}."
+def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
+    outcome = shown.outcome
+    spans = {shown.label(arm): gaps(outcome.metric, outcome.rows(arm), outcome.tickets) for arm in arms if arm != outcome.main}
+    found = [f"for {label} {span}" for label, span in spans.items() if span]
+    tickets = shown.label(outcome.main)
+    if not found:
+        return [f"No arm was trained in the same rounds as the {tickets}."]
+    text = f"The difference in {outcome.metric.words} at early stop from the {tickets} of the same round is {'; '.join(found)}."
+    return [text, *filter(None, [wording.short(outcome)])]
 
 
-def in_convolutions(table: pd.DataFrame, iterations: int) -> str:
-    """Early stop and accuracy at best, and how small a ticket is no worse than dense."""
-    dense, pruned = table[table["round"] == 0].iloc[0], table[(table["arm"] == "ticket") & (table["round"] > 0)]
-    if pruned.empty:
-        return "no tickets"
-    first, best = pruned.iloc[int(pruned[STOP].argmin())], pruned.iloc[int(pruned[ACCURACY].argmax())]
-    late = dense["early_stop_iteration_max"] >= LATE * iterations
-    cut = "; the dense network's own may be cut off by the end of training" if late else ""
-    sooner = times(dense[STOP] / first[STOP]) if first[STOP] else "at iteration 0, sooner than"
-    return (
-        f"at best, early stop comes {sooner} dense (at {percent(first['density'])}% of the weights{cut}) and accuracy is "
-        f"{points(best[ACCURACY] - dense[ACCURACY])} against dense ({percent(best['density'])}%); "
-        f"{_winning(pruned, dense, ACCURACY)}{_reinit(table[table['arm'] == 'reinit'], pruned, ACCURACY)}"
-    )
+def convolutions(shown: Shown, details: Sequence[str]) -> list[str]:
+    """Early stop and the metric at best, and how small a ticket is no worse than dense."""
+    return [f"{_name(shown, name, details)}: {_convolution(shown, shown.outcomes[name])}" for name in shown.outcomes]
 
 
-def in_dropout(table: pd.DataFrame, without: pd.DataFrame | None, iterations: int) -> str:
-    gain = "the report has no such experiment without dropout"
-    if without is not None:
-        difference = table[table["round"] == 0].iloc[0][ACCURACY] - without[without["round"] == 0].iloc[0][ACCURACY]
-        gain = f"{points(difference)} before pruning against the same without dropout"
-    return f"{gain}; {in_convolutions(table, iterations)}"
+def dropout(shown: Shown, details: Sequence[str]) -> list[str]:
+    found = []
+    for name, outcome in shown.outcomes.items():
+        mine = shown.experiment(name)
+        twins = [other for other in shown.outcomes if networks.is_same_without_dropout(mine, shown.experiment(other))]
+        gain = "The report has no such experiment without dropout."
+        if twins:
+            other = shown.outcomes[twins[0]].dense
+            compared = outcome.metric.compared(float(outcome.dense["value_mean"]), float(other["value_mean"]), "without dropout")
+            gain = f"Before pruning, the {outcome.metric.words} is {compared}."
+        if networks.has_dropout(mine):
+            found.append(f"{_name(shown, name, details)}: {gain} {_convolution(shown, outcome)}")
+    return found
 
 
-def in_deep(curves: pd.DataFrame) -> str:
+def deep(shown: Shown, details: Sequence[str]) -> list[str]:
     """From the evaluations at the points of training that the figure shows."""
-    table = statistics.at_points(curves).rename(columns={"test_accuracy_mean": "accuracy"})
-    tickets = table[table["arm"] == "ticket"]
-    dense = tickets[tickets["round"] == 0].sort_values("point")
+    return [f"{_name(shown, name, details)}: {_deep(shown, outcome)}" for name, outcome in shown.outcomes.items()]
+
+
+def _name(shown: Shown, name: str, details: Sequence[str]) -> str:
+    return f"`{name}` ({names.described(shown.experiment(name), details)})"
+
+
+def _beside(shown: Shown, row: Row) -> str:
+    """A ticket against the dense network, and against the same masks with fresh weights."""
+    outcome = shown.outcome
+    sentences = [f"At {percent(row['density'])}% of the weights, {_against(shown, row, outcome.dense, 'the dense network')}."]
+    reinit = statistics.at_round(outcome.table, REINIT, int(row["round"]))
+    if reinit is not None and outcome.main != REINIT:
+        sentences.append(f"Set beside {shown.label(REINIT)}, {_against(shown, row, reinit, shown.label(REINIT))}.")
+    return " ".join(sentences)
+
+
+def _against(shown: Shown, row: Row, other: Row, who: str) -> str:
+    outcome, ticket = shown.outcome, f"the {shown.label(row['arm'])}'s"
+    value = f"{outcome.metric.words} is {difference(outcome, row, other, f'that of {who}')}"
+    if outcome.cut_off([row, other]):
+        cut = [shown.label(r["arm"]) if r["arm"] != DENSE else "the dense network" for r in outcome.cut_off([row, other])]
+        return f"{ticket} {value}; the early stop of {several(cut)} is cut off by the end of training and not compared"
+    return f"{ticket} early stop comes {earlier(row, other)}, and its {value}"
+
+
+def _convolution(shown: Shown, outcome: Outcome) -> str:
+    if outcome.tickets.empty:
+        return "No tickets were trained."
+    tickets, ticket = outcome.tickets, shown.label(outcome.main)
+    counted = [row for _, row in tickets.iterrows() if not outcome.cut_off([row])] or [tickets.iloc[0]]
+    first = min(counted, key=lambda row: float(row["stop_mean"]))
+    winning = outcome.no_worse(tickets)
+    lines = [
+        wording.short(outcome) or findings.fast(shown, outcome, first),
+        findings.best(outcome, ticket),
+        f"Of {count(len(tickets), 'round')}, {len(winning)} gave a {ticket} no worse than the dense network.",
+        findings.smallest(outcome, ticket),
+        _reinit(shown, outcome, outcome.table, tickets),
+    ]
+    return " ".join(line for line in lines if line)
+
+
+def _deep(shown: Shown, outcome: Outcome) -> str:
+    table, metric, ticket = outcome.points(), outcome.metric, shown.label(outcome.main)
+    dense = table[table["arm"] == DENSE].sort_values("point")
+    last, end = dense.iloc[-1], table[table["point"] == table["point"].max()]
+    values = several([metric.text(value) for value in dense["value_mean"]])
     iterations = several([f"{i:,.0f}" for i in dense["iteration"]])
-    start = f"dense network {several([f'{a:.1%}' for a in dense['accuracy']])} at iterations {iterations}"
-    end, last = tickets[(tickets["point"] == tickets["point"].max())], dense.iloc[-1]
-    pruned = end[end["round"] > 0]
-    if pruned.empty:
-        return f"{start}; no tickets"
-    best, near = pruned.iloc[int(pruned["accuracy"].argmax())], pruned[pruned["accuracy"] >= last["accuracy"] - 0.01]
-    within = f"down to {percent(near['density'].min())}%" if len(near) else "nowhere"
-    reinits = table[(table["arm"] == "reinit") & (table["point"] == end["point"].max())]
-    return (
-        f"{start}; at the end the best ticket has {best['accuracy']:.1%} ({points(best['accuracy'] - last['accuracy'])}) with "
-        f"{percent(best['density'])}% of the weights, {_winning(pruned, last, 'accuracy')}, within a point of dense {within}"
-        f"{_reinit(reinits, pruned, 'accuracy')}"
-    )
+    start = f"The dense network's test {metric.words} is {values} at iterations {iterations}."
+    tickets = end[end["arm"] == outcome.main].sort_values("density")
+    if tickets.empty:
+        return f"{start} No tickets were trained."
+    best, level = tickets.iloc[metric.best(tickets["value_mean"])], float(last["value_mean"])
+    winning = tickets[[metric.no_worse(float(value), level) for value in tickets["value_mean"]]]
+    reached = metric.text(float(best["value_mean"]))
+    compared = metric.compared(float(best["value_mean"]), level, "the dense network's")
+    lines = [
+        start,
+        f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
+        f"{percent(best['density'])}% of the weights: its {metric.words} of {reached} is {compared}.",
+        f"Then {len(winning)} of {len(tickets)} are no worse than the dense network"
+        + (f", the smallest at {percent(winning['density'].min())}% of the weights." if len(winning) else "."),
+        _within_a_point(outcome, tickets, level),
+        _reinit(shown, outcome, end, tickets),
+        wording.short(outcome),
+    ]
+    return " ".join(line for line in lines if line)
 
 
-def _gaps(rows: pd.DataFrame, tickets: pd.DataFrame, measure: str) -> str:
-    """How far above the tickets of the same rounds: the smallest and the largest difference; empty without such rounds."""
-    pairs = rows.merge(tickets[["round", measure]], on="round", suffixes=("", "_ticket"))
-    if pairs.empty:
+def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, level: float) -> str:
+    """The paper's measure for deep networks; of fractions only."""
+    if not outcome.metric.is_fraction:
         return ""
-    gaps = pairs[measure] - pairs[f"{measure}_ticket"]
-    places = dict.fromkeys([int(gaps.argmin()), int(gaps.argmax())])
-    return " to ".join(f"{points(gaps.iloc[i])} (at {percent(pairs['density'].iloc[i])}%)" for i in places)
+    near = tickets[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["value_mean"]]]
+    return f"They are within a point of it down to {percent(near['density'].min())}%." if len(near) else "None is within a point."
 
 
-def _reinit(rows: pd.DataFrame, tickets: pd.DataFrame, measure: str) -> str:
-    gaps = _gaps(rows, tickets, measure)
-    return f"; random reinits' accuracy against that of the tickets of the same rounds: {gaps}" if gaps else "; no random reinits"
+def _reinit(shown: Shown, outcome: Outcome, table: pd.DataFrame, tickets: pd.DataFrame) -> str:
+    label, rows = shown.label(REINIT), table[table["arm"] == REINIT]
+    span = gaps(outcome.metric, rows, tickets) if outcome.main != REINIT else ""
+    if not span:
+        return "The experiment has no controls with fresh weights in these rounds."
+    ticket = shown.label(outcome.main)
+    return f"The difference in {outcome.metric.words} of {label} from the {ticket} of the same round is {span}."
 
 
-def _winning(pruned: pd.DataFrame, dense: "pd.Series[float]", measure: str) -> str:
-    winning = pruned[pruned[measure] >= dense[measure] - 1e-9]  # a mean in a table is not an exact sum
-    if winning.empty:
-        return "no ticket is as accurate as dense"
+def _censored(shown: Shown) -> str:
+    """Early stops that the end of training may have cut off: their true values may be later."""
+    table = shown.outcome.table
+    late = table[table["censored"] > 0]
+    arms = [
+        "the dense network" if arm == DENSE else f"{shown.label(str(arm))} at {densities(rows)}"
+        for arm, rows in late.groupby("arm", sort=False)
+    ]
+    if not arms:
+        return ""
     return (
-        f"{len(winning)} of {len(pruned)} tickets are no worse than dense, the smallest at {percent(winning['density'].min())}%"
-    )
-
-
-def _at_the_end(table: pd.DataFrame, iterations: int) -> str:
-    """Early stops that the end of training may have cut off: their true values are later."""
-    late = table[table["early_stop_iteration_max"] >= LATE * iterations]
-    arms = [f"{ARMS[str(arm)].label} at {densities(rows)}" for arm, rows in late.groupby("arm", sort=False)]
-    return (
-        f" Some lanes' validation loss was lowest in the last 5% of the {iterations:,} iterations: {'; '.join(arms)}."
-        if arms
-        else ""
+        f"The validation loss of some trainings was lowest in the last 5% of the {shown.outcome.iterations:,} iterations, so "
+        f"that their early stop is a lower bound: {'; '.join(arms)}."
     )

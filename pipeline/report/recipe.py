@@ -1,73 +1,67 @@
 """What an experiment runs, in words from params.yaml, and what it is a reduced budget of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline.results import family, paper
-from pipeline.results.wording import count
+from pipeline.figures import style
+from pipeline.report import content, registry
+from pipeline.report.wording import count, several
 from pipeline.settings.config import Config
 from pipeline.values.clock import Step
-from pipeline.values.experiment import Augment, Control, Experiment, Optimizer, Sgd, Training
-from pipeline.values.lanes import ARMS
+from pipeline.values.experiment import Augment, Experiment, Optimizer, Sgd, Training
 
 
-def what_ran(experiment: Experiment) -> str:
-    """One sentence."""
+def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
+    """A few sentences. labels: the user's, of arms."""
     data, model, training, pruning = experiment.data, experiment.model, experiment.training, experiment.pruning
     options = ", ".join(f"{key} {value}" for key, value in model.options.items())
-    scope = "layer-wise" if pruning.scope == "layer" else "global"
+    scope = "layer by layer" if pruning.scope == "layer" else "over all layers together"
     rates = ", ".join(f"{kind} {rate:.0%}" for kind, rate in pruning.rates.items())
     return (
-        f"`{model.name}`{f' ({options})' if options else ''} on `{data.name}`{_augmented(data.augment)}, {data.validation:,} "
-        f"training images kept for validation, {training.iterations:,} iterations of batch {training.batch_size} with "
-        f"{_schedule(experiment.optimizer)}{_numbers(training)}; {count(pruning.rounds, 'round')} of {scope} "
-        f"{pruning.criterion} pruning ({rates} of the surviving weights a round), tickets rewound to "
-        f"{_point(experiment.rewind)}; {count(len(experiment.seeds), 'replicate')}; {_arms(experiment)}."
+        f"The network `{model.name}`{f' ({options})' if options else ''} was trained on `{data.name}`{_augmented(data.augment)}, "
+        f"of whose training images {data.validation:,} are kept for validation, for {training.iterations:,} iterations of batch "
+        f"{training.batch_size} with {_schedule(experiment.optimizer)}{_numbers(training)}. In each of "
+        f"{count(pruning.rounds, 'round')}, {pruning.criterion} pruning removed, {scope}, a part of the surviving weights "
+        f"({rates}), and the rest was rewound to {_point(experiment.rewind)}. There are "
+        f"{count(len(experiment.seeds), 'replicate')}. {_arms(experiment, labels)}"
     )
 
 
 def reduced(config: Config, name: str) -> str | None:
     """Says what an experiment is a small version of: of those with more iterations the one that differs least in the rest."""
     this = config.experiment(name)
-    larger = [n for n in family.alike(config, name) if config.experiment(n).training.iterations > this.training.iterations]
+    larger = []
+    for other in registry.alike(config, name):
+        full = config.experiment(other)
+        if full.training.iterations > this.training.iterations and _is_same_in_small(this, full):
+            larger.append(other)
     if not larger:
         return None
     other = min(larger, key=lambda n: len(_differences(this, config.experiment(n))))
     full = config.experiment(other)
-    is_papers = full.training.iterations == paper.ITERATIONS.get(other)
+    is_papers = full.training.iterations == content.ITERATIONS.get(other)
     differences = _differences(this, full)
     whose = ", the paper's" if is_papers else ""
-    rest = f" Besides, with its settings in brackets: {'; '.join(differences)}." if differences else ""
+    rest = f" It differs besides, with the other's settings in brackets, in {'; '.join(differences)}." if differences else ""
     return (
-        f"**A reduced budget:** {this.training.iterations:,} iterations, {count(this.pruning.rounds, 'round')}, "
-        f"{count(len(this.seeds), 'replicate')} instead of {full.training.iterations:,}, {full.pruning.rounds} and "
+        f"**This is a reduced budget:** it has {this.training.iterations:,} iterations, {count(this.pruning.rounds, 'round')} "
+        f"and {count(len(this.seeds), 'replicate')} instead of {full.training.iterations:,}, {full.pruning.rounds} and "
         f"{len(full.seeds)} (experiment `{other}`{whose}).{rest}"
     )
 
 
-def label(config: Config, name: str, beside: Sequence[str]) -> str:
-    """An experiment in the legend of a figure that shows these; with its name where what it is does not tell it from another."""
-    others = [described(config.experiment(other)) for other in beside]
-    mine = described(config.experiment(name))
-    return f"{mine} ({name})" if others.count(mine) > 1 else mine
+def arms(experiment: Experiment) -> list[str]:
+    """All that an experiment trains, in its order, the dense network apart."""
+    return list(dict.fromkeys(item.arm for item in experiment.items("") if item.round))
 
 
-def described(experiment: Experiment) -> str:
-    """Its network, and of a deep one what the paper varies besides."""
-    model, optimizer = experiment.model, experiment.optimizer
-    network = {
-        "conv": f"Conv-{model.options.get('depth', 2)}",
-        "resnet": f"ResNet-{model.options.get('depth', 20)}",
-        "vgg19": "VGG-19",
-    }.get(model.name, model.name)
-    parts = [network]
-    if family.figure(experiment) == family.DROPOUT:
-        parts.append(f"dropout {model.options['dropout']:g}")
-    if family.figure(experiment) == family.DEEP:
-        parts.append(f"lr {optimizer.lr:g}")
-        parts += [f"warmup {optimizer.warmup}"] if Step.parse(optimizer.warmup).count else []
-        parts += [f"rewound to {experiment.rewind}"] if Step.parse(experiment.rewind).count else []
-    return ", ".join(parts)
+def _is_same_in_small(this: Experiment, full: Experiment) -> bool:
+    """Whether two experiments on the same data and network ask the same question: both prune by the same criterion in the
+    same scope, and the larger one has every arm of the smaller one.
+    """
+    mine, theirs = (e.pruning for e in (this, full))
+    same = (mine.criterion, mine.scope) == (theirs.criterion, theirs.scope)
+    return same and set(arms(this)) <= set(arms(full))
 
 
 def _augmented(augment: Augment) -> str:
@@ -94,24 +88,24 @@ def _point(text: str) -> str:
 
 
 def _numbers(training: Training) -> str:
-    """What is not the usual way to compute: 32-bit floats in torch's own order."""
+    """What is not the usual way to compute, which is with 32-bit floats in torch's own order."""
     precision = f"in {training.precision}" if training.precision != "fp32" else ""
     order = "channels last in memory" if training.memory_format == "channels_last" else ""
     found = ", ".join(part for part in (precision, order) if part)
     return f", {found}" if found else ""
 
 
-def _arms(experiment: Experiment) -> str:
-    found = [
-        f"{arm.label} in {count(len(rounds), 'round')}{_draws(getattr(experiment.arms, name))}"
-        for name, arm in ARMS.items()
-        if name != "ticket" and (rounds := experiment.rounds_of(name))
-    ]
-    return f"besides tickets: {', '.join(found)}" if found else "nothing besides tickets"
-
-
-def _draws(arm: object) -> str:
-    return f" ({count(arm.draws, 'draw')} a seed)" if isinstance(arm, Control) else ""
+def _arms(experiment: Experiment, labels: Mapping[str, str]) -> str:
+    found = []
+    for arm in arms(experiment):
+        items = [item for item in experiment.items("") if item.arm == arm and item.round]
+        draws = len(experiment.lanes(items[0])) // len(experiment.seeds)
+        is_drawn = experiment.lanes(items[0])[0].draw is not None
+        drawn = f" ({count(draws, 'draw')} a seed)" if is_drawn else ""
+        if arm != "ticket":
+            found.append(f"{style.label(arm, labels)} in {count(len(items), 'round')}{drawn}")
+    beside = "Beside the tickets" if "ticket" in arms(experiment) else "Beside the dense network"
+    return f"{beside}, there are {several(found)}." if found else f"{beside}, nothing else was trained."
 
 
 def _differences(this: Experiment, other: Experiment) -> list[str]:

@@ -1,37 +1,21 @@
 """Numbers in the report's words."""
 
-import pandas as pd
+from __future__ import annotations
 
-from pipeline.results.statistics import percent
+from typing import TYPE_CHECKING
 
+from pipeline.results.outcome import Outcome
+from pipeline.results.statistics import DENSE, percent
 
-def densities(rows: pd.DataFrame) -> str:
-    return ", ".join(map(percent, rows["density"])) + "%" if len(rows) else "none"
+if TYPE_CHECKING:
+    import pandas as pd
 
+    from pipeline.figures.shown import Shown
+    from pipeline.results.metric import Metric
+    from pipeline.results.outcome import Row
 
-def points(difference: float) -> str:
-    return f"{100 * difference:+.2f} points"
-
-
-def level(gap: float) -> str:
-    return f"{abs(100 * gap):.2f} points {'above' if gap >= 0 else 'below'}"
-
-
-def times(ratio: float) -> str:
-    """How many times sooner, for a ratio of another's early-stop iteration to the ticket's."""
-    if ratio == 1:
-        return "at the same iteration as"
-    return f"{ratio:.2f}× sooner than" if ratio >= 1 else f"{1 / ratio:.2f}× later than" if ratio else "after"
-
-
-def against(ticket: "pd.Series[float]", other: "pd.Series[float]") -> str:
-    """How much earlier the ticket's early stop comes, in percent of the other's iterations, and what it gains in accuracy."""
-    its, theirs = float(ticket["early_stop_iteration_mean"]), float(other["early_stop_iteration_mean"])
-    gain = points(ticket["accuracy_at_early_stop_mean"] - other["accuracy_at_early_stop_mean"])
-    when = "at the same iteration" if its == theirs else "not before iteration 0"
-    if theirs and its != theirs:
-        when = f"{abs(theirs - its) / theirs:.0%} {'earlier' if its < theirs else 'later'}"
-    return f"early stop {when}, accuracy {gain}"
+MEANS = "a ratio of mean iterations"
+CHOSEN = "chosen on the test images"
 
 
 def count(number: int, noun: str) -> str:
@@ -41,3 +25,93 @@ def count(number: int, noun: str) -> str:
 def several(words: list[str]) -> str:
     """a, b and c"""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def densities(rows: pd.DataFrame) -> str:
+    """51.3%, 21.1% and 7.0%; "none of these densities" without any."""
+    return several([f"{percent(density)}%" for density in rows["density"]]) or "none of these densities"
+
+
+def stop(row: Row) -> str:
+    """A mean early-stop iteration; a lower bound is marked as one."""
+    return f"{'≥ ' if row['censored'] else ''}{row['stop_mean']:,.0f}"
+
+
+def earlier(row: Row, other: Row) -> str:
+    """When the early stop of a row comes, set beside another's, after "its early stop comes"."""
+    its, theirs = float(row["stop_mean"]), float(other["stop_mean"])
+    if its == theirs:
+        return "at the same iteration"
+    if not theirs:
+        return "later, the other one being at iteration 0"
+    return f"{abs(theirs - its) / theirs:.0%} {'earlier' if its < theirs else 'later'}"
+
+
+def speed(who: str, its: float, other: str, theirs: float) -> str:
+    """A sentence on two mean early-stop iterations, without its full stop. other: whose iterations the second ones are."""
+    if its == theirs:
+        return f"{who} reaches its early stop after as many iterations as {other}, in the mean"
+    if not its or not theirs:
+        return f"{who} has its early stop at iteration {its:,.0f} and {other} at iteration {theirs:,.0f}, in the mean"
+    if its < theirs:
+        return f"{who} reaches its early stop {theirs / its:.2f} times as fast as {other} ({MEANS})"
+    return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({MEANS})"
+
+
+def difference(outcome: Outcome, row: Row, other: Row, whose: str) -> str:
+    """How the metric at early stop differs, and how certain that is, after "its accuracy is"."""
+    text = outcome.metric.compared(float(row["value_mean"]), float(other["value_mean"]), whose)
+    return f"{text} ({interval(outcome, row, other)})"
+
+
+def interval(outcome: Outcome, row: Row, other: Row) -> str:
+    found = outcome.difference(row, other)
+    if found.bounds is None:
+        return f"{count(found.n, 'replicate')}, too few for an interval"
+    low, high = (outcome.metric.gap(bound) for bound in found.bounds)
+    return f"95% interval of the paired difference {low} to {high}, {count(found.n, 'replicate')}"
+
+
+def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:
+    """How far from the tickets of the same rounds: the smallest and the largest difference; empty without such rounds."""
+    pairs = rows.merge(tickets[["round", "value_mean"]], on="round", suffixes=("", "_ticket"))
+    if pairs.empty:
+        return ""
+    found = pairs["value_mean"] - pairs["value_mean_ticket"]
+    places = dict.fromkeys([int(found.argmin()), int(found.argmax())])
+    span = " to ".join(f"{metric.gap(found.iloc[i])} (at {percent(pairs['density'].iloc[i])}%)" for i in places)
+    return span if metric.better == "higher" else f"{span}, where less is better"
+
+
+# --- What the end of training leaves open
+
+
+def short(outcome: Outcome) -> str:
+    """What to make of differences in the metric when the dense network's training was too short; empty when it was not."""
+    if not outcome.is_short:
+        return ""
+    dense = outcome.dense
+    return (
+        f"The comparison is void, because training ended, after {outcome.iterations:,} iterations, before the dense network's "
+        f"validation loss had its minimum (in {dense['censored']} of {count(int(dense['n']), 'replicate')}): the differences in "
+        f"{outcome.metric.words} are differences in speed of learning, not in final quality."
+    )
+
+
+def not_compared(shown: Shown, outcome: Outcome, rows: list[Row]) -> str:
+    """Why the early stops of these rows are not compared; empty when they are."""
+    cut = outcome.cut_off(rows)
+    if not cut:
+        return ""
+    whose = several([f"{_whose(shown, row)} (in {row['censored']} of {count(int(row['n']), 'training')})" for row in cut])
+    return f"early stops are not compared, because training ended before the validation loss of {whose} had its minimum"
+
+
+def _whose(shown: Shown, row: Row) -> str:
+    if row["arm"] == DENSE:
+        return "the dense network"
+    return f"{shown.label(row['arm'])} at {percent(row['density'])}% of the weights"

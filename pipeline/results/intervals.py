@@ -34,7 +34,7 @@ def paired(mine: pd.DataFrame, theirs: pd.DataFrame, column: str) -> Difference:
     mean = math.fsum(differences) / n if n else math.nan
     if n < FEWEST:
         return Difference(mean, None, n)
-    from scipy.special import stdtrit  # comes with scikit-learn
+    from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy comes with scikit-learn
 
     deviation = math.sqrt(math.fsum((differences - mean) ** 2) / (n - 1))
     return Difference(mean, float(stdtrit(n - 1, (1 + LEVEL) / 2)) * deviation / math.sqrt(n), n)

@@ -37,7 +37,7 @@ class Metric:
         if len(found) != 1:
             raise UserError(f"the lanes of an experiment should have one metric, but theirs are {sorted(set(table['metric']))}")
         # An empty cell is read as a missing number.
-        name, better, unit = ("" if value != value else str(value) for value in found.iloc[0])
+        name, better, unit = (value if isinstance(value, str) else "" for value in found.iloc[0])
         if better not in ("higher", "lower"):
             raise UserError(f"the metric {name} says that {better!r} is better; should be higher or lower")
         return cls(name, better, unit)
@@ -103,13 +103,13 @@ class Metric:
         number = f"{100 * difference:+.2f}" if self.is_fraction else f"{difference:+.3g}"
         return f"{number}{self._suffix(' points')}"
 
-    def compared(self, value: float, than: float) -> str:
-        """0.41 points higher; where lower is better, that is said too: 0.03 lower, which is better"""
+    def compared(self, value: float, than: float, whose: str) -> str:
+        """0.41 points higher than the dense network's; where lower is better, that is said: 0.03 lower (better) than …"""
         if math.isclose(value, than, rel_tol=1e-9):
-            return "the same"
-        size = self.gap(abs(value - than)).removeprefix("+")
+            return f"the same as {whose}"
         meaning = "" if self.better == "higher" else f" ({'worse' if self.gain(value, than) < 0 else 'better'})"
-        return f"{size} {'higher' if value > than else 'lower'}{meaning}"
+        size = self.gap(abs(value - than)).removeprefix("+")
+        return f"{size} {'higher' if value > than else 'lower'}{meaning} than {whose}"
 
     def has(self, who: str, value: float) -> str:
         """What a network has reached, as a sentence without its full stop."""

@@ -87,9 +87,7 @@ class Outcome:
 
     def difference(self, row: Row, than: Row) -> Difference:
         """Between two rows of the summary in the metric at early stop, paired by seed."""
-        mine, theirs = (
-            self.lanes[(self.lanes["arm"] == r["arm"]) & (self.lanes["round"] == r["round"])] for r in (row, than)
-        )
+        mine, theirs = (self.lanes[(self.lanes["arm"] == r["arm"]) & (self.lanes["round"] == r["round"])] for r in (row, than))
         return intervals.paired(mine, theirs, self.metric.at_early_stop)
 
     @staticmethod

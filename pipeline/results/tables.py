@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,9 +72,9 @@ def _wrong_lane(lane: Any) -> str:
     name = metric["name"]
     for key, kind in (LANE | {f"{name}_at_early_stop": float, f"final_{name}": float}).items():
         value = lane.get(key)
-        # A JSON number such as 1 may be meant as 1.0; only NaN differs from itself.
+        # A JSON number such as 1 may be meant as 1.0.
         right = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
-        if not right or value != value:
+        if not right or (isinstance(value, float) and not math.isfinite(value)):
             return f"{key} is {value!r}"
     return ""
 
