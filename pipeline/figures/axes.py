@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.figures import style
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = "Weights remaining (%)"
 ITERATION = "Early-stop iteration (validation loss)"
-CENSORED = "Open marker: some early stops at the end of training, a lower bound"
+CENSORED = "Early stop at the end of training: a lower bound"
+VOID = "The dense network's early stop is cut off, so that early stops cannot be compared."
 
 
 def canvas(height: float = style.HEIGHT) -> Figure:
@@ -94,25 +95,26 @@ def handle(colour: str, marker: str | None, dashes: Any, **more: Any) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, linestyle=dashes, **more)
 
 
-def legend(figure: Figure, entries: Mapping[str, Any], columns: int) -> None:
-    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
-
-
 def rows_of(entries: int, columns: int) -> float:
     """Inches that a legend takes beyond two rows."""
     return style.ROW * max(0, math.ceil(entries / columns) - 2)
 
 
-def note(figure: Figure, tables: Sequence[pd.DataFrame], what: str = "lines are means and bands ranges") -> None:
+def note(figure: Figure, tables: Sequence[pd.DataFrame], more: str = "") -> None:
     """The line below a figure: over how many trainings its means and bands are. tables: summaries of what it shows."""
     lanes = sorted({int(n) for table in tables for n in table["n"]})
     seeds = sorted({int(n) for table in tables for n in table["seeds"]})
     one = lanes == seeds == [1]
     replicates = f"{_span(seeds)} replicate{'' if seeds == [1] else 's'}"
     drawn = "" if lanes == seeds else f" ({_span(lanes)} trainings at a point)"
-    text = "One replicate: the figure has no bands." if one else f"{what[0].upper()}{what[1:]} of {replicates}{drawn}."
-    marked = any((table["censored"] > 0).any() for table in tables if "censored" in table)
-    figure.supxlabel(f"{text} {CENSORED}." if marked else text, fontsize=style.NOTE, color=style.GREY)
+    text = "Lines show one replicate." if one else f"Lines show the mean and bands the range of {replicates}{drawn}."
+    figure.supxlabel(f"{text} {more}".strip(), fontsize=style.NOTE, color=style.GREY)
+
+
+def censored_entry(tables: Sequence[pd.DataFrame]) -> dict[str, Line2D]:
+    """What the legend says of open markers; nothing when there are none."""
+    marked = any((table["censored"] > 0).any() for table in tables)
+    return {CENSORED: handle(style.GREY, "o", "none", markerfacecolor="white")} if marked else {}
 
 
 def _span(numbers: Sequence[int]) -> str:

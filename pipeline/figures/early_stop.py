@@ -21,8 +21,10 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     """An arm that was not trained is left out; the dense network is a level line in all."""
     outcome = shown.outcome
     looks = style.looks([arm for arm in outcome.arms if arm in arms and arm != DENSE], shown.labels)
-    entries = len(looks) + 1
-    columns = 2 if entries == 4 else 3
+    table = outcome.table[outcome.table["arm"].isin([DENSE, *looks])]
+    marked = axes.censored_entry([table])
+    entries = len(looks) + 1 + len(marked)
+    columns = 2 if entries in (2, 4) else 3
     figure = axes.canvas(style.HEIGHT + axes.rows_of(entries, columns))
     panels = axes.early_stop_panels(figure, outcome.metric)
     for panel, (measure, scale) in panels.items():
@@ -31,12 +33,13 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
             axes.line(panel, rows, measure, look.colour, look.marker, look.line, scale, label=look.label)
         level = scale * float(outcome.dense[f"{measure}_mean"])
         panel.axhline(level, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="Dense network")
-        axes.density_axis(panel, _table(outcome, looks)["density"], [1.0, *outcome.tickets["density"]])
+        axes.density_axis(panel, table["density"], [1.0, *outcome.tickets["density"]])
     left = next(iter(panels))
     left.set_ylim(bottom=0)
     handles, labels = left.get_legend_handles_labels()
-    axes.legend(figure, dict(zip(labels, handles, strict=True)), columns)
-    axes.note(figure, [_table(outcome, looks)])
+    handles, labels = [*handles, *marked.values()], [*labels, *marked]
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    axes.note(figure, [table], axes.VOID if outcome.is_short else "")
     return figure
 
 
@@ -44,7 +47,3 @@ def _rows(outcome: Outcome, arm: str, look: Look) -> pd.DataFrame:
     table = outcome.table
     chosen = table["arm"].isin([arm, DENSE]) if look.from_dense else table["arm"] == arm
     return table[chosen]
-
-
-def _table(outcome: Outcome, looks: dict[str, Look]) -> pd.DataFrame:
-    return outcome.table[outcome.table["arm"].isin([DENSE, *looks])]

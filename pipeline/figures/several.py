@@ -33,7 +33,9 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
     }  # fmt: skip
     main = [name for name in shown.outcomes if name not in twins.values()]
     tables = {name: _lines(outcome) for name, outcome in shown.outcomes.items()}
-    figure = _canvas(shown, main, details, ["The same without dropout"] if twins else [])
+    drawn = [table for lines in tables.values() for table, _ in lines]
+    dotted = {"The same without dropout": axes.handle(style.GREY, None, ":")} if twins else {}
+    figure = _canvas(shown, main, details, dotted | axes.censored_entry(drawn))
     panels = axes.early_stop_panels(figure, shown.metric)
     for panel, (measure, scale) in panels.items():
         for i, name in enumerate(main):
@@ -44,14 +46,14 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
                 axes.line(panel, tables[twins[name]][0][0], measure, *look, ":", scale)
         _density_axis(panel, shown.outcomes)
     next(iter(panels)).set_ylim(bottom=0)
-    axes.note(figure, [table for lines in tables.values() for table, _ in lines])
+    axes.note(figure, drawn, _void(shown))
     return figure
 
 
 def three_points(shown: Shown, details: Sequence[str]) -> Figure:
     """The metric on the test set against density, a panel for each point of training."""
     points = {name: outcome.points() for name, outcome in shown.outcomes.items()}
-    figure = _canvas(shown, list(points), details, [])
+    figure = _canvas(shown, list(points), details, {})
     panels = figure.subplots(1, len(THIRDS), sharey=True, gridspec_kw={"wspace": 0.06})
     for point, panel in enumerate(panels):
         for i, (name, table) in enumerate(points.items()):
@@ -75,15 +77,23 @@ def _lines(outcome: Outcome, table: pd.DataFrame | None = None) -> list[tuple[pd
     return [(tickets, "-"), *([] if reinits.empty or outcome.main == REINIT else [(reinits, "--")])]
 
 
-def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Sequence[str]) -> Figure:
-    """With its legend: a colour an experiment, and in grey what the lines mean. more: what dotted lines mean, if there are."""
+def _void(shown: Shown) -> str:
+    """What the line below says of experiments whose early stops cannot be compared; empty without such."""
+    short = [name for name, outcome in shown.outcomes.items() if outcome.is_short]
+    if len(short) in (0, len(shown.outcomes)):
+        return axes.VOID if short else ""
+    return f"Early stops cannot be compared in {' and '.join(short)}: the dense network's is cut off."
+
+
+def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Mapping[str, Line2D]) -> Figure:
+    """With its legend: a colour an experiment, and in grey what the lines and marks mean. more: its last entries."""
     colours = {names.label(shown.config, name, main, details): axes.handle(*style.pair(i), "none") for i, name in enumerate(main)}
     tickets = sorted({shown.label(shown.outcomes[name].main) for name in main})
     kinds: dict[str, Any] = {style.capital(" or ".join(tickets)): "-"}
     if any(len(_lines(shown.outcomes[name])) > 1 for name in main):
         kinds["Random reinit"] = "--"
-    lines = {label: axes.handle(style.GREY, None, dashes) for label, dashes in [*kinds.items(), *((kind, ":") for kind in more)]}
-    height = math.ceil(len(colours) / (1 if len(colours) < 4 else 2))
+    lines = {label: axes.handle(style.GREY, None, dashes) for label, dashes in kinds.items()} | dict(more)
+    height = max(math.ceil(len(colours) / (1 if len(colours) < 4 else 2)), 2 if more else 1)
     figure = axes.canvas(style.HEIGHT + style.ROW * (height - 1))
     entries = [*_column(colours, height), *_column(lines, height)]
     figure.legend(

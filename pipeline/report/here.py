@@ -52,7 +52,7 @@ def early_stop(shown: Shown, arms: Sequence[str]) -> list[str]:
     found = [_beside(shown, row) for row in chosen] or ["No ticket was trained near the densities that the paper speaks of."]
     if REINIT not in outcome.arms:
         found.append("The experiment has no controls with fresh weights (`arms.reinit` in params.yaml).")
-    return [*found, *filter(None, [wording.short(outcome), _censored(shown)])]
+    return [line for line in (wording.short(outcome), *found, _censored(shown)) if line]
 
 
 def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -86,7 +86,7 @@ def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
     if not found:
         return [f"No arm was trained in the same rounds as the {tickets}."]
     text = f"The difference in {outcome.metric.words} at early stop from the {tickets} of the same round is {'; '.join(found)}."
-    return [text, *filter(None, [wording.short(outcome)])]
+    return [line for line in (wording.short(outcome), text) if line]
 
 
 def convolutions(shown: Shown, details: Sequence[str]) -> list[str]:
@@ -120,20 +120,23 @@ def _name(shown: Shown, name: str, details: Sequence[str]) -> str:
 
 def _beside(shown: Shown, row: Row) -> str:
     """A ticket against the dense network, and against the same masks with fresh weights."""
-    outcome = shown.outcome
-    sentences = [f"At {percent(row['density'])}% of the weights, {_against(shown, row, outcome.dense, 'the dense network')}."]
-    reinit = statistics.at_round(outcome.table, REINIT, int(row["round"]))
-    if reinit is not None and outcome.main != REINIT:
-        sentences.append(f"Set beside {shown.label(REINIT)}, {_against(shown, row, reinit, shown.label(REINIT))}.")
-    return " ".join(sentences)
+    outcome, reinit = shown.outcome, statistics.at_round(shown.outcome.table, REINIT, int(row["round"]))
+    where = f"At {percent(row['density'])}% of the weights and compared with the dense network"
+    text = f"{where}, {_against(shown, row, outcome.dense)}."
+    if reinit is None or outcome.main == REINIT:
+        return text
+    return f"{text} Compared with {shown.label(REINIT)}, {_against(shown, row, reinit)}."
 
 
-def _against(shown: Shown, row: Row, other: Row, who: str) -> str:
+def _against(shown: Shown, row: Row, other: Row) -> str:
     outcome, ticket = shown.outcome, f"the {shown.label(row['arm'])}'s"
-    value = f"{outcome.metric.words} is {difference(outcome, row, other, f'that of {who}')}"
-    if outcome.cut_off([row, other]):
-        cut = [shown.label(r["arm"]) if r["arm"] != DENSE else "the dense network" for r in outcome.cut_off([row, other])]
-        return f"{ticket} {value}; the early stop of {several(cut)} is cut off by the end of training and not compared"
+    value = f"{outcome.metric.words} is {difference(outcome, row, other)}"
+    cut = outcome.cut_off([row, other])
+    if outcome.is_short:  # which is said above
+        return f"{ticket} {value}"
+    if cut:
+        whose = [f"the {shown.label(r['arm'])}" if r["arm"] != DENSE else "the dense network" for r in cut]
+        return f"{ticket} {value}; early stops are not compared, because the end of training cuts off that of {several(whose)}"
     return f"{ticket} early stop comes {earlier(row, other)}, and its {value}"
 
 
@@ -169,6 +172,7 @@ def _deep(shown: Shown, outcome: Outcome) -> str:
     reached = metric.text(float(best["value_mean"]))
     compared = metric.compared(float(best["value_mean"]), level, "the dense network's")
     lines = [
+        wording.short(outcome),
         start,
         f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
         f"{percent(best['density'])}% of the weights: its {metric.words} of {reached} is {compared}.",
@@ -176,7 +180,6 @@ def _deep(shown: Shown, outcome: Outcome) -> str:
         + (f", the smallest at {percent(winning['density'].min())}% of the weights." if len(winning) else "."),
         _within_a_point(outcome, tickets, level),
         _reinit(shown, outcome, end, tickets),
-        wording.short(outcome),
     ]
     return " ".join(line for line in lines if line)
 

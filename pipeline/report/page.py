@@ -26,8 +26,8 @@ INTRODUCTION = """# Lottery tickets: what was run and what came out
 LeNet-300-100, on MNIST, are means of 5 trials of 50,000 iterations; those of the other networks, on CIFAR-10, are means of 5
 trials too. On this page, networks are compared at their early stop, the iteration of minimum validation loss, and on the test
 images, unless it says otherwise. Numbers are means over replicates; bands and brackets reach from the smallest to the largest.
-Intervals are t intervals of the differences between replicates with the same seed. The headline numbers are in
-[metrics.json](metrics.json)."""
+Intervals are t intervals of differences between lanes with the same seed, the draws of a seed averaged. The headline numbers
+are in [metrics.json](metrics.json)."""
 
 
 def index(config: Config, name: str, outcomes: Mapping[str, Outcome]) -> str:
@@ -104,7 +104,8 @@ def _drawn_over(config: Config, report: str, outcomes: Mapping[str, Outcome], fi
     parts = [f"## {figure.heading}", _figure(files, figure.heading, lines)]
     small = [name for name in shown.outcomes if recipe.reduced(config, name)]
     if small:
-        parts.append(f"Reduced budgets, as their sections say, are {_ticked(small)}. {_at_full_budget(config, figure.subject)}")
+        budgets = f"budget of {_ticked(small)} is" if len(small) == 1 else f"budgets of {_ticked(small)} are"
+        parts.append(f"The {budgets} reduced, as said above. {_at_full_budget(config, figure.subject)}".strip())
     return "\n\n".join(parts)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.figures import style
 from pipeline.report import content, registry
-from pipeline.report.wording import count, several
+from pipeline.report.wording import count
 from pipeline.settings.config import Config
 from pipeline.values.clock import Step
 from pipeline.values.experiment import Augment, Experiment, Optimizer, Sgd, Training
@@ -18,12 +18,12 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
     scope = "layer by layer" if pruning.scope == "layer" else "over all layers together"
     rates = ", ".join(f"{kind} {rate:.0%}" for kind, rate in pruning.rates.items())
     return (
-        f"The network `{model.name}`{f' ({options})' if options else ''} was trained on `{data.name}`{_augmented(data.augment)}, "
-        f"of whose training images {data.validation:,} are kept for validation, for {training.iterations:,} iterations of batch "
-        f"{training.batch_size} with {_schedule(experiment.optimizer)}{_numbers(training)}. In each of "
-        f"{count(pruning.rounds, 'round')}, {pruning.criterion} pruning removed, {scope}, a part of the surviving weights "
-        f"({rates}), and the rest was rewound to {_point(experiment.rewind)}. There are "
-        f"{count(len(experiment.seeds), 'replicate')}. {_arms(experiment, labels)}"
+        f"The network `{model.name}`{f' ({options})' if options else ''} is trained on `{data.name}`{_augmented(data.augment)} "
+        f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
+        f"{_numbers(training)}; {data.validation:,} training images are kept for validation. In each of "
+        f"{count(pruning.rounds, 'round')}, {pruning.criterion} pruning removes, {scope}, a part of the surviving weights "
+        f"({rates}); tickets are rewound to {_point(experiment.rewind)}. There are {count(len(experiment.seeds), 'replicate')}. "
+        f"{_arms(experiment, labels)}"
     )
 
 
@@ -73,7 +73,7 @@ def _augmented(augment: Augment) -> str:
 def _schedule(optimizer: Optimizer) -> str:
     extras = {"momentum": optimizer.momentum if isinstance(optimizer, Sgd) else 0, "weight decay": optimizer.weight_decay}
     regular = ", ".join(f"{name} {value:g}" for name, value in extras.items() if value)
-    steps = [f"{optimizer.name} at {optimizer.lr:g}{f' ({regular})' if regular else ''}"]
+    steps = [f"{optimizer.name} at learning rate {optimizer.lr:g}{f' ({regular})' if regular else ''}"]
     warmup, decay = Step.parse(optimizer.warmup), optimizer.decay
     if warmup.count:
         steps.append(f"after a linear warmup of {warmup.count:,} {'iterations' if warmup.unit == 'it' else 'epochs'}")
@@ -105,7 +105,7 @@ def _arms(experiment: Experiment, labels: Mapping[str, str]) -> str:
         if arm != "ticket":
             found.append(f"{style.label(arm, labels)} in {count(len(items), 'round')}{drawn}")
     beside = "Beside the tickets" if "ticket" in arms(experiment) else "Beside the dense network"
-    return f"{beside}, there are {several(found)}." if found else f"{beside}, nothing else was trained."
+    return f"{beside}, these arms are trained: {', '.join(found)}." if found else f"{beside}, no other arm is trained."
 
 
 def _differences(this: Experiment, other: Experiment) -> list[str]:

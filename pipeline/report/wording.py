@@ -62,18 +62,18 @@ def speed(who: str, its: float, other: str, theirs: float) -> str:
     return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({MEANS})"
 
 
-def difference(outcome: Outcome, row: Row, other: Row, whose: str) -> str:
-    """How the metric at early stop differs, and how certain that is, after "its accuracy is"."""
+def difference(outcome: Outcome, row: Row, other: Row, whose: str = "") -> str:
+    """How the metric at early stop differs, of what, and how certain that is, after "its accuracy is"."""
     text = outcome.metric.compared(float(row["value_mean"]), float(other["value_mean"]), whose)
-    return f"{text} ({interval(outcome, row, other)})"
+    speed = "a difference in speed of learning; " if outcome.cut_off([row, other]) else ""
+    return f"{text} ({speed}{interval(outcome, row, other)})"
 
 
 def interval(outcome: Outcome, row: Row, other: Row) -> str:
     found = outcome.difference(row, other)
     if found.bounds is None:
-        return f"{count(found.n, 'replicate')}, too few for an interval"
-    low, high = (outcome.metric.gap(bound) for bound in found.bounds)
-    return f"95% interval of the paired difference {low} to {high}, {count(found.n, 'replicate')}"
+        return f"{count(found.n, 'replicate')} {'is' if found.n == 1 else 'are'} too few for an interval"
+    return f"95% interval {outcome.metric.between(*found.bounds)}"
 
 
 def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:
@@ -104,14 +104,17 @@ def short(outcome: Outcome) -> str:
 
 def not_compared(shown: Shown, outcome: Outcome, rows: list[Row]) -> str:
     """Why the early stops of these rows are not compared; empty when they are."""
-    cut = outcome.cut_off(rows)
+    cut: dict[str, list[Row]] = {}
+    for row in outcome.cut_off(rows):
+        cut.setdefault(row["arm"], []).append(row)
+    whose = several([_whose(shown, arm, of_arm) for arm, of_arm in cut.items()])
     if not cut:
         return ""
-    whose = several([f"{_whose(shown, row)} (in {row['censored']} of {count(int(row['n']), 'training')})" for row in cut])
     return f"early stops are not compared, because training ended before the validation loss of {whose} had its minimum"
 
 
-def _whose(shown: Shown, row: Row) -> str:
-    if row["arm"] == DENSE:
-        return "the dense network"
-    return f"{shown.label(row['arm'])} at {percent(row['density'])}% of the weights"
+def _whose(shown: Shown, arm: str, rows: list[Row]) -> str:
+    if arm == DENSE:
+        return f"the dense network (in {rows[0]['censored']} of {count(int(rows[0]['n']), 'replicate')})"
+    at = several([f"{percent(row['density'])}%" for row in rows])
+    return f"the {shown.label(arm)} at {at} of the weights (in most lanes)"
