@@ -59,8 +59,8 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
     outcome = shown.outcome
     rows, dense = outcome.rows("one_shot"), outcome.dense
     same = outcome.tickets[outcome.tickets["round"].isin(list(rows["round"]))]  # one-shot tickets are trained in some rounds
-    better = rows[[outcome.metric.gain(float(v), float(dense["value_mean"])) > 0 for v in rows["value_mean"]]]
-    void = rows[[bool(outcome.cut_off([row])) for _, row in rows.iterrows()]]
+    better = rows.loc[[outcome.metric.gain(float(v), float(dense["value_mean"])) > 0 for v in rows["value_mean"]]]
+    void = rows.loc[[bool(outcome.cut_off([row])) for _, row in rows.iterrows()]]
     sooner = rows[(rows["stop_mean"] < dense["stop_mean"]) & ~rows["density"].isin(list(void["density"]))]
     when = wording.short(outcome)
     if not when:
@@ -168,7 +168,7 @@ def _deep(shown: Shown, outcome: Outcome) -> str:
     if tickets.empty:
         return f"{start} No tickets were trained."
     best, level = tickets.iloc[metric.best(tickets["value_mean"])], float(last["value_mean"])
-    winning = tickets[[metric.no_worse(float(value), level) for value in tickets["value_mean"]]]
+    winning = tickets.loc[[metric.no_worse(float(value), level) for value in tickets["value_mean"]]]
     reached = metric.text(float(best["value_mean"]))
     compared = metric.compared(float(best["value_mean"]), level, "the dense network's")
     lines = [
@@ -188,7 +188,7 @@ def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, level: float) -> st
     """The paper's measure for deep networks; of fractions only."""
     if not outcome.metric.is_fraction:
         return ""
-    near = tickets[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["value_mean"]]]
+    near = tickets.loc[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["value_mean"]]]
     return f"They are within a point of it down to {percent(near['density'].min())}%." if len(near) else "None is within a point."
 
 

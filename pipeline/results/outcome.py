@@ -78,7 +78,7 @@ class Outcome:
     def no_worse(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Those that are, at early stop, no worse than the dense network."""
         dense = float(self.dense["value_mean"])
-        return rows[[self.metric.no_worse(float(value), dense) for value in rows["value_mean"]]]
+        return rows.loc[[self.metric.no_worse(float(value), dense) for value in rows["value_mean"]]]
 
     def smallest(self, rows: pd.DataFrame) -> Row | None:
         """Of those that are no worse than the dense network, the one with the fewest weights."""
