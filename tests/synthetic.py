@@ -1,11 +1,13 @@
 """Lanes as training would leave them, without training: numbers are made up, files and fields are those of docs/design.md."""
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from ruamel.yaml import YAML
 
 from pipeline import chain
 from pipeline.figures.shown import Shown
@@ -108,9 +110,16 @@ def outcome(found: list[dict[str, Any]]) -> Outcome:
     return Outcome.of(statistics.rounds(found), statistics.curves((lane, history(lane)) for lane in found))
 
 
-def shown(found: list[dict[str, Any]], name: str = "toy", settings: Config | None = None) -> Shown:
-    """One experiment, of the params.yaml in the working directory unless settings are given."""
-    return Shown(settings or config.load(), {name: outcome(found)})
+def settings(**figures: Any) -> Config:
+    """Of PARAMS, without a file. figures: changes of that section."""
+    content = YAML(typ="safe").load(PARAMS)
+    content["figures"] |= figures
+    return Config.model_validate_json(json.dumps(content))
+
+
+def shown(found: list[dict[str, Any]], **figures: Any) -> Shown:
+    """The experiment `toy` alone."""
+    return Shown(settings(**figures), {"toy": outcome(found)})
 
 
 def of_params(settings: Config, name: str, **changes: Any) -> list[dict[str, Any]]:

@@ -29,9 +29,7 @@ def _metrics(found: list[dict[str, Any]]) -> Numbers:
     return numbers.metrics(synthetic.outcome(found))
 
 
-def _dense_and_ticket(
-    dense: dict[str, Any], ticket: dict[str, Any], density: float = 0.21, *more: dict[str, Any]
-) -> Numbers:
+def _dense_and_ticket(dense: dict[str, Any], ticket: dict[str, Any], density: float = 0.21, *more: dict[str, Any]) -> Numbers:
     return _metrics([lane("dense", 0, **dense), lane("ticket", 3, density=density, **ticket), *more])
 
 

@@ -81,6 +81,6 @@ def zoom(curves: Sequence[pd.DataFrame], metric: Metric) -> tuple[float, float]:
     low, high = min(sorted(early)[(len(early) - 1) // 2], *ends), max(tops)
     margin = max((high - low) * 0.06, 1e-3 * scale if metric.is_fraction else 1e-3 * abs(high), 1e-9)
     steps = MaxNLocator(nbins=8).tick_values(low - margin, high + margin)
-    limits = sorted((sign * float(steps[0]), sign * (high + margin)))
+    limits = sorted((round(sign * float(steps[0]), 10), sign * (high + margin)))  # a limit just above a tick would hide it
     floor = 0.0 if min(least) >= 0 else -math.inf  # what is never negative has no axis below 0
     return max(floor, limits[0]), min(100.0, limits[1]) if metric.is_fraction else limits[1]
