@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.report import findings, headline, page
+from pipeline import headline
+from pipeline.report import findings, page
 from pipeline.results import numbers, tables
 from pipeline.settings import config, places
 from pipeline.values import paths

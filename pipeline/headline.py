@@ -1,4 +1,4 @@
-"""`python -m pipeline.report.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, and
+"""`python -m pipeline.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, and
 where the time went."""
 
 import argparse
