@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline.figures import files, networks, style
-from pipeline.report import content, recipe, registry
+from pipeline.report import content, page, recipe, registry
 from pipeline.report.content import CONVOLUTIONS, DEEP, DROPOUT, FIGURES, LENET
 from pipeline.report.figure import Figure as Record
 from pipeline.report.figure import Subject
@@ -22,6 +23,7 @@ from pipeline.values import paths
 from tests import lottery, synthetic
 from tests.several import CONTENT
 from tests.synthetic import RMSE
+from tests.test_architecture import imported
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +120,28 @@ def test_the_registry_loads_nothing_heavy() -> None:
     loaded = {module.split(".")[0] for module in done.stdout.split()}
     assert loaded.isdisjoint({"pandas", "matplotlib", "scipy", "sklearn", "torch", "mlflow", "dvc"})
     assert "pydantic" in loaded
+
+
+def test_imports_go_from_the_report_to_figures_to_results_and_never_to_the_dvc_files() -> None:
+    above = {"results": ("figures", "report", "chain"), "figures": ("report", "chain"), "report": ("chain",)}
+    for folder, forbidden in above.items():
+        files_there = sorted((lottery.ROOT / "pipeline" / folder).glob("*.py"))
+        assert len(files_there) > 4
+        for path in files_there:
+            above_it = [m for m in imported(path) for other in forbidden if m.startswith(f"pipeline.{other}")]
+            assert not above_it, path
+
+
+def test_a_record_is_all_that_a_new_figure_needs(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = replace(_figure("conv"), file="more", number=7, title="More of them", here=lambda shown, details: ["A sentence."])
+    monkeypatch.setattr(registry, "FIGURES", (*FIGURES, more))
+    monkeypatch.setattr(page, "FIGURES", (*FIGURES, more))
+    outcomes = _outcomes(settings, "conv2")
+    assert set(registry.drawings_over(settings, outcomes)) == {"conv", "more"}
+    text = page.index(settings, "dropout", outcomes)
+    assert "## Figure 7. More of them" in text
+    assert "![Figure 7. More of them](figures/more.svg)" in text
+    assert "- Here: A sentence." in text
 
 
 # --- What is drawn

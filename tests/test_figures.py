@@ -179,6 +179,8 @@ def test_known_arms_that_are_in_one_figure_look_different() -> None:
 def test_unknown_arms_never_share_a_look(arms: list[str]) -> None:
     looks = style.looks(["ticket", "reinit", *arms], {})
     assert len({(look.colour, look.marker) for look in looks.values()}) == len(looks)
+    assert all(look.line == "-" for look in list(looks.values())[2:7])
+    assert len({(look.colour, look.line) for look in looks.values()}) == len(looks) or len(looks) > 7
 
 
 # --- What lines, axes and marks show

@@ -194,6 +194,14 @@ def test_ratios_are_said_to_be_of_means_and_the_best_ticket_to_be_chosen_on_the_
     assert "a ratio of mean iterations" in text
 
 
+def test_ratios_of_means_with_a_lower_bound_in_them_are_said_to_be_so(lane_folders: list[Path]) -> None:
+    lanes = [lane("dense", 0, seed, stop=1000) for seed in (1, 2, 3)]
+    lanes += [lane("ticket", 3, seed, stop=stop, density=0.211) for seed, stop in ((1, 500), (2, 600), (3, LATER))]
+    assert "(a ratio of mean iterations, some of which are lower bounds)" in _findings(lanes)
+    text = _page(lanes)
+    assert "103% later in the mean of iterations, some of which are lower bounds" in text
+
+
 def test_differences_stand_beside_their_paired_intervals() -> None:
     values = {0: (0.90, 0.91, 0.92), 3: (0.91, 0.92, 0.945)}
     three = [lane("ticket", k, seed, value=v) for k, found in values.items() for seed, v in enumerate(found)]

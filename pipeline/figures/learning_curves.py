@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.figures import axes
 from pipeline.figures.shown import Shown
 from pipeline.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
+from pipeline.results import statistics
 from pipeline.results.statistics import DENSE, percent
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     outcome = shown.outcome
     if outcome.curves is None:
         raise ValueError("learning curves are drawn from curves.csv")
-    chosen = nearest_rounds(outcome.curves, arms[0], shown.config.figures.densities)
+    chosen = _chosen(outcome.curves, arms[0], shown.config.figures.densities)
     test, scale = outcome.metric.test, outcome.metric.shown(1.0)
     figure = axes.canvas(4.1)
     panel = figure.add_subplot()
@@ -51,14 +52,11 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     return figure
 
 
-def nearest_rounds(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[pd.DataFrame]:
-    """The curves of an arm and of the dense network at these densities, from the densest; two densities nearest to one round
-    give one curve.
-    """
+def _chosen(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[pd.DataFrame]:
+    """The curves of an arm and of the dense network at these densities, from the densest."""
     shown = curves[curves["arm"].isin([DENSE, arm])]
-    known = shown.drop_duplicates("round")
-    chosen = sorted({int(known["round"].iloc[int((known["density"] / d).map(math.log).abs().argmin())]) for d in densities})
-    return [shown[shown["round"] == number].sort_values("iteration") for number in chosen]
+    rounds = statistics.nearest_rounds(shown, densities)
+    return [shown[shown["round"] == number].sort_values("iteration") for number in rounds]
 
 
 def zoom(curves: Sequence[pd.DataFrame], metric: Metric) -> tuple[float, float]:

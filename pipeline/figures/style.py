@@ -75,7 +75,8 @@ def looks(arms: Iterable[str], labels: Mapping[str, str]) -> dict[str, Look]:
     for arm in shown:
         if arm not in found:
             used = [(look.colour, look.marker) for look in found.values()]
-            found[arm] = Look("", *_free(used), "-", from_dense=False)
+            colour, marker = _free(used)
+            found[arm] = Look("", colour, marker, "-." if colour in dict(used) else "-", from_dense=False)
     return {arm: Look(capital(label(arm, labels)), *_rest(found[arm])) for arm in shown}
 
 

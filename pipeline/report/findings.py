@@ -61,7 +61,7 @@ def fast(shown: Shown, outcome: Outcome, row: Row) -> str:
         return ""  # said of the whole experiment
     if void := wording.not_compared(shown, outcome, [outcome.dense, row]):
         return f"Of {who} and {DENSE_ONE}, {void}."
-    return f"{capital(wording.speed(who, float(row['stop_mean']), DENSE_ONE, float(outcome.dense['stop_mean'])))}."
+    return f"{capital(wording.speed(who, row, DENSE_ONE, outcome.dense))}."
 
 
 def _fresh(shown: Shown, ticket: Row) -> str:
@@ -75,7 +75,7 @@ def _fresh(shown: Shown, ticket: Row) -> str:
     void = wording.not_compared(shown, outcome, [row, ticket])
     when = f"of it and the {name}, {void}"
     if not void:
-        when = wording.speed(who, float(row["stop_mean"]), f"the {name}", float(ticket["stop_mean"]))
+        when = wording.speed(who, row, f"the {name}", ticket)
     value = difference(outcome, row, ticket, f"the {name}'s")
     start = f"At {percent(ticket['density'])}% of the weights, "
     if void:

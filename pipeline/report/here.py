@@ -24,8 +24,8 @@ REINIT = "reinit"
 def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
     outcome = shown.outcome
     table = outcome.table[outcome.table["arm"].isin([DENSE, arms[0]])]
-    asked = ((table["density"] - density).abs().argmin() for density in shown.config.figures.densities)
-    rows = [table.iloc[int(i)] for i in dict.fromkeys(map(int, asked))]
+    asked = statistics.nearest_rounds(table, shown.config.figures.densities)  # as the figure does
+    rows = [row for _, row in table[table["round"].isin(asked)].iterrows()]
     stops = several([f"{stop(row)} at {percent(row['density'])}%" for row in rows])
     top = rows[outcome.metric.best([row["value_mean"] for row in rows])]
     first = min(rows, key=lambda row: float(row["stop_mean"]))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.results.outcome import Row
 
 MEANS = "a ratio of mean iterations"
+BOUNDS = "some of which are lower bounds"
 CHOSEN = "chosen on the test images"
 
 
@@ -48,18 +49,21 @@ def earlier(row: Row, other: Row) -> str:
         return "at the same iteration"
     if not theirs:
         return "later, the other one being at iteration 0"
-    return f"{abs(theirs - its) / theirs:.0%} {'earlier' if its < theirs else 'later'}"
+    open_ended = f" in the mean of iterations, {BOUNDS}," if row["censored"] or other["censored"] else ""
+    return f"{abs(theirs - its) / theirs:.0%} {'earlier' if its < theirs else 'later'}{open_ended}"
 
 
-def speed(who: str, its: float, other: str, theirs: float) -> str:
-    """A sentence on two mean early-stop iterations, without its full stop. other: whose iterations the second ones are."""
+def speed(who: str, row: Row, other: str, another: Row) -> str:
+    """A sentence on two mean early-stop iterations, without its full stop. other: what the second row is called."""
+    its, theirs = float(row["stop_mean"]), float(another["stop_mean"])
+    means = f"{MEANS}, {BOUNDS}" if row["censored"] or another["censored"] else MEANS
     if its == theirs:
         return f"{who} reaches its early stop after as many iterations as {other}, in the mean"
     if not its or not theirs:
         return f"{who} has its early stop at iteration {its:,.0f} and {other} at iteration {theirs:,.0f}, in the mean"
     if its < theirs:
-        return f"{who} reaches its early stop {theirs / its:.2f} times as fast as {other} ({MEANS})"
-    return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({MEANS})"
+        return f"{who} reaches its early stop {theirs / its:.2f} times as fast as {other} ({means})"
+    return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({means})"
 
 
 def difference(outcome: Outcome, row: Row, other: Row, whose: str = "") -> str:

@@ -91,6 +91,13 @@ def at_density(table: pd.DataFrame, arm: str, density: float) -> pd.Series[Any] 
     return row if abs(row["density"] - density) <= NEAR * density else None
 
 
+def nearest_rounds(table: pd.DataFrame, densities: Iterable[float]) -> list[int]:
+    """The rounds whose densities are nearest to these, in logarithms, each once and in order. table: one arm's, of any kind."""
+    known = table.drop_duplicates("round")
+    places = [int((known["density"] / density).map(math.log).abs().argmin()) for density in densities]
+    return sorted({int(known["round"].iloc[place]) for place in places})
+
+
 def at_round(table: pd.DataFrame, arm: str, number: int) -> pd.Series[Any] | None:
     """The row of the summary for an arm and a round; None when the arm was not trained in it."""
     rows = table[(table["arm"] == arm) & (table["round"] == number)]
