@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pipeline.figures.shown import Shown
 from pipeline.files import store
 from pipeline.report.findings import findings
-from pipeline.results import tables
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
@@ -24,8 +23,7 @@ def main() -> None:
     given = parser.parse_args()
     settings = config.load()
     names = given.experiments or settings.report
-    rounds = {name: tables.read(places.rounds(name), f"{places.chain(name)}:aggregate") for name in names}
-    print("\n" + headline(settings, {name: Outcome.of(table) for name, table in rounds.items()}))
+    print("\n" + headline(settings, {name: Outcome.read(name, with_curves=False) for name in names}))
     if given.since:
         print("\n" + _split(settings, given.since))
     page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())

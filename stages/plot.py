@@ -3,20 +3,16 @@
 from pipeline.figures import files
 from pipeline.figures.shown import Shown
 from pipeline.report import registry
-from pipeline.results import tables
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
-from pipeline.values import paths
 from stages import experiment_of, run_stage
 
 
 def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
-    aggregate = f"{places.chain(name)}:aggregate"
-    rounds = tables.read(places.rounds(name), aggregate)
-    curves = tables.read(paths.curves(name), aggregate)
-    drawn = files.drawn(registry.drawings(Shown(settings, {name: Outcome.of(rounds, curves)})))
+    shown = Shown(settings, {name: Outcome.read(name, with_curves=True)})
+    drawn = files.drawn(registry.drawings(shown))
     files.save(drawn, places.figures(name), settings.figures.dpi)
     from pipeline import tracking  # imported here, because no output depends on it
 

@@ -4,7 +4,7 @@ from pipeline import chain
 from pipeline.figures import files
 from pipeline.files import store
 from pipeline.report import page, registry
-from pipeline.results import numbers, tables
+from pipeline.results import numbers
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.values import paths
@@ -18,12 +18,8 @@ def main(name: str) -> None:
     if name not in reports:
         raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
     chain.check_report(settings, name)
-    outcomes, with_curves = {}, registry.need_curves(settings, reports[name])
-    for experiment in reports[name]:
-        made_by = f"{places.chain(experiment)}:aggregate"
-        rounds = tables.read(places.rounds(experiment), made_by)
-        curves = tables.read(paths.curves(experiment), made_by) if experiment in with_curves else None
-        outcomes[experiment] = Outcome.of(rounds, curves)
+    with_curves = registry.need_curves(settings, reports[name])
+    outcomes = {experiment: Outcome.read(experiment, experiment in with_curves) for experiment in reports[name]}
     store.write_json(places.metrics(name), {experiment: numbers.metrics(o) for experiment, o in outcomes.items()})
     store.write_bytes(places.index(name), page.index(settings, name, outcomes).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))

@@ -128,6 +128,23 @@ def test_plot_and_report_say_what_is_missing(lane_folders: list[Path]) -> None:
         plot.main("tay")
 
 
+def test_a_table_of_an_older_version_is_named_with_what_makes_it_anew(lane_folders: list[Path]) -> None:
+    aggregate.main("toy")
+    table = places.rounds("toy")
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header.replace("metric", "old"), *rows]))
+    for stage, argument in ((plot, "toy"), (report_stage, "main")):
+        with pytest.raises(
+            UserError, match=r"rounds.csv: the table of rounds has no column metric; `dvc repro --force exp.*aggr"
+        ):
+            stage.main(argument)
+    aggregate.main("toy")
+    curves = paths.curves("toy")
+    curves.write_text(curves.read_text().replace("test_accuracy_mean", "other"))
+    with pytest.raises(UserError, match="the table of curves has no column test_accuracy_mean"):
+        plot.main("toy")
+
+
 def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> None:
     _run()
     links = set(re.findall(r"\]\(([^)]+)\)", places.index().read_text()))
@@ -290,7 +307,7 @@ def test_where_the_dense_network_is_cut_off_the_comparison_is_void_and_differenc
     told = "\n".join(line for line in text.splitlines() if not line.startswith("- The paper"))
     for word in ("earlier", "times as fast", "earliest", "times the iterations", "sooner"):
         assert word not in told, word
-    assert told.count("(a difference in speed of learning;") >= 3
+    assert told.count("(a difference in speed of learning;") >= 2  # the tickets are as good as the dense network
     assert "| 100 | dense | 2 | ≥ 5,000 (5,000–5,000) |" in text
     assert "An early stop marked ≥ is a lower bound" in text
 

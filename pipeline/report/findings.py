@@ -73,7 +73,7 @@ def _fresh(shown: Shown, ticket: Row) -> str:
     name = shown.label(ticket["arm"])
     who = f"the network with the same masks and fresh weights ({shown.label('reinit')})"
     void = wording.not_compared(shown, outcome, [row, ticket])
-    when = f"of it and the {name}, {void}"
+    when = void
     if not void:
         when = wording.speed(who, row, f"the {name}", ticket)
     value = difference(outcome, row, ticket, f"the {name}'s")

@@ -105,7 +105,7 @@ def _arms(experiment: Experiment, labels: Mapping[str, str]) -> str:
         if arm != "ticket":
             found.append(f"{style.label(arm, labels)} in {count(len(items), 'round')}{drawn}")
     beside = "Beside the tickets" if "ticket" in arms(experiment) else "Beside the dense network"
-    return f"{beside}, these arms are trained: {', '.join(found)}." if found else f"{beside}, no other arm is trained."
+    return f"{beside}, these arms are trained: {'; '.join(found)}." if found else f"{beside}, no other arm is trained."
 
 
 def _differences(this: Experiment, other: Experiment) -> list[str]:

@@ -69,7 +69,8 @@ def speed(who: str, row: Row, other: str, another: Row) -> str:
 def difference(outcome: Outcome, row: Row, other: Row, whose: str = "") -> str:
     """How the metric at early stop differs, of what, and how certain that is, after "its accuracy is"."""
     text = outcome.metric.compared(float(row["value_mean"]), float(other["value_mean"]), whose)
-    speed = "a difference in speed of learning; " if outcome.cut_off([row, other]) else ""
+    differs = not text.startswith("the same")
+    speed = "a difference in speed of learning; " if differs and outcome.cut_off([row, other]) else ""
     return f"{text} ({speed}{interval(outcome, row, other)})"
 
 

@@ -32,7 +32,7 @@ class Metric:
         """Of a table of rounds. Raises: UserError when its lanes are measured in different ways or it does not say how."""
         missing = [column for column in FIELDS if column not in table]
         if missing:
-            raise UserError(f"the table of rounds has no column {missing[0]}; `dvc repro` makes a new one")
+            raise UserError(f"the table of rounds has no column {missing[0]}")
         found = table[list(FIELDS)].drop_duplicates()
         if len(found) != 1:
             raise UserError(f"the lanes of an experiment should have one metric, but theirs are {sorted(set(table['metric']))}")

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.results import intervals, statistics
+from pipeline.results import intervals, statistics, tables
 from pipeline.results.intervals import Difference
 from pipeline.results.metric import Metric
 from pipeline.results.statistics import DENSE
+from pipeline.settings import places
+from pipeline.values import paths
 from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +36,20 @@ class Outcome:
         outcome = cls(metric, rounds, statistics.summary(rounds, metric), curves)
         if DENSE not in outcome.arms:
             raise UserError("the table of rounds has no lane of the arm dense, which everything is compared with")
+        if curves is not None and f"{metric.test}_mean" not in curves:
+            raise UserError(f"the table of curves has no column {metric.test}_mean")
         return outcome
+
+    @classmethod
+    def read(cls, experiment: str, with_curves: bool) -> Outcome:
+        """From the files of an experiment. Raises: UserError that names the file and what makes it."""
+        made_by = f"{places.chain(experiment)}:aggregate"
+        rounds = tables.read(places.rounds(experiment), made_by)
+        curves = tables.read(paths.curves(experiment), made_by) if with_curves else None
+        try:
+            return cls.of(rounds, curves)
+        except UserError as error:
+            raise UserError(f"{places.rounds(experiment)}: {error}; `dvc repro --force {made_by}` makes it anew") from None
 
     @property
     def arms(self) -> list[str]:
