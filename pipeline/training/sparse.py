@@ -15,9 +15,9 @@ from pipeline.training.stack import Stack
 
 # Measured on one core in whole lane-iterations of LeNet (docs/performance.md): below 20% of its weights the 300 x 784 layer
 # is faster sparse than dense, below 14% computing the survivors' gradient alone beats picking it out of all of it. A layer
-# of the second's size, 100 x 300, gains below 5%; smaller ones gain nothing.
+# of the second's size, 100 x 300, gains below 6%; smaller ones gain nothing.
 SPARSE_BELOW, SAMPLED_BELOW, SPARSE_FROM = 0.2, 0.14, 50_000
-SMALL_BELOW, SMALL_FROM = 0.05, 20_000
+SMALL_BELOW, SMALL_FROM = 0.06, 20_000
 EVALUATED_AT_ONCE = 500  # images: a tile and the products' rows stay in the cache
 
 
