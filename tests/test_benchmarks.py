@@ -11,6 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks import chains, choices, cuda, growth, loops, operations, peak, plots, processes, results, stage, train_step
 from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
+from pipeline.training import products
 from pipeline.values import config
 from pipeline.values.errors import UserError
 from pipeline.values.schema import Model, Training
@@ -189,6 +190,7 @@ def test_profile_and_choices_in_miniature(work: Workload) -> None:
     assert set(operations.parts(work, 0, 1)) == {"batch", "gradients", "optimizer", "mask", "evaluation"}
     rows = choices.compared(choices.backward() | choices.optimizers() | choices.products(0.1) | choices.bf16(), 1, 1)
     assert len(rows) == 7
+    assert len(choices.compared(choices.libraries(), 1, 1)) == (3 if products.available() else 0)
     assert loops.CPU.type == "cpu"
 
 
