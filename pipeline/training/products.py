@@ -19,6 +19,7 @@ def thresholds(vendor: str, family: int, avx512: bool) -> tuple[float, float]:
     MKL is at its peak on Intel, and has code of 256 bits for AMD. That is half the speed of a processor with units of 512 bits
     (family 26, Zen 5), and nearly all of one that makes two halves of each instruction (Zen 4): there oneDNN gains 5 to 13% on
     what it can write as it likes, and nothing on a weight's gradient, which must be copied to where the optimizer reads it.
+    Measured on Zen 4 by this code, on what seems to be Zen 5 only by its forerunner (docs/performance.md).
     """
     if vendor != "AuthenticAMD" or not avx512:
         return math.inf, math.inf
