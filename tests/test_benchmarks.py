@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import chains, choices, cuda, growth, loops, operations, plots, processes, results, stage, train_step
+from benchmarks import chains, choices, cuda, growth, loops, operations, peak, plots, processes, results, stage, train_step
 from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
 from pipeline.settings import config
+from pipeline.training import products
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Model, Training
 from tests import toy
@@ -142,9 +143,15 @@ def test_a_failing_process_ends_the_benchmark() -> None:
 
 def test_step_in_miniature(work: Workload) -> None:
     rows = train_step.run(work, 1, (1, 1, 1), (0, 1)).rows
-    assert len(rows) == 7
+    assert len(rows) == 9
     assert all(row.value and row.value > 0 for row in rows)
-    assert [row.target for row in rows][:3] == [">= 10", ">= 2", ">= 1.5"]
+    assert [row.target for row in rows][:4] == [">= 10", ">= 2", ">= 0.75", ">= 1.5"]
+
+
+def test_the_operations_of_an_iteration_are_counted(work: Workload) -> None:
+    forward = 2 * (16 * 8 + 8 * 6 + 6 * 3)
+    backward = forward + 2 * (8 * 6 + 6 * 3)
+    assert peak.operations(work) == 20 * (forward + backward) + forward * (30 + 70) / 4
 
 
 def test_growth_in_miniature(work: Workload, tmp_path: Path) -> None:
@@ -161,9 +168,9 @@ def test_growth_in_miniature(work: Workload, tmp_path: Path) -> None:
     assert series[-1].ys == (8, 13)
     plots.save(series[:1], tmp_path)
     assert "<svg" in (tmp_path / "lanes.svg").read_text()
-    for peak in (growth.pool_memory(work, 2, 4), growth.batched_memory(work, 2)):
-        assert peak.largest > 10
-        assert peak.private > 10
+    for taken in (growth.pool_memory(work, 2, 4), growth.batched_memory(work, 2)):
+        assert taken.largest > 10
+        assert taken.private > 10
 
 
 def test_a_stage_in_miniature(work: Workload) -> None:
@@ -183,6 +190,7 @@ def test_profile_and_choices_in_miniature(work: Workload) -> None:
     assert set(operations.parts(work, 0, 1)) == {"batch", "gradients", "optimizer", "mask", "evaluation"}
     rows = choices.compared(choices.backward() | choices.optimizers() | choices.products(0.1) | choices.bf16(), 1, 1)
     assert len(rows) == 7
+    assert len(choices.compared(choices.libraries(), 1, 1)) == (3 if products.available() else 0)
     assert loops.CPU.type == "cpu"
 
 
