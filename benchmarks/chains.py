@@ -9,32 +9,32 @@ from pathlib import Path
 from benchmarks import repository
 from benchmarks.results import Section, Series, interleaved
 from benchmarks.workload import Workload
-from pipeline import chain
 from pipeline.criteria.magnitude import magnitude
-from pipeline.domain import networks, pruning
-from pipeline.domain.masks import Mask
+from pipeline.dag import written
+from pipeline.domain import pruning
 from pipeline.files import store
+from pipeline.run import check
 from pipeline.settings import config
 from pipeline.settings.config import Config
-from pipeline.values.experiment import Arms, Experiment
+from pipeline.values.experiment import ArmSettings, Experiment
 
 ROUNDS = (1, 2, 3, 5, 10, 20, 30)
 STAGES = (5, 10, 20, 40)
-ARMS = Arms.model_validate({"one_shot": {"rounds": "all"}, "reinit": {"rounds": "all", "draws": 1}})
+ARMS = {"one_shot": ArmSettings(rounds="all"), "reinit": ArmSettings(rounds="all", draws=1)}
 
 
 def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3) -> Section:
     """An experiment with every arm in every round."""
     settings = config.load()
     expanded = {k: _with_rounds(settings, work, k) for k in counts}
-    chain.expand(settings, settings.experiments)  # the imports of the stages are read once a process
+    written.expand(settings, settings.experiments)  # the imports of the stages are read once a process
     pruned = interleaved({k: partial(prune_seconds, work, k) for k in counts}, repetitions)
-    written = interleaved({k: partial(_expand_seconds, expanded[k]) for k in counts}, repetitions)
+    expansion = interleaved({k: partial(_expand_seconds, expanded[k]) for k in counts}, repetitions)
     counted = {k: [float(_stages(expanded[k].experiment("lenet")))] for k in counts}
     return Section(
         series=[
             Series.of("rounds_prune", "rounds", "seconds of pruning", pruned, "All rounds of one replicate, files included."),
-            Series.of("rounds_expansion", "rounds", "seconds of expanding the chain", written, "Arms in every round."),
+            Series.of("rounds_expansion", "rounds", "seconds of expanding the chain", expansion, "Arms in every round."),
             Series.of("rounds_stages", "rounds", "stages in the chain", counted, "Arms in every round."),
         ]
     )
@@ -48,32 +48,30 @@ def _with_rounds(settings: Config, work: Workload, count: int) -> Config:
 
 def prune_seconds(work: Workload, count: int) -> float:
     """So many rounds of what the stage `prune` does for one replicate."""
-    module = work.module()
-    layers, weights = networks.layers(module), networks.glorot_normal(module, 1)
-    experiment = work.experiment.pruning
-    groups = pruning.groups(layers, experiment.rates, experiment.scope)
+    dense, groups = work.ticket(), work.fitted().groups
     with tempfile.TemporaryDirectory() as folder:
         trained, masks = Path(folder, "trained.safetensors"), Path(folder, "mask.safetensors")
-        store.write_arrays(trained, weights)
-        store.write_mask(masks, Mask.full({name: layer.shape for name, layer in layers.items()}))
+        store.write_arrays(trained, dense.weights)
+        store.write_mask(masks, dense.mask)
         started = time.perf_counter()
         for k in range(1, count + 1):
             mask, arrays = store.read_mask(masks), store.read_arrays(trained)
-            scores = magnitude({name: arrays[name] for name in mask}, arrays)
+            scores = magnitude({name: arrays[name] for name in mask})
             store.write_mask(masks, pruning.prune(scores, mask, groups, k))
         return time.perf_counter() - started
 
 
 def _expand_seconds(settings: Config) -> float:
     started = time.perf_counter()
-    chain.expand(settings, settings.experiments)
+    written.expand(settings, settings.experiments)
     return time.perf_counter() - started
 
 
 def _stages(experiment: Experiment) -> int:
     """Trainings, a pruning for every item that has masks of its own, aggregate and plot."""
-    items = experiment.items("lenet")
-    return len(items) + sum(1 for item in items if item.round and item.masked == item) + 2
+    lottery = check.settings("lenet", experiment).lottery
+    items = lottery.items()
+    return len(items) + sum(item != lottery.dense and not lottery.is_control(item) for item in items) + 2
 
 
 def stages(counts: Sequence[int] = STAGES, repetitions: int = 2) -> Section:

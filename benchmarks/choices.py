@@ -15,11 +15,12 @@ from torch import Tensor
 
 from benchmarks.results import Row, interleaved, number, ratios
 from pipeline.domain import networks
-from pipeline.domain.masks import Mask
-from pipeline.domain.tickets import ticket
+from pipeline.preview.estimate import pruned
+from pipeline.tasks.classification import classification
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
+from pipeline.values import plugins
 from pipeline.values.experiment import Adam
 
 WEIGHTS = 266_610  # LeNet-300-100's parameters
@@ -57,11 +58,13 @@ def _flushed(flush: bool, work: Work) -> None:
 
 
 def backward() -> dict[str, tuple[Work, Work]]:
-    module = networks.build("lenet", (1, 28, 28), 10, {"hidden": [300, 100]})
-    mask = Mask.full({name: layer.shape for name, layer in networks.layers(module).items()})
-    dense = ticket(mask, networks.glorot_normal(module, 1))
+    model, task = plugins.bind("models", "lenet", {"hidden": [300, 100]}), classification()
+    network = networks.build(model, torch.zeros(2, 1, 28, 28), (10,))
+    dense = pruned(network, [], 0)
     x, y = torch.rand(1, BATCH, 1, 28, 28), torch.randint(10, (1, BATCH))
-    by_hand, by_autograd = (kind(module, [dense], x.device) for kind in (Mlp, Autograd))
+    assert task.gradient is not None
+    by_hand = Mlp(network.module, task.gradient, [dense], x.device)
+    by_autograd = Autograd(network.module, task.loss, [dense], x.device)
     return {"gradients by hand / by autograd": (lambda: by_hand.gradients(x, y), lambda: by_autograd.gradients(x, y))}
 
 

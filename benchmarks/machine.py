@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.executor import cores
+from pipeline.executors.processes import cores
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.results import Series, number
-from pipeline.results.figures import BLUE, STYLE, VERMILLION
+from pipeline.figures.style import BLUE, STYLE, VERMILLION
 
 
 def save(series: Sequence[Series], folder: Path) -> None:

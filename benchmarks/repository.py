@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import chain
+from pipeline.dag import written
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets, store
 from pipeline.settings import config
@@ -35,7 +35,7 @@ def create(folder: Path, content: Any, data: Mapping[str, Bundle]) -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     with chdir(folder):
         YAML(typ="safe").dump(content, paths.PARAMS)
-        for path, text in chain.expand(config.load(), config.load().experiments).items():
+        for path, text in written.expand(config.load(), config.load().experiments).items():
             store.write_bytes(path, text.encode())
         for name, bundle in data.items():
             datasets.write_bundle(paths.data(name), bundle)
@@ -71,14 +71,15 @@ def init_dvc(folder: Path) -> None:
 
 def make(name: str) -> None:
     """Every stage of an experiment and the report, without DVC, in this process and the working directory."""
-    from stages import aggregate, control, plot, prune, report, retrain, train_dense
+    from stages import aggregate, control, experiment_of, plot, prune, report, retrain, train_dense
 
+    lottery = experiment_of(name).lottery
     with redirect_stderr(io.StringIO()):
-        for item in config.load().experiment(name).items(name):
+        for item in lottery.items():
             argument = f"{name}/{item.name}"
-            if item.round == 0:
+            if item == lottery.dense:
                 train_dense.main(name)
-            elif item.masked != item:
+            elif lottery.is_control(item):
                 control.main(argument)
             else:
                 prune.main(argument)

@@ -31,7 +31,7 @@ def overhead(mnist: Bundle, repetitions: int, names: Sequence[str]) -> list[Row]
     content = repository.params()
     content["experiments"]["lenet"]["training"] |= SHORT
     with tempfile.TemporaryDirectory() as folder:
-        where = repository.create(Path(folder), content, {"mnist": mnist, "digits": digits(Path())})
+        where = repository.create(Path(folder), content, {"mnist": mnist, "digits": digits()})
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         for _, name in ((i, name) for i in range(repetitions) for name in names):
             found[name].append(_before_and_after(where, name))
@@ -74,10 +74,10 @@ def idle(repetitions: int, rounds: int) -> Row:
         arm["rounds"] = sorted({min(k, rounds) for k in arm["rounds"]})
     content |= {"experiments": {"lenet": lenet}, "report": ["lenet"], "reports": {}}
     with tempfile.TemporaryDirectory() as folder:
-        where = repository.create(Path(folder), content, {"digits": digits(Path())})
+        where = repository.create(Path(folder), content, {"digits": digits()})
         repository.init_dvc(where)
         repository.python(where, "-c", "from benchmarks import repository; repository.make('lenet')")
-        repository.dvc(where, "commit", "--force", "experiments/dvc.yaml:download@digits")
+        repository.dvc(where, "commit", "--force", "experiments/dvc.yaml:download_digits")
         repository.dvc(where, "commit", "--force", "experiments/lenet/dvc.yaml", "dvc.yaml")
         printed = repository.dvc(where, "repro")
         if "Running stage" in printed:

@@ -11,10 +11,12 @@ from benchmarks import __main__ as command
 from benchmarks import chains, choices, cuda, growth, loops, operations, plots, processes, results, stage, train_step
 from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
+from pipeline.domain.bundle import Form
 from pipeline.settings import config
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Model, Training
-from tests import toy
+
+SMALL = Form(train=130, test=70, shape=(1, 4, 4), classes=3)
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def work() -> Workload:
     training = Training(iterations=600, batch_size=20, evaluate_every=4)
     model = Model.model_validate({"name": "lenet", "hidden": [8, 6]})
     data = digits.data.model_copy(update={"validation": 30})
-    return Workload(digits.model_copy(update={"training": training, "model": model, "data": data}), toy.bundle())
+    return Workload(digits.model_copy(update={"training": training, "model": model, "data": data}), SMALL.noise(SMALL.train, SMALL.test))
 
 
 def test_an_unknown_name_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +39,7 @@ def test_missing_data_names_the_command_that_makes_it(tmp_path: Path, monkeypatc
     (tmp_path / "params.yaml").symlink_to(Path("params.yaml").absolute())
     (tmp_path / "pipeline").symlink_to(Path("pipeline").absolute())
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"mnist.safetensors is missing; `dvc repro .*download@mnist` makes it"):
+    with pytest.raises(UserError, match=r"mnist.safetensors is missing; `dvc repro .*download_mnist` makes it"):
         command.main(["cuda"])
 
 
@@ -107,14 +109,14 @@ def test_without_a_gpu_nothing_is_measured_on_it(work: Workload, monkeypatch: py
 
 
 def test_out_of_memory_names_the_lanes_that_fit(work: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stepping(work: Workload, module: object, tickets: list[object], device: object) -> object:
+    def stepping(work: Workload, tickets: list[object], device: object) -> object:
         if len(tickets) > 5:
             raise torch.OutOfMemoryError("no more")
         return lambda: None
 
     monkeypatch.setattr(cuda, "stepping", stepping)
-    assert "Out of memory; 5 lanes fit" in cuda.lenet(work, 20, toy.CPU, 1, 1).note
-    assert cuda.lenet(work, 4, toy.CPU, 1, 1).value is not None
+    assert "Out of memory; 5 lanes fit" in cuda.lenet(work, 20, loops.CPU, 1, 1).note
+    assert cuda.lenet(work, 4, loops.CPU, 1, 1).value is not None
 
     def afresh(function: object, work: Workload, count: int, *more: int) -> processes.Memory:
         if count > 2:
@@ -174,8 +176,8 @@ def test_a_stage_in_miniature(work: Workload) -> None:
 
 
 def test_cuda_in_miniature_on_the_cpu(work: Workload) -> None:
-    assert cuda.lenet(work, 2, toy.CPU, 1, 2).value
-    assert cuda.conv(toy.CPU, lanes=2, repetitions=1, steps=1, depth=2).value
+    assert cuda.lenet(work, 2, loops.CPU, 1, 2).value
+    assert cuda.conv(loops.CPU, lanes=2, repetitions=1, steps=1, depth=2).value
 
 
 def test_profile_and_choices_in_miniature(work: Workload) -> None:
