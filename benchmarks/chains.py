@@ -1,4 +1,4 @@
-"""What rounds and stages cost beside training: pruning, the expansion of the chain, and DVC itself."""
+"""What rounds and stages cost beside training: pruning, the writing of the DVC file, and DVC itself."""
 
 import tempfile
 import time
@@ -24,18 +24,20 @@ ARMS = {"one_shot": ArmSettings(rounds="all"), "reinit": ArmSettings(rounds="all
 
 
 def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3) -> Section:
-    """An experiment with every arm in every round."""
+    """Costs of an experiment that has a ticket, a one-shot ticket and a random reinitialisation in every round."""
     settings = config.load()
     expanded = {k: _with_rounds(settings, work, k) for k in counts}
-    written.expand(settings, settings.experiments)  # the imports of the stages are read once a process
+    written.expand(settings, settings.experiments)  # a process reads the imports of the stages once
     pruned = interleaved({k: partial(prune_seconds, work, k) for k in counts}, repetitions)
     expansion = interleaved({k: partial(_expand_seconds, expanded[k]) for k in counts}, repetitions)
     counted = {k: [float(_stages(expanded[k].experiment("lenet")))] for k in counts}
     return Section(
         series=[
-            Series.of("rounds_prune", "rounds", "seconds of pruning", pruned, "All rounds of one replicate, files included."),
-            Series.of("rounds_expansion", "rounds", "seconds of expanding the chain", expansion, "Arms in every round."),
-            Series.of("rounds_stages", "rounds", "stages in the chain", counted, "Arms in every round."),
+            Series.of(
+                "rounds_prune", "rounds", "seconds of pruning", pruned, "These are all rounds of one replicate, with its files."
+            ),
+            Series.of("rounds_expansion", "rounds", "seconds of expanding the chain", expansion, "Every round has all arms."),
+            Series.of("rounds_stages", "rounds", "stages in the chain", counted, "Every round has all arms."),
         ]
     )
 
@@ -47,7 +49,7 @@ def _with_rounds(settings: Config, work: Workload, count: int) -> Config:
 
 
 def prune_seconds(work: Workload, count: int) -> float:
-    """So many rounds of what the stage `prune` does for one replicate."""
+    """Does for one replicate what the stage `prune` does, for so many rounds, and returns the seconds it took."""
     dense, groups = work.ticket(), work.fitted().groups
     with tempfile.TemporaryDirectory() as folder:
         trained, masks = Path(folder, "trained.safetensors"), Path(folder, "mask.safetensors")
@@ -68,19 +70,19 @@ def _expand_seconds(settings: Config) -> float:
 
 
 def _stages(experiment: Experiment) -> int:
-    """Trainings, a pruning for every item that has masks of its own, aggregate and plot."""
+    """Counts a training for each item, a pruning for each that has masks of its own, and the stages aggregate and plot."""
     lottery = check.settings("lenet", experiment).lottery
     items = lottery.items()
     return len(items) + sum(item != lottery.dense and not lottery.is_control(item) for item in items) + 2
 
 
 def stages(counts: Sequence[int] = STAGES, repetitions: int = 2) -> Section:
-    """DVC's own cost: each stage of the chain copies a file of a few bytes that the one before it made."""
+    """Measures DVC's own cost: each stage copies a file of a few bytes that the one before it made."""
     with tempfile.TemporaryDirectory() as folder:
         made = {n: _trivial(Path(folder, str(n)), n) for n in counts}
         ran = interleaved({n: partial(repository.dvc_seconds, made[n], "repro", "--force") for n in counts}, repetitions)
         idle = interleaved({n: partial(repository.dvc_seconds, made[n], "repro") for n in counts}, repetitions + 1)
-    start = "DVC's own start is in it."
+    start = "The time includes DVC's own start."
     return Section(
         series=[
             Series.of("stages", "stages", "seconds of dvc repro", ran, start, SCANS),

@@ -1,6 +1,6 @@
-"""cuda: lanes batched in one step, on a GPU; and for information the same batched code on one CPU thread.
+"""cuda: lanes batched in one iteration on a GPU and, for information, the same batched code on one CPU thread.
 
-Without a GPU the rows say so: nothing is estimated.
+Without a GPU the rows say that nothing was measured: no number is estimated.
 """
 
 import gc
@@ -21,8 +21,8 @@ from pipeline.run import runner
 from pipeline.settings import config
 from pipeline.values.experiment import Model
 
-LANES = (1, 8, 20, 64, 440)  # 440: all of the paper's figure at one time, 5 replicates x 22 densities x 4
-NO_GPU = "no CUDA device: not measured"
+LANES = (1, 8, 20, 64, 440)  # 440 lanes are the paper's whole figure at once, 5 replicates x 22 densities x 4
+NO_GPU = "Not measured: this machine has no CUDA device."
 STEPS = 200
 
 
@@ -41,7 +41,7 @@ def _not_measured() -> list[Row]:
 
 
 def lenet(work: Workload, lanes: int, device: torch.device, repetitions: int = 5, steps: int = STEPS) -> Row:
-    """A step of so many lanes; when they don't fit in memory, of how many that do."""
+    """Times a step of so many lanes; when they do not fit in memory, the row says how many fit."""
     chosen = work.ticket(1)
 
     def attempt(count: int) -> list[float]:
@@ -59,14 +59,14 @@ def lenet(work: Workload, lanes: int, device: torch.device, repetitions: int = 5
     try:
         fits, found = processes.largest_that_fits(lanes, attempt)
     except processes.OutOfMemoryError:
-        return Row(name, "ms", None, note="Out of memory; not even one lane fits.")
+        return Row(name, "ms", None, note="Memory ran out: not even one lane fits.")
     if fits < lanes:
-        return Row(name, "ms", None, note=f"Out of memory; {fits} lanes fit, and take {min(found):.3g} ms.")
+        return Row(name, "ms", None, note=f"Memory ran out: {fits} lanes fit, and take {min(found):.3g} ms.")
     return Row.of(name, "ms", found, "<= 0.25" if lanes == 20 else "", "The target is for an H100." if lanes == 20 else "")
 
 
 def stepping(work: Workload, tickets: list[Ticket], device: torch.device) -> Callable[[], object]:
-    """A function that trains all lanes for one iteration, evaluation apart."""
+    """Returns a function that trains all lanes for one iteration without evaluating them."""
     torch.set_flush_denormal(True)
     trainer = work.trainer(tickets, device)
     next(trainer.run())
@@ -80,7 +80,7 @@ def stepping(work: Workload, tickets: list[Ticket], device: torch.device) -> Cal
 
 
 def clock(step: Callable[[], object], steps: int, device: torch.device) -> float:
-    """Milliseconds a step, after some that are not timed."""
+    """Returns the milliseconds of a step; the first steps are not timed."""
     for _ in range(max(3, steps // 10)):
         step()
     _wait(device)
@@ -97,12 +97,14 @@ def _wait(device: torch.device) -> None:
 
 
 def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = STEPS, depth: int = 6) -> Row:
-    """The paper's Conv-6 at batch 60: eager torch one lane at a time against ours, batched."""
+    """Compares two ways to train the paper's Conv-6 at batch 60: eager torch lane by lane, and our batched lanes."""
     work = _cifar_like(depth)
     ours, plain = stepping(work, [work.ticket()] * lanes, device), _eager(work, work.network().module.to(device), device)
     times = {"ours": partial(_lane_ms, ours, steps, device, lanes), "eager": partial(_lane_ms, plain, steps, device, 1)}
     found = interleaved(times, repetitions)
-    note = f"{lanes} lanes batched, images like CIFAR-10's; ours {np.median(found['ours']):.3g} ms per lane and step."
+    note = (
+        f"{lanes} lanes are batched, images are like CIFAR-10's; ours takes {np.median(found['ours']):.3g} ms per lane and step."
+    )
     return Row.of("Conv-6, eager / ours, per lane and step", "x", ratios(found["eager"], found["ours"]), ">= 3", note)
 
 
@@ -138,7 +140,7 @@ def _eager(work: Workload, module: nn.Module, device: torch.device) -> Callable[
 
 
 def on_cpu(work: Workload, lanes: int = 4, repetitions: int = 5, steps: int = 20) -> list[Row]:
-    """One thread: lanes batched in one step, as on a GPU, against the same lanes one after another."""
+    """Compares, on one thread, lanes that are batched in one step as on a GPU with the same lanes one after another."""
     chosen, device = work.ticket(1), torch.device("cpu")
 
     def loop(count: int) -> Callable[[], object]:
@@ -149,7 +151,7 @@ def on_cpu(work: Workload, lanes: int = 4, repetitions: int = 5, steps: int = 20
         return processes.seconds(partial(loop, count), 3) / (3 * steps * lanes) * 1000
 
     found = interleaved({1: partial(measure, 1), lanes: partial(measure, lanes)}, repetitions)
-    note = "One CPU thread, evaluation apart; for information, a CPU's lanes are not batched."
+    note = "One CPU thread trains, without evaluation. This is for information: on a CPU, lanes are never batched."
     return [
         Row.of(f"LeNet on the CPU, {lanes} lanes batched, per lane and step", "ms", found[1], note=note),
         Row.of(f"LeNet on the CPU, {lanes} lanes one at a time, per lane and step", "ms", found[lanes], note=note),
