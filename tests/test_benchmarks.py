@@ -38,6 +38,14 @@ def test_an_unknown_name_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == ""
 
 
+def test_the_help_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command._names(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert all(f"\n  {name}: " in said for name in command.BENCHMARKS)
+
+
 def test_missing_data_names_the_command_that_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "params.yaml").symlink_to(Path("params.yaml").absolute())
     (tmp_path / "pipeline").symlink_to(Path("pipeline").absolute())
