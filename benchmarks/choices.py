@@ -15,8 +15,8 @@ from torch import Tensor
 
 from benchmarks.results import Row, interleaved, number, ratios
 from pipeline.domain import networks
-from pipeline.preview.estimate import pruned
-from pipeline.tasks.classification import classification
+from pipeline.domain.masks import Mask
+from pipeline.domain.tickets import ticket
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
@@ -58,11 +58,11 @@ def _flushed(flush: bool, work: Work) -> None:
 
 
 def backward() -> dict[str, tuple[Work, Work]]:
-    model, task = plugins.bind("models", "lenet", {"hidden": [300, 100]}), classification()
-    network = networks.build(model, torch.zeros(2, 1, 28, 28), (10,))
-    dense = pruned(network, [], 0)
+    network = networks.build(plugins.bind("models", "lenet", {"hidden": [300, 100]}), torch.zeros(2, 1, 28, 28), (10,))
+    mask = Mask.full({name: layer.shape for name, layer in network.layers.items()})
+    dense = ticket(mask, networks.fresh(network, plugins.bind("inits", "glorot_normal", {}), 1))
+    task = plugins.bind("tasks", "classification", {})()
     x, y = torch.rand(1, BATCH, 1, 28, 28), torch.randint(10, (1, BATCH))
-    assert task.gradient is not None
     by_hand = Mlp(network.module, task.gradient, [dense], x.device)
     by_autograd = Autograd(network.module, task.loss, [dense], x.device)
     return {"gradients by hand / by autograd": (lambda: by_hand.gradients(x, y), lambda: by_autograd.gradients(x, y))}

@@ -99,7 +99,7 @@ def _wait(device: torch.device) -> None:
 def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = STEPS, depth: int = 6) -> Row:
     """Compares two ways to train the paper's Conv-6 at batch 60: eager torch lane by lane, and our batched lanes."""
     work = _cifar_like(depth)
-    ours, plain = stepping(work, [work.ticket()] * lanes, device), _eager(work, work.network().module.to(device), device)
+    ours, plain = stepping(work, [work.ticket()] * lanes, device), _eager(work, work.module().to(device), device)
     times = {"ours": partial(_lane_ms, ours, steps, device, lanes), "eager": partial(_lane_ms, plain, steps, device, 1)}
     found = interleaved(times, repetitions)
     note = (

@@ -99,7 +99,7 @@ def _batches(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]
 
 
 def _interval(work: Workload, batches: Iterator[tuple[Tensor, Tensor]], evaluated: Sequence[Any] | _Chained) -> Interval:
-    module = work.network().module
+    module = work.module()
     optimizer = torch.optim.Adam(module.parameters(), lr=work.experiment.optimizer.lr)
 
     def interval() -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
+from torch import nn
 
 from pipeline.domain import pruning
 from pipeline.domain.bundle import Bundle, Form
@@ -43,6 +44,10 @@ class Workload:
 
     def network(self) -> Network:
         return self.fitted().network
+
+    def module(self) -> nn.Module:
+        """A new module of the network, with the weights that torch gives it."""
+        return self.network().module
 
     def ticket(self, rounds: int = 0) -> Ticket:
         """The ticket after so many rounds."""
