@@ -21,6 +21,7 @@ from pipeline.training import products as by_library
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
+from pipeline.values import plugins
 from pipeline.values.experiment import Adam
 
 WEIGHTS = 266_610  # LeNet-300-100's parameters
@@ -58,11 +59,13 @@ def _flushed(flush: bool, work: Work) -> None:
 
 
 def backward() -> dict[str, tuple[Work, Work]]:
-    module = networks.build("lenet", (1, 28, 28), 10, {"hidden": [300, 100]})
-    mask = Mask.full({name: layer.shape for name, layer in networks.layers(module).items()})
-    dense = ticket(mask, networks.glorot_normal(module, 1))
+    network = networks.build(plugins.bind("models", "lenet", {"hidden": [300, 100]}), torch.zeros(2, 1, 28, 28), (10,))
+    mask = Mask.full({name: layer.shape for name, layer in network.layers.items()})
+    dense = ticket(mask, networks.fresh(network, plugins.bind("inits", "glorot_normal", {}), 1))
+    task = plugins.bind("tasks", "classification", {})()
     x, y = torch.rand(1, BATCH, 1, 28, 28), torch.randint(10, (1, BATCH))
-    by_hand, by_autograd = (kind(module, [dense], x.device) for kind in (Mlp, Autograd))
+    by_hand = Mlp(network.module, task.gradient, [dense], x.device)
+    by_autograd = Autograd(network.module, task.loss, [dense], x.device)
     return {"gradients by hand / by autograd": (lambda: by_hand.gradients(x, y), lambda: by_autograd.gradients(x, y))}
 
 

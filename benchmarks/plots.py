@@ -1,4 +1,4 @@
-"""Growth as figures: every size that was measured and the power law through them, on logarithmic axes."""
+"""Figures of how cost grows: every measured size and the power law through them, on logarithmic axes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipeline.figures.style import BLUE, STYLE, VERMILLION
 
 
 def save(series: Sequence[Series], folder: Path) -> None:
-    """One SVG each; files of series that are measured no more stay."""
+    """Writes an SVG for each series; a file stays when its series is not measured any more."""
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.style.context(STYLE, after_reset=True):
         for one in series:

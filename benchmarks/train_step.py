@@ -11,7 +11,7 @@ from benchmarks import loops, peak
 from benchmarks.processes import Loop, seconds
 from benchmarks.results import Row, Section, interleaved, markdown_rows, ratios
 from benchmarks.workload import Workload, lenet
-from pipeline.executor import cores
+from pipeline.executors.processes import cores
 
 ROUNDS = (0, 7, 9, 15, 18)  # 100%, 21.1%, 13.5%, 3.6% and 1.9% of the weights
 SPARSE = 15  # the round whose cost is held against the dense network's
