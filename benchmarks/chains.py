@@ -13,8 +13,7 @@ from pipeline.criteria.magnitude import magnitude
 from pipeline.dag import written
 from pipeline.domain import pruning
 from pipeline.files import store
-from pipeline.run import check
-from pipeline.settings import config
+from pipeline.settings import check, config
 from pipeline.settings.config import Config
 from pipeline.values.experiment import ArmSettings, Experiment
 

@@ -42,7 +42,7 @@ def pool(work: Workload, count: int, iterations: int) -> float:
     training = work.experiment.training.model_copy(update={"iterations": iterations, "evaluate_every": every})
     shorter = Workload(work.experiment.model_copy(update={"training": training}), work.bundle)
     fitted = shorter.fitted()
-    setup = Setup(fitted.checked, work.bundle, fitted.task, fitted.network, fitted.origin)
+    setup = Setup(fitted.bound, work.bundle, fitted.task, fitted.network, fitted.origin)
     numbered = [Lane(setup.lottery.dense, seed) for seed in range(1, count + 1)]
     streams, names = [Stream(lane.seed) for lane in numbered], [f"{lane.seed:064x}" for lane in numbered]
     dense = [shorter.ticket()] * count

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from pipeline.executors.processes import cores
 from torch import nn
 
 from benchmarks.processes import Interval, seconds
 from benchmarks.workload import Workload
-from pipeline.executor import cores
 from pipeline.training import products
 
 SIDE = 768  # of the square matrices whose product is timed: large, and still in the cache
@@ -33,7 +33,7 @@ def operations(work: Workload) -> float:
     weights = [layer.weight.numel() for layer in work.module().modules() if isinstance(layer, nn.Linear)]
     forward = 2 * sum(weights)
     backward = forward + 2 * sum(weights[1:])  # of the weights, and of every layer's input but the first's
-    evaluated = work.experiment.data.validation + len(work.bundle.test_images)
+    evaluated = work.experiment.data.validation + len(work.bundle.test_inputs)
     training = work.experiment.training
     return training.batch_size * (forward + backward) + forward * evaluated / training.evaluate_every
 

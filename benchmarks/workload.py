@@ -12,9 +12,8 @@ from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket
 from pipeline.files import datasets
 from pipeline.preview.estimate import pruned
-from pipeline.run import check
-from pipeline.run.check import Fitted
-from pipeline.settings import config
+from pipeline.settings import check, config
+from pipeline.settings.check import Fitted
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import paths
@@ -40,7 +39,7 @@ class Workload:
 
     def fitted(self) -> Fitted:
         """The experiment as a training stage checks it, with its network and its task."""
-        return check.whole(check.settings("benchmark", self.experiment), self.bundle, Form.of(self.bundle))
+        return check.fits(check.settings("benchmark", self.experiment), self.bundle, Form.of(self.bundle))
 
     def network(self) -> Network:
         return self.fitted().network

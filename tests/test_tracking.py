@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.files import datasets, masks, store
-from pipeline.run import check, runner, setup
-from pipeline.settings import places
+from pipeline.run import runner, setup
+from pipeline.settings import check, places
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
 from pipeline.tracking.record import IDENTITY

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pipeline.training.images import Images, Order, split
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -12,7 +13,6 @@ from pipeline.domain import networks, seeds
 from pipeline.domain.bundle import Bundle
 from pipeline.domain.masks import Mask
 from pipeline.domain.tickets import Ticket, ticket
-from pipeline.training.images import Images, Order, split
 from pipeline.training.trainer import Trainer
 from pipeline.values.experiment import Adam, Augment, Sgd, Training
 
