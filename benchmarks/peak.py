@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from pipeline.executors.processes import cores
 from torch import nn
 
 from benchmarks.processes import Interval, seconds
 from benchmarks.workload import Workload
+from pipeline.executors.processes import cores
 from pipeline.training import products
 
 SIDE = 768  # of the square matrices whose product is timed: large, and still in the cache
