@@ -22,6 +22,7 @@ from tests.lottery import arrays, differ, is_mask_times, mask
 
 CHAINS = ("lr_rewind", "fine_tune")
 MASKS = ("random_mask", "shuffled_mask")  # arms that draw their own
+FRESH = ("reinit", "one_shot_reinit")
 ARMS = {
     "one_shot": {"rounds": [2, 3]},
     "lr_rewind": {"rounds": "all"},
@@ -138,6 +139,22 @@ def test_continued_has_the_masks_of_lr_rewind_and_the_rewound_weights(done: Path
     for seed in (1, 2):
         rewind = arrays("toy", "r00", f"seed{seed}", "rewind")
         is_mask_times(arrays("toy", item, f"seed{seed}", "start"), mask("toy", f"lr_rewind_r{k:02d}", seed), rewind)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("arm", FRESH)
+def test_fresh_weights_train_from_iteration_0_though_tickets_are_rewound_to_a_later_one(done: Path, arm: str, seed: int) -> None:
+    """Also by the schedule and the data order of iteration 0: their training is the same in a trainer that begins there."""
+    item, lane = f"{arm}_r03", f"seed{seed}_draw1"
+    rows = (paths.lanes("toy", item) / lane / "history.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "5", "10", "15"]
+    masks = mask("toy", Item("toy", 3, arm).masked.name, seed)
+    start = toy.ticket(masks, arrays("toy", item, lane, "start"), origin=0)
+    scheduled = Sgd(name="sgd", lr=0.05, momentum=0.9, warmup="9it", decay=Decay(at=("2ep", "13it"), by=0.5))
+    ours = toy.finish(toy.trainer(toy.mlp(), [start], scheduled, seeds=[seed], iterations=15, every=5))
+    trained = arrays("toy", item, lane, "trained")
+    for name, weight in ours.stack.weights(0).items():
+        np.testing.assert_allclose(trained[name], weight, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("arm", MASKS)
