@@ -8,7 +8,7 @@ import torch
 
 from pipeline.data import cifar10
 from pipeline.domain.bundle import Bundle
-from pipeline.training.images import Images
+from pipeline.training.examples import Examples
 
 # Mean and standard deviation of the 50,000 training images' red, green and blue, divided by 255.
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
@@ -32,13 +32,16 @@ def bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bundle:
 
 
 def test_cifar10_is_normalised_by_the_mean_and_deviation_of_its_training_images(bundle: Bundle) -> None:
-    assert bundle.mean.tolist() == pytest.approx(MEAN, abs=1e-7)
-    assert bundle.std.tolist() == pytest.approx(STD, abs=1e-7)
+    assert bundle.scale is not None
+    assert bundle.shift is not None
+    assert bundle.scale.shape == bundle.shift.shape == (3, 1, 1)
+    assert (1 / (255 * bundle.scale)).ravel().tolist() == pytest.approx(STD, rel=1e-6)
+    assert (-bundle.shift / (255 * bundle.scale)).ravel().tolist() == pytest.approx(MEAN, rel=1e-6)
 
 
 @pytest.mark.parametrize("which", range(len(PICTURES)), ids=["black", "grey", "white", "mixed"])
 def test_a_picture_of_one_colour_becomes_what_is_worked_out_by_hand(bundle: Bundle, which: int) -> None:
-    images, _ = Images(bundle, torch.device("cpu")).batch(torch.tensor([[which]]))
+    images, _ = Examples(bundle, torch.device("cpu")).batch(torch.tensor([[which]]))
     assert images.shape == (1, 1, 3, 32, 32)
     expected = torch.tensor([*PICTURES.values()][which]).view(3, 1, 1).expand(3, 32, 32)
     torch.testing.assert_close(images[0, 0], expected, rtol=0, atol=1e-5)
