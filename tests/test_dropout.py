@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.domain import networks
 from pipeline.domain.bundle import Bundle
 from pipeline.run import runner, setup
-from pipeline.training.images import split
+from pipeline.training.examples import split
 from pipeline.training.trainer import Trainer
-from pipeline.values.schema import Sgd
+from pipeline.values.experiment import Sgd
 from tests import lottery, toy
 
 SEEDS = (1, 2)
@@ -25,8 +24,8 @@ STILL = Sgd(name="sgd", lr=1e-30)  # a rate at which no weight changes
 
 def trainer(seed: int, data: Bundle, optimizer: Any = toy.ADAM, dropout: float = 0.5) -> Trainer:
     """One lane of 12 iterations and an evaluation every 4. Lanes of all seeds begin from the same weights."""
-    module = networks.build("conv", toy.SHAPE, data.classes, {"depth": 2, "dropout": dropout})
-    return toy.trainer(module, toy.tickets(module, 1), optimizer, data=data, seeds=[seed])
+    network = toy.network("conv", outputs=int(data.train_targets.max()) + 1, depth=2, dropout=dropout)
+    return toy.trainer(network, toy.tickets(network, 1), optimizer, data=data, seeds=[seed])
 
 
 def losses(trained: Trainer) -> list[float | None]:
@@ -40,11 +39,11 @@ def alike() -> Bundle:
     An image of the other class, which there has to be, is one that both hold out.
     """
     data = toy.bundle(classes=2)
-    count = len(data.train_images)
+    count = len(data.train_inputs)
     held_out = set.intersection(*(set(split(seed, count, 30)[1].tolist()) for seed in SEEDS))
-    labels = np.ones_like(data.train_labels)
+    labels = np.ones_like(data.train_targets)
     labels[min(held_out)] = 0
-    return replace(data, train_images=data.train_images[:1].repeat(count, 0), train_labels=labels)
+    return replace(data, train_inputs=data.train_inputs[:1].repeat(count, 0), train_targets=labels)
 
 
 def groups(begun: setup.Setup, lanes: int) -> list[list[int]]:
@@ -84,14 +83,14 @@ def test_other_units_are_drawn_from_each_evaluation_to_the_next() -> None:
 
 
 def test_other_units_are_drawn_in_every_iteration() -> None:
-    module, seen = networks.build("conv", toy.SHAPE, 2, {"depth": 2, "dropout": 0.5}), []
+    network, seen = toy.network("conv", outputs=2, depth=2, dropout=0.5), []
 
     def see(layer: torch.nn.Module, _: Any, left: torch.Tensor) -> None:
         if layer.training:
             seen.append(left.detach().numpy().tobytes())
 
-    module.get_submodule("dropout1").register_forward_hook(see)
-    toy.finish(toy.trainer(module, toy.tickets(module, 1), STILL, data=alike()))
+    network.module.get_submodule("dropout1").register_forward_hook(see)
+    toy.finish(toy.trainer(network, toy.tickets(network, 1), STILL, data=alike()))
     assert len({*seen}) == len(seen) >= 12
 
 
@@ -134,14 +133,14 @@ def test_a_replicate_ends_in_the_same_bytes_alone_and_beside_another(tmp_path: P
             assert beside.read_bytes() == alone.read_bytes()
 
 
-# --- Expected to change with the trainer
+# --- Which lanes are trained side by side
 
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Callable[[dict[str, Any]], setup.Setup]:
     def begun(model: dict[str, Any]) -> setup.Setup:
         with lottery.repository(tmp_path, lottery.params(toy=experiment(model))):
-            return setup.begin("toy")
+            return lottery.begin("toy")
 
     return begun
 
@@ -150,7 +149,30 @@ def test_lanes_of_a_network_without_dropout_are_one_batch_on_cuda(begin: Callabl
     assert groups(begin(WITHOUT), 3) == [[0, 1, 2]]
 
 
-@pytest.mark.xfail(strict=True, reason="lanes of a batch draw from one stream, that of the first lane's seed")
 def test_lanes_of_a_network_with_dropout_run_one_by_one_on_cuda(begin: Callable[[dict[str, Any]], setup.Setup]) -> None:
     """So that a lane draws the same whatever lanes are beside it."""
     assert groups(begin(WITH), 3) == [[0], [1], [2]]
+
+
+def test_a_trainer_refuses_several_lanes_of_a_network_that_draws_random_numbers() -> None:
+    network = toy.network("conv", depth=2, dropout=0.5)
+    with pytest.raises(ValueError, match="draws random numbers"):
+        toy.trainer(network, toy.tickets(network, 2))
+    toy.trainer(network, toy.tickets(network, 1))
+
+
+def test_a_network_that_draws_random_numbers_is_told_by_what_it_does_in_training() -> None:
+    """Not by its layers' names: dropout of a rate of 0 draws nothing, a network's own noise does."""
+    assert toy.network("conv", depth=2, dropout=0.5).draws
+    assert toy.network("tests.test_dropout:Noisy").draws
+    assert not toy.network("conv", depth=2).draws
+    assert not toy.mlp().draws
+
+
+class Noisy(torch.nn.Linear):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(int(np.prod(shape)), outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(1)
+        return super().forward(x + torch.randn_like(x) if self.training else x)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pipeline.domain import networks
+from tests import toy
 
 CIFAR = (3, 32, 32)
 RESNET = ("resnet", CIFAR, {"depth": 20})
@@ -15,7 +15,7 @@ LEAST = 1e-4  # probability below which a sample is said not to be of a distribu
 
 
 def fresh(name: str, shape: tuple[int, int, int], options: dict[str, Any], seed: int = 1) -> dict[str, np.ndarray]:
-    return networks.glorot_normal(networks.build(name, shape, 10, options), seed)
+    return toy.fresh(toy.network(name, shape, 10, **options), seed)
 
 
 def probability_if_normal(sample: np.ndarray, deviation: float) -> float:

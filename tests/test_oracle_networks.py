@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.domain import networks
-from pipeline.training.images import Order, split
+from pipeline.domain.networks import Network as Ours
+from pipeline.training.examples import Order, Stream, split
 from tests import toy
 
 Weights = dict[str, Tensor]
@@ -22,12 +22,12 @@ Network = Callable[[Weights, Tensor, bool], Tensor]  # weights and statistics by
 CIFAR = (3, 32, 32)
 
 
-def ours(name: str, shape: tuple[int, int, int], options: dict[str, Any]) -> nn.Module:
-    return networks.build(name, shape, 10, options)
+def ours(name: str, shape: tuple[int, int, int], options: dict[str, Any]) -> Ours:
+    return toy.network(name, shape, 10, **options)
 
 
 def order(seed: int, images: int, validation: int, batch: int) -> Order:
-    return Order([seed], [split(seed, images, validation)[0]], batch, toy.CPU)
+    return Order([Stream(seed)], [split(seed, images, validation)[0]], batch, toy.CPU)
 
 
 # --- The networks
@@ -143,7 +143,7 @@ NETWORKS: dict[str, tuple[Network, str, tuple[int, int, int], dict[str, Any]]] =
 def test_a_network_gives_the_logits_of_the_same_written_plainly(name: str, training: bool) -> None:
     """In float64, so that another order of sums is no excuse; dropout draws the same, being asked in the same order."""
     plain, model, shape, options = NETWORKS[name]
-    module = ours(model, shape, options).double().train(training)
+    module = ours(model, shape, options).module.double().train(training)
     randomise(module)
     weights = {key: tensor.clone() for key, tensor in module.state_dict().items()}
     x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -160,12 +160,12 @@ def test_a_network_gives_the_logits_of_the_same_written_plainly(name: str, train
 # --- The trainer against a plain loop
 
 SHAPE, IMAGES, VALIDATION, BATCH, SEED = (2, 8, 8), 130, 30, 20, 5
+MEAN, STD = 0.3, 0.2  # of every channel of the toy data
 DATA = toy.bundle(IMAGES, 70, 10, SHAPE)
 
 
 def pixels(images: np.ndarray) -> Tensor:
-    mean, std = (torch.tensor(a.tolist()).view(-1, 1, 1) for a in (DATA.mean, DATA.std))
-    return (torch.tensor(images.tolist()) / 255 - mean) / std
+    return (torch.tensor(images.tolist()) / 255 - MEAN) / STD
 
 
 def sgd(weight: Tensor, gradient: Tensor, kept: dict[str, Any]) -> Tensor:
@@ -192,8 +192,8 @@ def plainly(
     seen = {int(i) for iteration in range(batches.per_epoch) for i in batches.batch(iteration)[0][0]}
     held_out = [i for i in range(IMAGES) if i not in seen]  # an epoch of 5 times 20 shows all of the other 100
     assert len(held_out) == VALIDATION
-    images, labels = pixels(DATA.train_images), torch.tensor(DATA.train_labels.tolist())
-    tested, of_tested = pixels(DATA.test_images), torch.tensor(DATA.test_labels.tolist())
+    images, labels = pixels(DATA.train_inputs), torch.tensor(DATA.train_targets.tolist())
+    tested, of_tested = pixels(DATA.test_inputs), torch.tensor(DATA.test_targets.tolist())
     weights = {name: torch.tensor(array) for name, array in start.weights.items()}
     kept: dict[str, dict[str, Any]] = {name: {} for name in trained}
     iteration = 0
@@ -229,11 +229,11 @@ def test_every_loss_of_a_training_is_that_of_a_plain_loop(
     network: Network, name: str, options: dict[str, Any], optimizer: Any, update: Callable[..., Tensor]
 ) -> None:
     """Over the end of the first epoch, with a fifth of the weights pruned."""
-    iterations, module = 7, ours(name, SHAPE, options)
-    start = toy.tickets(module, 1, 0.8)[0]
-    trainer = toy.trainer(module, [start], optimizer, data=DATA, iterations=iterations, every=1, seeds=[SEED])
+    iterations, mine = 7, ours(name, SHAPE, options)
+    start = toy.tickets(mine, 1, 0.8)[0]
+    trainer = toy.trainer(mine, [start], optimizer, data=DATA, iterations=iterations, every=1, seeds=[SEED])
     rows = toy.finish(trainer).history[0][1:]
-    loop = plainly(network, start, [n for n, _ in module.named_parameters()], update)
+    loop = plainly(network, start, [n for n, _ in mine.module.named_parameters()], update)
     expected = [next(loop) for _ in range(iterations)]
     found = [(row.train_loss, row.validation_loss, row.test_loss) for row in rows]
     assert np.ptp(expected, axis=0).min() > 0.05  # else it would say little

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.values import config
+from pipeline.settings import config
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 Settings = dict[str, Any]
@@ -17,10 +17,11 @@ Settings = dict[str, Any]
 # Of every experiment of the paper.
 ALL = {
     "validation": 5000,
-    "init": "glorot_normal",
-    "criterion": "magnitude",
+    "init": {"name": "glorot_normal"},
+    "task": {"name": "classification"},
+    "criterion": {"name": "magnitude"},
     "replicates": 5,
-    "reinit": {"rounds": "all", "draws": 3},
+    "reinit": {"name": None, "rounds": "all", "draws": 3},
     "evaluate_every": 100,
     "rewind": "0it",
     "precision": "fp32",
@@ -74,7 +75,7 @@ PAPER = {
     "resnet20_rewind": deep(RESNET, 30_000, 128, 0.1, STEPS),
 }
 # Where ours is not the paper's: in the deep networks, to spare two thirds of the controls and four fifths of the evaluations.
-SPARED = {"reinit": {"rounds": "all", "draws": 1}, "evaluate_every": 500}
+SPARED = {"reinit": {"name": None, "rounds": "all", "draws": 1}, "evaluate_every": 500}
 OURS: dict[str, Settings] = {name: SPARED for name in PAPER if name.startswith(("vgg19", "resnet20"))}
 # A later paper's (Frankle et al. 2020): the same training, tickets rewound to an early iteration.
 OURS["resnet20_rewind"] = SPARED | {"rewind": "500it"}
@@ -99,6 +100,7 @@ def settings(name: str) -> Settings:
         "augment": data["augment"],
         "model": found["model"],
         "init": found["init"],
+        "task": found["task"],
         "optimizer": {"momentum": None} | optimizer,
         "iterations": training["iterations"],
         "batch": training["batch_size"],
@@ -130,5 +132,4 @@ def test_an_experiment_goes_on_to_the_least_density_that_the_paper_names(name: s
 
 @pytest.mark.parametrize(("arm", "draws"), [("one_shot", None), ("one_shot_reinit", 3)])
 def test_lenet_is_pruned_in_one_shot_too_with_as_many_controls(arm: str, draws: int | None) -> None:
-    expected = {"rounds": "all"} if draws is None else {"rounds": "all", "draws": draws}
-    assert experiment("lenet_paper")["arms"][arm] == expected
+    assert experiment("lenet_paper")["arms"][arm] == {"name": None, "rounds": "all", "draws": draws}
