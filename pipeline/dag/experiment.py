@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.domain.arms import Arm
+from pipeline.domain.lottery import Lottery
 from pipeline.run import code
 from pipeline.run.check import Checked
 from pipeline.settings import places
@@ -45,11 +46,23 @@ def _train_dense(checked: Checked) -> dict[str, Any]:
     return stage | _outs(paths.layers(name), paths.masks(name, dense), paths.lanes(name, dense))
 
 
-def _rounds(checked: Checked, arm: str) -> dict[str, str]:
-    """Of each round of an arm, the item that it is pruned from, or whose masks it takes."""
-    lottery = checked.lottery
-    of = lottery.masks_of if lottery.arms[arm].is_control else lottery.pruned_from
-    return {f"r{k:02d}": of(Item(checked.name, k, arm)).name for k in checked.experiment.rounds_of(arm)}
+def _rounds(checked: Checked, arm: str) -> dict[str, Any]:
+    """Of each round of an arm, what it is made from."""
+    rounds = checked.experiment.rounds_of(arm)
+    return {f"r{k:02d}": _made_from(checked.lottery, Item(checked.name, k, arm)) for k in rounds}
+
+
+def _made_from(lottery: Lottery, item: Item) -> str | dict[str, str]:
+    """The item that it is pruned from, or whose masks it takes; where it goes on from other weights than that one's, both."""
+    if not lottery.is_control(item):
+        return lottery.pruned_from(item).name
+    masks = lottery.masks_of(item).name
+    return {"masks": masks, "trained": lottery.trained_before(item).name} if _takes_both(lottery.arms[item.arm]) else masks
+
+
+def _takes_both(arm: Arm) -> bool:
+    """Whether it takes another arm's masks and goes on from the weights that those were pruned from."""
+    return arm.is_control and "trained" in arm.asks
 
 
 def _arm(checked: Checked, name: str) -> dict[str, Any]:
@@ -81,12 +94,15 @@ def _pruned(checked: Checked, name: str, arm: Arm) -> dict[str, Any]:
 
 def _trained(script: str, checked: Checked, name: str, arm: Arm) -> dict[str, Any]:
     experiment = checked.name
-    masks = paths.masks(experiment, "${item}" if arm.is_control else _item(name))
+    both = _takes_both(arm)
+    masks = paths.masks(experiment, ("${item.masks}" if both else "${item}") if arm.is_control else _item(name))
     # An arm begins from what the dense training left, or goes on from what its masks were pruned from.
-    deps = [_data(checked), masks, paths.lanes(experiment, checked.lottery.dense.name)]
+    deps = [_data(checked), masks]
     used, sections = [checked.model, checked.task_plugin, checked.lottery.plugins[name]], [*TRAINING, *PRUNING]
+    if "trained" not in arm.asks or arm.asks & {"initial", "rewound"}:
+        deps.append(paths.lanes(experiment, checked.lottery.dense.name))
     if "trained" in arm.asks:
-        deps.append(paths.lanes(experiment, "${item}"))
+        deps.append(paths.lanes(experiment, "${item.trained}" if both else "${item}"))
     if "fresh" in arm.asks:
         used.append(checked.init)
         sections.append("init")
