@@ -12,7 +12,7 @@ from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item
-from pipeline.values.plugins import Plugin
+from pipeline.values.plugins import Source
 
 # The sections of an experiment that each kind of stage reads: a change of another one leaves the stage alone.
 PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
@@ -40,7 +40,7 @@ def stages(checked: Checked) -> dict[str, Any]:
 
 def _train_dense(checked: Checked) -> dict[str, Any]:
     name, dense = checked.name, checked.lottery.dense.name
-    used = [checked.model, checked.task_plugin, checked.init]
+    used = [*_network(checked.experiment), _init(checked.experiment)]
     stage = _stage("train_dense", name, [_data(checked)], _code("train_dense", used))
     stage["params"] = _params(checked, [*TRAINING, "init"])
     return stage | _outs(paths.layers(name), paths.masks(name, dense), paths.lanes(name, dense))
@@ -78,12 +78,13 @@ def _arm(checked: Checked, name: str) -> dict[str, Any]:
 def _pruned(checked: Checked, name: str, arm: Arm) -> dict[str, Any]:
     experiment, criterion, dense = checked.name, checked.criteria[name], checked.lottery.dense.name
     deps = [paths.layers(experiment), paths.masks(experiment, "${item}"), paths.lanes(experiment, "${item}")]
-    used, scripts, sections = [checked.lottery.plugins[name], criterion], [], ["pruning.scope", "pruning.rates", "seeds"]
+    used, scripts = [checked.lottery.plugins[name].source, criterion.source], []
+    sections = ["pruning.scope", "pruning.rates", "seeds"]
     if criterion.asks & {"initial", "rewound"}:
         deps.append(paths.lanes(experiment, dense))
     if criterion.asks & WITH_NETWORK:
         deps.append(_data(checked))
-        used += [checked.model, checked.task_plugin]
+        used += _network(checked.experiment)
         scripts, sections = [PROBE], ["data", "task", "model", "training", "rewind", *sections]
     if arm.criterion is None:
         sections = ["pruning.criterion", *sections]
@@ -98,13 +99,14 @@ def _trained(script: str, checked: Checked, name: str, arm: Arm) -> dict[str, An
     masks = paths.masks(experiment, ("${item.masks}" if both else "${item}") if arm.is_control else _item(name))
     # An arm begins from what the dense training left, or goes on from what its masks were pruned from.
     deps = [_data(checked), masks]
-    used, sections = [checked.model, checked.task_plugin, checked.lottery.plugins[name]], [*TRAINING, *PRUNING]
+    used = [*_network(checked.experiment), checked.lottery.plugins[name].source]
+    sections = [*TRAINING, *PRUNING]
     if "trained" not in arm.asks or arm.asks & {"initial", "rewound"}:
         deps.append(paths.lanes(experiment, checked.lottery.dense.name))
     if "trained" in arm.asks:
         deps.append(paths.lanes(experiment, "${item.trained}" if both else "${item}"))
     if "fresh" in arm.asks:
-        used.append(checked.init)
+        used.append(_init(checked.experiment))
         sections.append("init")
     stage = _stage(script, _argument(checked, name), _unique(deps), _code(script, used))
     stage["params"] = _params(checked, [*sections, *_options(checked.experiment, name)])
@@ -135,8 +137,17 @@ def _params(checked: Checked, sections: Sequence[str]) -> list[str]:
     return [f"experiments.{checked.name}.{section}" for section in there]
 
 
-def _code(script: str, used: Sequence[Plugin] = (), more: Sequence[Path] = ()) -> list[str]:
-    return code.dependencies([Path("stages", f"{script}.py"), *more], [plugin.source for plugin in used])
+def _network(experiment: Experiment) -> list[Source]:
+    """Found without loading them, which takes torch: every stage compares its DVC file with what it should be."""
+    return [("models", experiment.model.name), ("tasks", experiment.task.name)]
+
+
+def _init(experiment: Experiment) -> Source:
+    return "inits", experiment.init.name
+
+
+def _code(script: str, used: Sequence[Source] = (), more: Sequence[Path] = ()) -> list[str]:
+    return code.dependencies([Path("stages", f"{script}.py"), *more], used)
 
 
 def _stage(script: str, argument: str, deps: Sequence[Path], files: Sequence[str]) -> dict[str, Any]:
