@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.run.check import Checked
+    from pipeline.run.bound import Bound
 
 
-def experiment_of(name: str) -> "Checked":
+def experiment_of(name: str) -> "Bound":
     """An experiment of params.yaml, whose settings are right and whose DVC file agrees with them. Raises: UserError otherwise."""
     from pipeline.dag import written  # no output depends on what is imported here: it only refuses
-    from pipeline.run import check
-    from pipeline.settings import config
+    from pipeline.settings import check, config
 
-    checked = check.settings(name, config.load().experiment(name))
-    written.agrees(checked)
-    return checked
+    bound = check.settings(name, config.load().experiment(name))
+    written.agrees(bound)
+    return bound
 
 
 def run_stage(main: Callable[[str], None]) -> None:

@@ -12,8 +12,7 @@ from stages import run_stage
 
 def main(name: str) -> None:
     # No output depends on these: they find the plug-in that params.yaml means, whose options are in the data set's name.
-    from pipeline.run import check
-    from pipeline.settings import config
+    from pipeline.settings import check, config
 
     obtain = check.data_set(config.load().experiments.values(), name)
     paths.SCRATCH.mkdir(exist_ok=True)

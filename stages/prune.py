@@ -4,21 +4,21 @@ the criterion asks for the network.
 
 from pipeline.domain import pruning
 from pipeline.files import masks
-from pipeline.run import scores
+from pipeline.scoring import scores
 from pipeline.values.lanes import Item
 from stages import experiment_of, run_stage
 
 
 def main(argument: str) -> None:
     item = Item.parse(argument)
-    checked = experiment_of(item.experiment)
-    checked.lottery.require(item, is_control=False)
-    settings, previous = checked.experiment.pruning, checked.lottery.pruned_from(item)
+    bound = experiment_of(item.experiment)
+    bound.lottery.require(item, is_control=False)
+    settings, previous = bound.experiment.pruning, bound.lottery.pruned_from(item)
     groups = pruning.groups(masks.read_layers(item.experiment), settings.rates, settings.scope)
     found = {}
-    for seed in checked.experiment.seeds:
+    for seed in bound.experiment.seeds:
         mask = masks.read(previous, seed)
-        found[seed] = pruning.prune(scores.of(checked, item, seed, mask), mask, groups, item.round)
+        found[seed] = pruning.prune(scores.of(bound, item, seed, mask), mask, groups, item.round)
     masks.write(item, found)
 
 

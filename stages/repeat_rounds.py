@@ -6,8 +6,7 @@ import sys
 from pipeline.dag import written
 from pipeline.files.store import write_bytes
 from pipeline.preview import show
-from pipeline.run import check
-from pipeline.settings import config
+from pipeline.settings import check, config
 from pipeline.values.errors import UserError
 
 

@@ -17,10 +17,10 @@ from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Layer
 from pipeline.files import datasets, masks, store
 from pipeline.files.lane import LaneFiles
-from pipeline.run import check, setup
-from pipeline.run.check import Checked
+from pipeline.run import setup
+from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup
-from pipeline.settings import config
+from pipeline.settings import check, config
 from pipeline.values import paths
 from pipeline.values.lanes import Item
 from stages import control, prune, retrain, train_dense
@@ -73,16 +73,16 @@ def repository(folder: Path, content: dict[str, Any], data: Bundle | None = None
         yield folder
 
 
-def checked(name: str) -> Checked:
+def bound(name: str) -> Bound:
     return check.settings(name, config.load().experiment(name))
 
 
 def plan(name: str) -> Lottery:
-    return checked(name).lottery
+    return bound(name).lottery
 
 
 def begin(name: str) -> Setup:
-    return setup.begin(checked(name))
+    return setup.begin(bound(name))
 
 
 def item(name: str, of: str) -> Item:

@@ -92,11 +92,11 @@ def pickled(batches: Batches, folder: Path) -> None:
 
 def assert_is(batches: Batches, folder: Path) -> None:
     bundle = cifar10.cifar10(folder)
-    images = np.concatenate([images for _, images in batches]).reshape(24, *cifar10.FORM.shape)
+    images = np.concatenate([images for _, images in batches]).reshape(24, *cifar10.SHAPE)
     labels = np.concatenate([labels for labels, _ in batches])
     np.testing.assert_array_equal(np.concatenate([bundle.train_inputs, bundle.test_inputs]), images)
     np.testing.assert_array_equal(np.concatenate([bundle.train_targets, bundle.test_targets]), labels)
-    assert Form.of(bundle) == replace(cifar10.FORM, train=20, test=4)
+    assert Form.of(bundle) == replace(cifar10.FORM(), train=20, test=4)
 
 
 def test_torchvisions_pickles_give_the_arrays(
@@ -171,7 +171,7 @@ def test_the_package_gives_the_known_images_whose_mean_and_deviation_are_those_g
 ) -> None:
     monkeypatch.setattr(cifar10, "_torchvision", _silent)
     bundle = cifar10.cifar10(tmp_path)
-    assert Form.of(bundle) == cifar10.FORM
+    assert Form.of(bundle) == cifar10.FORM()
     assert np.bincount(bundle.train_targets).tolist() == [5000] * 10
     for channel, (mean, std) in enumerate(zip(cifar10.MEAN, cifar10.STD, strict=True)):
         counts = np.bincount(bundle.train_inputs[:, channel].ravel())

@@ -287,6 +287,6 @@ def test_the_written_chains_are_the_ones_that_are_checked(tmp_path: Path) -> Non
     with lottery.repository(tmp_path, GOOD):
         settings: Config = config.load()
         for name in settings.experiments:
-            written.agrees(lottery.checked(name))
+            written.agrees(lottery.bound(name))
         for name in settings.all_reports():
             written.report_agrees(settings, name)

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.digits import FORM
 from pipeline.preview.estimate import Estimate
 from pipeline.preview.show import _duration, show
-from pipeline.run import check
-from pipeline.settings import config
+from pipeline.settings import check, config
 from pipeline.values.errors import UserError
 from tests import lottery
 
@@ -19,9 +17,9 @@ from tests import lottery
 def estimate(monkeypatch: pytest.MonkeyPatch) -> Estimate:
     """Of digits, with a clock that counts instead: every step takes 2 s and every evaluation of the trial 10 s."""
     monkeypatch.chdir(lottery.ROOT)
-    fitted = check.without_data(lottery.checked("digits"))
+    fitted = check.without_data(lottery.bound("digits"))
     assert fitted
-    found = Estimate(fitted, FORM)
+    found = Estimate(fitted)
     seconds = iter([2.0, 10.0] * 10)
     monkeypatch.setattr(found, "_clock", lambda work: (work(), next(seconds))[1])
     monkeypatch.setattr("pipeline.preview.estimate.cores", lambda: 2)

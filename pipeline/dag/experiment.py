@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.domain.arms import Arm
 from pipeline.domain.lottery import Lottery
 from pipeline.run import code
-from pipeline.run.check import Checked
+from pipeline.run.bound import Bound
 from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment
@@ -19,37 +19,37 @@ PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
 TRAINING = ["data", "task", "model", "optimizer", "training", "rewind", "seeds"]
 AGGREGATED = ["pruning.rounds", "arms", "seeds"]
 WITH_NETWORK = {"module", "batch", "gradient"}  # a criterion that asks for one of these needs data and network to prune
-PROBE = Path("pipeline/run/probe.py")  # and what makes them
+PROBE = Path("pipeline/scoring/probe.py")  # and what makes them
 
 
-def stages(checked: Checked) -> dict[str, Any]:
+def stages(bound: Bound) -> dict[str, Any]:
     """The content of the file. Every arm's rounds are one template, over what each of them is made from."""
-    name, lottery = checked.name, checked.lottery
-    rounds = {arm: _rounds(checked, arm) for arm in lottery.arms}
-    found = {"train_dense": _train_dense(checked)}
+    name, lottery = bound.name, bound.lottery
+    rounds = {arm: _rounds(bound, arm) for arm in lottery.arms}
+    found = {"train_dense": _train_dense(bound)}
     for arm in lottery.arms:
-        found |= _arm(checked, arm)
+        found |= _arm(bound, arm)
     every = lottery.items()
     found["aggregate"] = _stage("aggregate", name, [paths.lanes(name, item.name) for item in every], _code("aggregate"))
-    found["aggregate"] |= {"params": _params(checked, AGGREGATED)} | _outs(places.curves(name))
+    found["aggregate"] |= {"params": _params(bound, AGGREGATED)} | _outs(places.curves(name))
     found["aggregate"]["plots"] = [{places.rounds(name).as_posix(): {"cache": False}}]
     found["plot"] = _stage("plot", name, [places.curves(name), places.rounds(name)], _code("plot"))
     found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}
 
 
-def _train_dense(checked: Checked) -> dict[str, Any]:
-    name, dense = checked.name, checked.lottery.dense.name
-    used = [*_network(checked.experiment), _init(checked.experiment)]
-    stage = _stage("train_dense", name, [_data(checked)], _code("train_dense", used))
-    stage["params"] = _params(checked, [*TRAINING, "init"])
+def _train_dense(bound: Bound) -> dict[str, Any]:
+    name, dense = bound.name, bound.lottery.dense.name
+    used = [*_network(bound.experiment), _init(bound.experiment)]
+    stage = _stage("train_dense", name, [_data(bound)], _code("train_dense", used))
+    stage["params"] = _params(bound, [*TRAINING, "init"])
     return stage | _outs(paths.layers(name), paths.masks(name, dense), paths.lanes(name, dense))
 
 
-def _rounds(checked: Checked, arm: str) -> dict[str, Any]:
+def _rounds(bound: Bound, arm: str) -> dict[str, Any]:
     """Of each round of an arm, what it is made from."""
-    rounds = checked.experiment.rounds_of(arm)
-    return {f"r{k:02d}": _made_from(checked.lottery, Item(checked.name, k, arm)) for k in rounds}
+    rounds = bound.experiment.rounds_of(arm)
+    return {f"r{k:02d}": _made_from(bound.lottery, Item(bound.name, k, arm)) for k in rounds}
 
 
 def _made_from(lottery: Lottery, item: Item) -> str | dict[str, str]:
@@ -65,51 +65,50 @@ def _takes_both(arm: Arm) -> bool:
     return arm.is_control and "trained" in arm.asks
 
 
-def _arm(checked: Checked, name: str) -> dict[str, Any]:
-    arm = checked.lottery.arms[name]
+def _arm(bound: Bound, name: str) -> dict[str, Any]:
+    arm = bound.lottery.arms[name]
     if arm.is_control:
-        return {places.stage("control", name): _trained("control", checked, name, arm)}
+        return {places.stage("control", name): _trained("control", bound, name, arm)}
     return {
-        places.stage("prune", name): _pruned(checked, name, arm),
-        places.stage("retrain", name): _trained("retrain", checked, name, arm),
+        places.stage("prune", name): _pruned(bound, name, arm),
+        places.stage("retrain", name): _trained("retrain", bound, name, arm),
     }
 
 
-def _pruned(checked: Checked, name: str, arm: Arm) -> dict[str, Any]:
-    experiment, criterion, dense = checked.name, checked.criteria[name], checked.lottery.dense.name
+def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
+    experiment, criterion, dense = bound.name, bound.criteria[name], bound.lottery.dense.name
     deps = [paths.layers(experiment), paths.masks(experiment, "${item}"), paths.lanes(experiment, "${item}")]
-    used, scripts = [checked.lottery.plugins[name].source, criterion.source], []
+    used, scripts = [bound.lottery.plugins[name].source, criterion.source], []
     sections = ["pruning.scope", "pruning.rates", "seeds"]
     if criterion.asks & {"initial", "rewound"}:
         deps.append(paths.lanes(experiment, dense))
     if criterion.asks & WITH_NETWORK:
-        deps.append(_data(checked))
-        used += _network(checked.experiment)
+        deps.append(_data(bound))
+        used += _network(bound.experiment)
         scripts, sections = [PROBE], ["data", "task", "model", "training", "rewind", *sections]
     if arm.criterion is None:
         sections = ["pruning.criterion", *sections]
-    stage = _stage("prune", _argument(checked, name), _unique(deps), _code("prune", used, scripts))
-    stage["params"] = _params(checked, [*sections, *_options(checked.experiment, name)])
+    stage = _stage("prune", _argument(bound, name), _unique(deps), _code("prune", used, scripts))
+    stage["params"] = _params(bound, [*sections, *_options(bound.experiment, name)])
     return {"foreach": f"${{arms.{name}}}", "do": stage | _outs(paths.masks(experiment, _item(name)))}
 
 
-def _trained(script: str, checked: Checked, name: str, arm: Arm) -> dict[str, Any]:
-    experiment = checked.name
+def _trained(script: str, bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
+    experiment = bound.name
     both = _takes_both(arm)
     masks = paths.masks(experiment, ("${item.masks}" if both else "${item}") if arm.is_control else _item(name))
     # An arm begins from what the dense training left, or goes on from what its masks were pruned from.
-    deps = [_data(checked), masks]
-    used = [*_network(checked.experiment), checked.lottery.plugins[name].source]
-    sections = [*TRAINING, *PRUNING]
+    deps = [_data(bound), masks]
+    used, sections = [*_network(bound.experiment), bound.lottery.plugins[name].source], [*TRAINING, *PRUNING]
     if "trained" not in arm.asks or arm.asks & {"initial", "rewound"}:
-        deps.append(paths.lanes(experiment, checked.lottery.dense.name))
+        deps.append(paths.lanes(experiment, bound.lottery.dense.name))
     if "trained" in arm.asks:
         deps.append(paths.lanes(experiment, "${item.trained}" if both else "${item}"))
     if "fresh" in arm.asks:
-        used.append(_init(checked.experiment))
+        used.append(_init(bound.experiment))
         sections.append("init")
-    stage = _stage(script, _argument(checked, name), _unique(deps), _code(script, used))
-    stage["params"] = _params(checked, [*sections, *_options(checked.experiment, name)])
+    stage = _stage(script, _argument(bound, name), _unique(deps), _code(script, used))
+    stage["params"] = _params(bound, [*sections, *_options(bound.experiment, name)])
     return {"foreach": f"${{arms.{name}}}", "do": stage | _outs(paths.lanes(experiment, _item(name)))}
 
 
@@ -118,12 +117,12 @@ def _item(arm: str) -> str:
     return Item("", 0, arm).name.replace("r00", "${key}")
 
 
-def _argument(checked: Checked, arm: str) -> str:
-    return f"{checked.name}/{_item(arm)}"
+def _argument(bound: Bound, arm: str) -> str:
+    return f"{bound.name}/{_item(arm)}"
 
 
-def _data(checked: Checked) -> Path:
-    return paths.data(checked.experiment.data.slug)
+def _data(bound: Bound) -> Path:
+    return paths.data(bound.experiment.data.slug)
 
 
 def _options(experiment: Experiment, arm: str) -> list[str]:
@@ -131,10 +130,10 @@ def _options(experiment: Experiment, arm: str) -> list[str]:
     return [f"arms.{arm}.{key}" for key in sorted(experiment.all_arms[arm].own_keys)] if arm in experiment.arms else []
 
 
-def _params(checked: Checked, sections: Sequence[str]) -> list[str]:
+def _params(bound: Bound, sections: Sequence[str]) -> list[str]:
     """Those sections that params.yaml has: one that is left out has its usual value, and DVC would look for it in vain."""
-    there = [section for section in sections if section.split(".")[0] in checked.experiment.model_fields_set]
-    return [f"experiments.{checked.name}.{section}" for section in there]
+    there = [section for section in sections if section.split(".")[0] in bound.experiment.model_fields_set]
+    return [f"experiments.{bound.name}.{section}" for section in there]
 
 
 def _network(experiment: Experiment) -> list[Source]:

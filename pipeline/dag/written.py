@@ -9,9 +9,8 @@ from ruamel.yaml import YAML
 
 from pipeline.dag import experiment as dag_of_experiment
 from pipeline.dag import shared
-from pipeline.run import check
-from pipeline.run.check import Checked
-from pipeline.settings import places
+from pipeline.run.bound import Bound
+from pipeline.settings import check, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -35,9 +34,9 @@ def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
     return {path: _text(content) for path, content in files.items()}
 
 
-def agrees(checked: Checked) -> None:
+def agrees(bound: Bound) -> None:
     """Raises: UserError when an experiment's DVC file is not what params.yaml and the imports say."""
-    _compare(places.chain(checked.name), dag_of_experiment.stages(checked))
+    _compare(places.chain(bound.name), dag_of_experiment.stages(bound))
 
 
 def report_agrees(config: Config, name: str) -> None:

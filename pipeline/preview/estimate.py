@@ -8,12 +8,11 @@ import torch
 
 from pipeline.criteria.magnitude import magnitude
 from pipeline.domain import networks, pruning
-from pipeline.domain.bundle import Form
 from pipeline.domain.masks import Mask
 from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.executors.processes import cores
-from pipeline.run.check import Fitted
+from pipeline.settings.check import Fitted
 from pipeline.training import mlp
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
@@ -28,10 +27,9 @@ class Estimate:
     """The time of each item's lanes on all cores, or as one batch on a GPU; measured once where density changes nothing."""
 
     fitted: Fitted
-    form: Form
 
     def __post_init__(self) -> None:
-        self.experiment = self.fitted.checked.experiment
+        self.experiment = self.fitted.bound.experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.by_density = mlp.fits(self.fitted.network.module) and self.device.type == "cpu"
         self.known: dict[tuple[int, int], float] = {}
@@ -48,9 +46,9 @@ class Estimate:
     def _measure(self, start: Ticket, lanes: int) -> float:
         """Seconds of an iteration, with its share of an evaluation."""
         training, data = self.experiment.training, self.experiment.data
-        noise = self.form.noise(training.batch_size + HELD_OUT, HELD_OUT)
+        noise = self.fitted.form.noise(training.batch_size + HELD_OUT, HELD_OUT)
         examples = Examples(noise, self.device, data.augment)
-        validation = 0 if self.form.own_validation else HELD_OUT
+        validation = 0 if self.fitted.form.own_validation else HELD_OUT
         trainer = Trainer(
             self.fitted.network, self.fitted.task, examples, [start] * lanes, [Stream(i) for i in range(lanes)], [""] * lanes,
             Recipe(self.experiment.optimizer, training, validation),
@@ -64,7 +62,7 @@ class Estimate:
                 evaluated = self._clock(lambda: trainer.measure(*trainer.test)) / HELD_OUT
         finally:
             torch.set_num_threads(before)
-        return step + (data.validation + self.form.test) * evaluated / training.evaluate_every
+        return step + (data.validation + self.fitted.form.test) * evaluated / training.evaluate_every
 
     def _clock(self, work: Callable[[], object]) -> float:
         """Seconds of one call."""

@@ -7,8 +7,7 @@ from tabulate import tabulate
 from pipeline.domain import pruning
 from pipeline.domain.lottery import Lottery
 from pipeline.preview.estimate import Estimate
-from pipeline.run import check
-from pipeline.settings import places
+from pipeline.settings import check, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
@@ -20,17 +19,16 @@ def show(name: str, experiment: Experiment) -> str:
 
     Raises: UserError for what a training stage would refuse too; the data need not be there when its plug-in has a FORM.
     """
-    checked = check.settings(name, experiment)
-    form = check.form_of(checked)
-    if form is None:
+    bound = check.settings(name, experiment)
+    fitted = check.without_data(bound)
+    if fitted is None:
         slug = experiment.data.slug
         raise UserError(
-            f"{paths.data(slug)} is missing and {checked.data} declares no FORM, so its size is not known; "
+            f"{paths.data(slug)} is missing and {bound.data} declares no FORM, so its size is not known; "
             f"`dvc repro {paths.download(slug)}` makes the file"
         )
-    fitted = check.whole(checked, form.noise(2, 2), form)
-    lottery, layers, groups = checked.lottery, fitted.network.layers, fitted.groups
-    estimate = Estimate(fitted, form)
+    lottery, layers, groups = bound.lottery, fitted.network.layers, fitted.groups
+    estimate = Estimate(fitted)
     items = lottery.items()
     lanes = {item: len(lottery.lanes(item)) for item in items}
     iterations = {item: _iterations(lottery, item, fitted.origin) for item in items}

@@ -145,7 +145,7 @@ def job_of(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], device: tor
     arm = None if item.arm == DENSE else setup.lottery.arms[item.arm]
     recipe = recipe_of(setup, item)
     digest = keys.digest_file(paths.data(setup.experiment.data.slug))
-    shared = keys.recipe_key(setup.name, setup.experiment, digest, [setup.checked.model.source, setup.checked.task_plugin.source])
+    shared = keys.recipe_key(setup.name, setup.experiment, digest, [setup.bound.model.source, setup.bound.task.source])
     streams = [_stream(arm, lane) for lane in tickets]
     more = {"optimizer": recipe.optimizer.model_dump(mode="json"), "iterations": recipe.training.iterations}
     names = [

@@ -17,9 +17,11 @@ from pipeline.domain.task import Task
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.files import datasets, masks
 from pipeline.files.lane import LaneFiles
-from pipeline.run import check
-from pipeline.run.check import Checked
+from pipeline.run.bound import Bound
+from pipeline.training.examples import Examples
 from pipeline.values import paths
+from pipeline.values.clock import Moment
+from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item, Lane
 
@@ -28,7 +30,7 @@ from pipeline.values.lanes import Item, Lane
 class Setup:
     """network has meaningless weights; origin is the iteration that tickets are rewound to."""
 
-    checked: Checked
+    bound: Bound
     bundle: Bundle
     task: Task
     network: Network
@@ -36,29 +38,54 @@ class Setup:
 
     @property
     def name(self) -> str:
-        return self.checked.name
+        return self.bound.name
 
     @property
     def lottery(self) -> Lottery:
-        return self.checked.lottery
+        return self.bound.lottery
 
     @property
     def experiment(self) -> Experiment:
-        return self.checked.experiment
+        return self.bound.experiment
 
 
-def begin(checked: Checked) -> Setup:
+def begin(bound: Bound) -> Setup:
     """Raises: UserError when anything in the settings or the data would fail later."""
+    from pipeline.settings import check  # it only refuses: no output depends on it
+
     torch.set_num_threads(1)  # before anything computes: threads would not survive the fork of the lanes' processes
-    bundle = datasets.read_bundle(paths.data(checked.experiment.data.slug))
-    fitted = check.whole(checked, bundle, Form.of(bundle))
-    return Setup(checked, bundle, fitted.task, fitted.network, fitted.origin)
+    bundle = datasets.read_bundle(paths.data(bound.experiment.data.slug))
+    form = Form.of(bundle)
+    check.fits(bound, bundle, form)
+    task, network = build(bound, bundle, form)
+    return Setup(bound, bundle, task, network, origin(bound.experiment, form))
+
+
+def build(bound: Bound, bundle: Bundle, form: Form) -> tuple[Task, Network]:
+    """Task and network for a data set. bundle: the data, or noise of the same form; form: of the data.
+
+    Raises: UserError when they do not fit each other.
+    """
+    task: Task = bound.task()
+    try:
+        task.check(bundle)
+    except ValueError as error:
+        raise UserError(f"{bound.task} cannot be trained on {bound.data}: {error}") from error
+    noise = form.noise(2, 2)
+    example = Examples(noise, torch.device("cpu")).normalise(torch.from_numpy(noise.train_inputs[:2]))
+    return task, networks.build(bound.model, example, task.outputs(bundle))
+
+
+def origin(experiment: Experiment, form: Form) -> int:
+    """The iteration that tickets are rewound to."""
+    per_epoch = (form.train - experiment.data.validation) // experiment.training.batch_size
+    return Moment.parse(experiment.rewind).iterations(per_epoch)
 
 
 def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:
     """Full masks and fresh weights: what round 0 is trained from (section 2, step 1)."""
     mask = Mask.full({name: layer.shape for name, layer in setup.network.layers.items()})
-    init = setup.checked.init
+    init = setup.bound.init
     return {
         lane: ticket(mask, networks.fresh(setup.network, init, seeds.derive(lane.seed, "init")))
         for lane in setup.lottery.lanes(setup.lottery.dense)
@@ -96,6 +123,6 @@ def _offered(setup: Setup, lane: Lane) -> Mapping[str, Callable[[], Any]]:
         "initial": lambda: of(lottery.dense, "start"),
         "rewound": lambda: of(lottery.dense, "rewind"),
         "trained": lambda: of(lottery.trained_before(lane.item), "trained"),
-        "fresh": lambda: networks.fresh(setup.network, setup.checked.init, drawn),
+        "fresh": lambda: networks.fresh(setup.network, setup.bound.init, drawn),
         "rng": lambda: np.random.default_rng(drawn),
     }

@@ -88,10 +88,11 @@ class Data(PluginSection):
 
     @property
     def slug(self) -> str:
-        """The data set in names of files and stages: its own name, with a digest when options make another set of it."""
-        slug = re.sub(r"\W", "_", self.name)
-        options = json.dumps(self.options, sort_keys=True).encode()
-        return f"{slug}_{hashlib.sha256(options).hexdigest()[:8]}" if self.options else slug
+        """The data set in names of files and stages: its own name, with its options, which make another set of it, in short."""
+        text = "_".join(f"{key}{value}" for key, value in sorted(self.options.items()))
+        if not re.fullmatch(r"\w{0,30}", text, re.ASCII):
+            text = hashlib.sha256(json.dumps(self.options, sort_keys=True).encode()).hexdigest()[:8]
+        return "_".join(filter(None, [re.sub(r"\W", "_", self.name), text]))
 
 
 class Model(PluginSection):

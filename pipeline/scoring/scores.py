@@ -9,12 +9,12 @@ from pipeline.domain import seeds
 from pipeline.domain.arms import Weights
 from pipeline.domain.masks import Mask
 from pipeline.files.lane import LaneFiles
-from pipeline.run.check import Checked
+from pipeline.run.bound import Bound
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item, Lane
 
 
-def of(checked: Checked, item: Item, seed: int, mask: Mask) -> Weights:
+def of(bound: Bound, item: Item, seed: int, mask: Mask) -> Weights:
     """Scores of every weight of the network; higher is kept.
 
     A criterion may ask for: `trained`, the weights at the end of what the item is pruned from; `initial`, those of iteration
@@ -24,8 +24,8 @@ def of(checked: Checked, item: Item, seed: int, mask: Mask) -> Weights:
     what is missing from the trained ones.
     Raises: UserError when the criterion fails or gives no scores.
     """
-    criterion = checked.criteria[item.arm]
-    offers = _offers(checked, item, seed, mask)
+    criterion = bound.criteria[item.arm]
+    offers = _offers(bound, item, seed, mask)
     try:
         found = criterion(**{name: offers[name]() for name in criterion.asks})
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -35,8 +35,8 @@ def of(checked: Checked, item: Item, seed: int, mask: Mask) -> Weights:
     return {name: np.asarray(scores) for name, scores in found.items()}
 
 
-def _offers(checked: Checked, item: Item, seed: int, mask: Mask) -> Mapping[str, Callable[[], Any]]:
-    dense, previous = checked.lottery.dense, checked.lottery.pruned_from(item)
+def _offers(bound: Bound, item: Item, seed: int, mask: Mask) -> Mapping[str, Callable[[], Any]]:
+    dense, previous = bound.lottery.dense, bound.lottery.pruned_from(item)
 
     def of_lane(of: Item, which: str) -> Weights:
         return LaneFiles.of(Lane(of, seed)).weights(which)
@@ -45,9 +45,10 @@ def _offers(checked: Checked, item: Item, seed: int, mask: Mask) -> Mapping[str,
         return {name: weights[name] for name in mask}
 
     def with_network(what: str) -> Any:
-        from pipeline.run import probe, setup  # torch, and the data: only for a criterion that asks for them
+        from pipeline.run import setup
+        from pipeline.scoring import probe  # torch, and the data: only for a criterion that asks for them
 
-        start, trained = setup.begin(checked), of_lane(previous, "trained")
+        start, trained = setup.begin(bound), of_lane(previous, "trained")
         if what == "module":
             return probe.module_with(start, trained)
         if what == "batch":

@@ -1,0 +1,47 @@
+"""An experiment with the plug-ins that it names, their options bound. No torch: the stages that don't train come without it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+from pipeline.domain.lottery import Lottery
+from pipeline.values import plugins
+from pipeline.values.experiment import Experiment
+from pipeline.values.plugins import Plugin
+
+
+@dataclass(frozen=True)
+class Bound:
+    """criteria: of the arms that prune. Model, task and init are bound when they are asked for, because they import torch."""
+
+    lottery: Lottery
+    criteria: Mapping[str, Plugin]
+    data: Plugin
+
+    @classmethod
+    def of(cls, name: str, experiment: Experiment) -> Self:
+        """Raises: UserError when the settings do not fit each other or the plug-ins."""
+        lottery = Lottery.of(name, experiment)
+        criteria = {arm: lottery.criterion(arm) for arm in lottery.arms if lottery.arms[arm].prunes}
+        return cls(lottery, criteria, plugins.bind("data", experiment.data.name, experiment.data.options))
+
+    @property
+    def name(self) -> str:
+        return self.lottery.name
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.lottery.experiment
+
+    @cached_property
+    def model(self) -> Plugin:
+        return plugins.bind("models", self.experiment.model.name, self.experiment.model.options)
+
+    @cached_property
+    def task(self) -> Plugin:
+        return plugins.bind("tasks", self.experiment.task.name, self.experiment.task.options)
+
+    @cached_property
+    def init(self) -> Plugin:
+        return plugins.bind("inits", self.experiment.init.name, self.experiment.init.options)
