@@ -20,7 +20,7 @@ from pipeline.files.lane import LaneFiles
 from pipeline.run import setup
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup
-from pipeline.settings import check, config
+from pipeline.settings import check, config, places
 from pipeline.values import paths
 from pipeline.values.lanes import Item
 from stages import control, prune, retrain, train_dense
@@ -111,6 +111,12 @@ def stage(chosen: Item) -> None:
         retrain.main(argument)
 
 
+def stages(name: str) -> dict[str, Any]:
+    """Those of an experiment's DVC file, or the templates of several."""
+    content = YAML(typ="safe").load(places.chain(name).read_text())["stages"]
+    return {stage: dict(found.get("do", found)) for stage, found in content.items()}
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """Everything below a folder, by its path there."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -123,6 +129,11 @@ def arrays(name: str, item: str, lane: str, which: str) -> dict[str, np.ndarray]
 def mask(name: str, item: str, seed: int) -> Mask:
     """Of the item that was pruned to it."""
     return store.read_mask(paths.mask(name, item, seed))
+
+
+def lane_mask(name: str, item: str, lane: str) -> Mask:
+    """One that was made for the lane alone."""
+    return store.read_mask(LaneFiles(paths.lanes(name, item) / lane).own_mask)
 
 
 def history(name: str, item: str, lane: str) -> list[dict[str, str]]:

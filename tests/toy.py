@@ -39,6 +39,12 @@ def bundle(train: int = 130, test: int = 70, classes: int = 3, shape: tuple[int,
     return of_images(images[:train], labels[:train], images[train:], labels[train:], mean, std)
 
 
+def tokens(train: int = 130, test: int = 70, words: int = 5) -> Bundle:
+    """Six tokens each, of which the last is the class."""
+    inputs = np.random.default_rng(0).integers(0, words, (train + test, 6))
+    return Bundle(inputs[:train], inputs[:train, -1].copy(), inputs[train:], inputs[train:, -1].copy())
+
+
 def network(
     name: str,
     shape: tuple[int, ...] = SHAPE,
@@ -142,8 +148,10 @@ def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: Adam | Sgd) -
     return kind(parameters, **settings)
 
 
+@torch.no_grad()
 def load(module: nn.Module, weights: Arrays) -> nn.Module:
-    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        tensor.copy_(torch.from_numpy(weights[name]))
     return module
 
 
