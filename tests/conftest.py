@@ -21,7 +21,7 @@ def _as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture(params=["mlp", "own", "sparse", "sampled"])
-def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+def make_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """What makes a network, once for each way to train one; the sparse ways are for one lane, as they are in real size."""
     from pipeline.training import sparse
     from tests import toy

@@ -1,5 +1,6 @@
 """A repository in a folder: the real code, its own params.yaml, chains and data, and the stages run as DVC would run them."""
 
+import csv
 import os
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -9,13 +10,19 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from pipeline import chain
+from pipeline.dag import written
 from pipeline.domain.bundle import Bundle
+from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
-from pipeline.files import datasets, store
-from pipeline.settings import config
+from pipeline.domain.pruning import Layer
+from pipeline.files import datasets, masks, store
+from pipeline.files.lane import LaneFiles
+from pipeline.run import setup
+from pipeline.run.bound import Bound
+from pipeline.run.setup import Setup
+from pipeline.settings import check, config, places
 from pipeline.values import paths
-from pipeline.values.lanes import ARMS, Item
+from pipeline.values.lanes import Item
 from stages import control, prune, retrain, train_dense
 from tests import toy
 
@@ -52,33 +59,62 @@ def write_params(path: Path, content: Any) -> None:
 
 @contextmanager
 def repository(folder: Path, content: dict[str, Any], data: Bundle | None = None) -> Iterator[Path]:
+    """Every experiment is trained on `data`, whatever the name of its data set."""
     for name in ("pipeline", "stages", "tests"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
     with chdir(folder):
         write_params(paths.PARAMS, content)
-        for path, text in chain.expand(config.load(), config.load().experiments).items():
+        settings = config.load()
+        for path, text in written.expand(settings, settings.experiments).items():
             store.write_bytes(path, text.encode())
-        datasets.write_bundle(paths.data("digits"), data or toy.bundle())
+        for slug in {found.data.slug for found in settings.experiments.values()}:
+            datasets.write_bundle(paths.data(slug), data or toy.bundle())
         yield folder
+
+
+def bound(name: str) -> Bound:
+    return check.settings(name, config.load().experiment(name))
+
+
+def plan(name: str) -> Lottery:
+    return bound(name).lottery
+
+
+def begin(name: str) -> Setup:
+    return setup.begin(bound(name))
+
+
+def item(name: str, of: str) -> Item:
+    return Item.parse(f"{name}/{of}")
+
+
+def layers(name: str) -> dict[str, Layer]:
+    return masks.read_layers(name)
 
 
 def run(name: str, *only: str) -> None:
     """Every stage of an experiment's chain, in order; or those of some items."""
-    for item in config.load().experiment(name).items(name):
-        if not only or item.name in only:
-            stage(item)
+    for found in plan(name).items():
+        if not only or found.name in only:
+            stage(found)
 
 
-def stage(item: Item) -> None:
-    argument = f"{item.experiment}/{item.name}"
-    if item.round == 0:
-        train_dense.main(item.experiment)
-    elif ARMS[item.arm].is_control:
+def stage(chosen: Item) -> None:
+    argument = f"{chosen.experiment}/{chosen.name}"
+    if chosen.round == 0:
+        train_dense.main(chosen.experiment)
+    elif plan(chosen.experiment).is_control(chosen):
         control.main(argument)
     else:
         prune.main(argument)
         retrain.main(argument)
+
+
+def stages(name: str) -> dict[str, Any]:
+    """Those of an experiment's DVC file, or the templates of several."""
+    content = YAML(typ="safe").load(places.chain(name).read_text())["stages"]
+    return {stage: dict(found.get("do", found)) for stage, found in content.items()}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -87,11 +123,27 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def arrays(name: str, item: str, lane: str, which: str) -> dict[str, np.ndarray]:
-    return store.read_arrays(paths.lanes(name, item) / lane / f"{which}.safetensors")
+    return LaneFiles(paths.lanes(name, item) / lane).weights(which)
 
 
 def mask(name: str, item: str, seed: int) -> Mask:
-    return store.read_mask(paths.masks(name, item) / f"seed{seed}.safetensors")
+    """Of the item that was pruned to it."""
+    return store.read_mask(paths.mask(name, item, seed))
+
+
+def lane_mask(name: str, item: str, lane: str) -> Mask:
+    """One that was made for the lane alone."""
+    return store.read_mask(LaneFiles(paths.lanes(name, item) / lane).own_mask)
+
+
+def history(name: str, item: str, lane: str) -> list[dict[str, str]]:
+    with (paths.lanes(name, item) / lane / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def about(name: str, item: str, lane: str) -> dict[str, Any]:
+    """lane.json."""
+    return LaneFiles(paths.lanes(name, item) / lane).read_about()
 
 
 def is_mask_times(start: toy.Arrays, chosen: Mask, weights: toy.Arrays) -> None:

@@ -1,4 +1,4 @@
-"""The rules of docs/design.md that the code could silently break: layers, dependencies, light imports, plug-ins."""
+"""Rules that the code could silently break: layers, what DVC watches, light imports, plug-ins."""
 
 import ast
 import subprocess
@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import chain
-from pipeline.domain import networks
-from pipeline.settings import config, places
+from pipeline.dag import written
+from pipeline.settings import check, config, places
 from pipeline.values import paths, plugins
 from tests import lottery
 
 ROOT = lottery.ROOT
-LAYERS = ({"values"}, {"domain", "criteria", "models", "data"}, {"training"}, {"files", "run", "results"})
-PLUGINS = [(kind, name) for kind in ("models", "data", "criteria") for name in plugins.names(kind)]
+PLUG_INS = set(plugins.KINDS)
+# Each may use those before it; all that is not named here is in the last: nothing that is trained depends on it.
+LAYERS = ({"values"}, {"domain"}, PLUG_INS, {"training"}, {"files"}, {"run"}, {"scoring"}, {"settings", "executors", "tracking"})
+# What the layers above use inside functions, because it changes no output: it refuses, carries out or tells.
+WITHOUT_EFFECT = {"dag", "executors", "settings", "tracking"}
+EVERY_PLUG_IN = [(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)]
 HEAVY = {"mlflow", "torchvision", "pandas", "sklearn", "scipy", "matplotlib", "dvc"}
 
 
@@ -47,22 +50,31 @@ def layer(name: str) -> int:
     return next((i for i, names in enumerate(LAYERS) if name in names), len(LAYERS) - 1)
 
 
+def rooms(path: Path, inside_functions: bool) -> set[str]:
+    return {m.split(".")[1] for m in imported(path, inside_functions) if m.startswith("pipeline.")}
+
+
 def test_imports_go_downward_only() -> None:
-    upward, seen = [], set()
+    seen = set()
     for path in sources("pipeline"):
         mine = path.parts[1].removesuffix(".py")
         seen.add(mine)
-        for module in imported(path):
-            if module.startswith("pipeline.") and layer(module.split(".")[1]) > layer(mine):
-                upward.append(f"{path} imports {module}")
-            assert not module.startswith("stages"), f"{path} imports {module}"
-    assert upward == []
+        assert not any(module.startswith("stages") for module in imported(path)), path
+        assert {room for room in rooms(path, False) if layer(room) > layer(mine)} == set(), path
+        upward = {room for room in rooms(path, True) if layer(room) > layer(mine)}
+        assert upward <= (WITHOUT_EFFECT if mine == "run" else set()), path
     assert seen >= set.union(*LAYERS)
+
+
+def test_a_plug_in_knows_the_domain_and_no_other_plug_ins() -> None:
+    for path in sources("pipeline"):
+        if path.parts[1] in PLUG_INS:
+            assert rooms(path, True) <= {"values", "domain", path.parts[1]}, path
 
 
 def test_domain_code_knows_no_files_no_globals_and_no_command_line() -> None:
     for path in sources("pipeline"):
-        if path.parts[1].removesuffix(".py") in LAYERS[1] - {"data"}:
+        if path.parts[1] in {"domain", *PLUG_INS} - {"data"}:
             assert not imported(path) & {"argparse", "sys", "os", "pathlib", "pipeline.values.paths", "pipeline.files.store"}, (
                 path
             )
@@ -80,12 +92,12 @@ def test_only_tracking_knows_mlflow_and_only_inside_functions() -> None:
     assert {path.parts[:2] for path in knowing} == {("pipeline", "tracking")}
 
 
-def loaded_by(code: str) -> set[str]:
-    return set(printed_by(f"{code}; print(*sys.modules)").split())
+def loaded_by(script: str) -> set[str]:
+    return set(printed_by(f"{script}; print(*sys.modules)").split())
 
 
-def printed_by(code: str) -> str:
-    command = [sys.executable, "-c", f"import sys; {code}"]
+def printed_by(script: str) -> str:
+    command = [sys.executable, "-c", f"import sys; {script}"]
     return subprocess.run(command, check=True, capture_output=True, text=True, env=lottery.environment()).stdout
 
 
@@ -96,14 +108,17 @@ def files_of(modules: set[str]) -> set[str]:
     return {p.as_posix() for p in found if any(not isinstance(node, ast.Expr) for node in ast.parse(p.read_text()).body)}
 
 
-def code_of(stage: str) -> set[str]:
-    """The files that an experiment's DVC file, or the root's, says a stage depends on, plug-ins aside."""
-    path = places.ROOT_CHAIN if stage == "report" else places.chain("digits")
+def watched(path: Path, stage: str) -> set[Path]:
+    """The files that a DVC file says a stage depends on as code, rooms that stand for their files written out."""
     content = YAML(typ="safe").load(path.read_text())["stages"][stage]
     listed = [Path(p) for p in content.get("do", content)["deps"] if p.startswith(("pipeline", "stages"))]
-    files = {f for path in listed for f in ([path] if path.suffix else path.glob("*.py"))}
-    ours = {f for f in files if f.parts[:2] not in {("pipeline", kind) for kind in plugins.KINDS}}
-    return files_of({".".join(f.with_suffix("").parts).removesuffix(".__init__") for f in ours})
+    return {f for path in listed for f in ([path] if path.suffix else path.glob("*.py"))}
+
+
+def code_of(path: Path, *stages: str) -> set[str]:
+    """The same of several stages, plug-ins aside."""
+    files = set().union(*(watched(path, stage) for stage in stages))
+    return files_of({".".join(f.with_suffix("").parts).removesuffix(".__init__") for f in files if f.parts[1] not in PLUG_INS})
 
 
 def test_what_a_stage_imports_is_what_dvc_watches() -> None:
@@ -112,76 +127,88 @@ def test_what_a_stage_imports_is_what_dvc_watches() -> None:
         "import os, torch\nfor stage in ('train_dense', 'retrain', 'control'):\n if os.fork() == 0:\n"
         "  __import__('stages.' + stage); print(stage, *sys.modules, flush=True); os._exit(0)\n os.wait()"
     )
-    lines = [line.split() for line in printed_by(fork).splitlines()]
-    training = {stage: set(modules) for stage, *modules in lines}
-    others = {stage: loaded_by(f"import stages.{stage}") for stage in ("prune", "aggregate", "plot", "report")}
-    assert len(training) == 3
-    for stage, modules in (training | others).items():
-        assert files_of(modules) == code_of(stage), stage
-        assert len(code_of(stage)) > 5
-    for stage in (*training, "prune"):
-        assert not {m.split(".")[0] for m in (training | others)[stage]} & HEAVY, stage
-    assert "torch" not in others["prune"]
+    found = {stage: set(modules) for stage, *modules in map(str.split, printed_by(fork).splitlines())}
+    assert len(found) == 3
+    found["prune"] = loaded_by("import stages.prune")
+    for stage, modules in found.items():
+        expected = code_of(places.chain("digits"), "control_reinit" if stage == "control" else stage)
+        assert files_of(modules) == expected, stage
+        assert len(expected) > 5
+        assert not {m.split(".")[0] for m in modules} & HEAVY, stage
+    assert "torch" not in found["prune"]
+
+
+@pytest.mark.parametrize("stage", ["aggregate", "plot", "report"])
+def test_what_a_stage_of_tables_figures_or_reports_imports_is_what_dvc_watches(stage: str) -> None:
+    expected = code_of(places.ROOT_CHAIN if stage == "report" else places.chain("digits"), stage)
+    assert files_of(loaded_by(f"import stages.{stage}")) == expected
+    assert len(expected) > 5
 
 
 def test_a_whole_training_run_loads_nothing_heavy_and_no_code_that_dvc_does_not_watch(tmp_path: Path) -> None:
-    """Checks, executor, progress and tracking apart: they are imported inside functions because they change no output."""
-    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())):
+    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment(arms={}))):
         run = "; ".join(f"from stages import {s}; {s}.main({a!r})" for s, a in [
             ("train_dense", "toy"), ("prune", "toy/r01"), ("retrain", "toy/r01")
         ])  # fmt: skip
         modules = loaded_by(run)
-        found = files_of(modules)
+        found = {Path(file) for file in files_of(modules) if Path(file).parts[1] not in WITHOUT_EFFECT | {"results"}}
+        expected = set().union(*(watched(places.chain("toy"), stage) for stage in ("train_dense", "prune", "retrain")))
     assert not {m.split(".")[0] for m in modules} & HEAVY
-    plug_ins = {"pipeline/models/lenet.py", "pipeline/criteria/magnitude.py"}
-    assert plug_ins <= found
-    without_effect = {"pipeline/chain.py", "pipeline/executor.py", "pipeline/progress.py"}
-    # The chain's check reads which figures a report has.
-    folders = tuple(f"pipeline/{folder}/" for folder in ("tracking", "results", "figures", "report"))
-    rest = {p for p in found - plug_ins - without_effect if not p.startswith(folders)}
-    assert rest - {"pipeline/models/__init__.py", "pipeline/criteria/__init__.py"} <= code_of("train_dense") | code_of(
-        "prune"
-    ) | code_of("retrain")
+    plug_ins = [f"{kind}.py" for kind in (
+        "models/lenet", "criteria/magnitude", "arms/ticket", "tasks/classification", "inits/glorot_normal"
+    )]  # fmt: skip
+    assert {Path("pipeline", file) for file in plug_ins} <= expected
+    # The data set's plug-in is found, to know its name and options, but its function is only called by the download.
+    assert found - {Path("pipeline/data/digits.py"), Path("stages/__init__.py")} <= expected
+
+
+def test_a_prune_stage_by_magnitude_runs_without_torch(tmp_path: Path) -> None:
+    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment(arms={}))):
+        lottery.run("toy", "r00")
+        modules = loaded_by("from stages import prune; prune.main('toy/r01')")
+        assert paths.mask("toy", "r01", 1).is_file()
+    assert "torch" not in modules
 
 
 def test_the_committed_chains_are_those_of_params_yaml() -> None:
     settings = config.load()
-    expected = chain.expand(settings, chain.wanted(settings))
+    expected = written.expand(settings, written.wanted(settings))
     needed = {"digits", *(name for report in settings.all_reports().values() for name in report)}  # `make smoke` runs digits
     assert {places.ROOT_CHAIN, places.DATA_CHAIN, *map(places.chain, needed)} <= set(expected)
     for path, text in expected.items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run {places.REMEDY}"
-    written = {p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("dvc.yaml")} | {places.ROOT_CHAIN}
-    assert written == set(expected)
+    there = {p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("dvc.yaml")} | {places.ROOT_CHAIN}
+    assert there == set(expected)
 
 
-@pytest.mark.parametrize(("kind", "name"), PLUGINS)
+@pytest.mark.parametrize(("kind", "name"), EVERY_PLUG_IN)
 def test_every_plug_in_file_defines_one_under_its_own_name(kind: plugins.Kind, name: str) -> None:
-    plug_in = plugins.load(kind, name)
-    assert callable(plug_in)
-    assert plug_in.__module__ == f"pipeline.{kind}.{name}"
-    assert plugins.source(kind, name) == Path("pipeline", kind, f"{name}.py")
-    assert plug_in.__doc__
-    if kind == "criteria":
-        plugins.check(kind, name, ("trained", "initial"), {})
+    module, attribute = plugins.find(kind, name)
+    assert (module, attribute) == (f"pipeline.{kind}.{name}", name)
+    plug_in = plugins.bind(kind, name, {})
+    assert plug_in.function.__module__ == module
+    assert (plug_in.function.__doc__ or sys.modules[module].__doc__ or "").strip()
+    assert plug_in.asks or kind in ("arms", "tasks", "data")
 
 
 def test_there_are_plug_ins_of_every_kind() -> None:
-    assert {kind for kind, _ in PLUGINS} == {"models", "data", "criteria"}
-    assert {("models", "lenet"), ("data", "mnist"), ("data", "digits"), ("criteria", "magnitude")} <= set(PLUGINS)
+    assert {kind for kind, _ in EVERY_PLUG_IN} == PLUG_INS
+    some = {
+        "models": "lenet",
+        "data": "mnist",
+        "criteria": "magnitude",
+        "arms": "ticket",
+        "tasks": "regression",
+        "inits": "model",
+    }
+    assert {*some.items()} <= set(EVERY_PLUG_IN)
 
 
 @pytest.mark.parametrize("name", config.load(ROOT / paths.PARAMS).experiments)
 def test_every_experiment_can_be_built_and_pruned_to_its_end(name: str) -> None:
-    import importlib
-
-    from pipeline.domain import pruning
-
-    experiment = config.load().experiment(name)
-    data = importlib.import_module(plugins.find("data", experiment.data.name)[0])
-    layers = networks.layers(networks.build(experiment.model.name, data.SHAPE, data.CLASSES, experiment.model.options))
-    groups = pruning.groups(layers, experiment.pruning.rates, experiment.pruning.scope)
-    pruning.check(groups, experiment.pruning.rounds)
-    assert list(layers.values())[-1].shape[0] == data.CLASSES
-    items = experiment.items(name)
-    assert len({item.name for item in items}) == len(items) > experiment.pruning.rounds
+    """As `--show` and every training stage check it."""
+    fitted = check.without_data(lottery.bound(name))
+    assert fitted
+    assert list(fitted.network.layers.values())[-1].shape[0] == (fitted.form.classes or fitted.form.target[-1])
+    items = lottery.plan(name).items()
+    assert len({item.name for item in items}) == len(items) > fitted.bound.experiment.pruning.rounds

@@ -1,4 +1,4 @@
-"""Every arm through the real stages: what it takes from where, what it leaves alone (pitfalls 1 to 7, 10, 14 to 17)."""
+"""Every arm through the real stages: what it takes from where, what it leaves alone."""
 
 import json
 from collections.abc import Iterator
@@ -10,18 +10,20 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.domain import seeds
+from pipeline.domain.arms import Arm, trained
 from pipeline.domain.masks import Mask
 from pipeline.files import store
 from pipeline.settings import config, places
 from pipeline.tracking import record
-from pipeline.values import lanes, paths
-from pipeline.values.experiment import Arms, Decay, Sgd
+from pipeline.values import paths, plugins
+from pipeline.values.experiment import Decay, Sgd
 from pipeline.values.lanes import Item
 from tests import lottery, toy
 from tests.lottery import arrays, differ, is_mask_times, mask
 
 CHAINS = ("lr_rewind", "fine_tune")
 MASKS = ("random_mask", "shuffled_mask")  # arms that draw their own
+FRESH = ("reinit", "one_shot_reinit")
 ARMS = {
     "one_shot": {"rounds": [2, 3]},
     "lr_rewind": {"rounds": "all"},
@@ -31,6 +33,8 @@ ARMS = {
     "one_shot_reinit": {"rounds": [3], "draws": 1},
     "random_mask": {"rounds": [1, 3], "draws": 2},
     "shuffled_mask": {"rounds": [3], "draws": 2},
+    "dense_long": {"rounds": [1, 3]},
+    "going_on": {"name": "tests.test_arms:going_on", "rounds": [2], "masks": "lr_rewind"},
 }
 OPTIMIZER = {"lr": 0.05, "momentum": 0.9, "warmup": "9it", "decay": {"at": ["2ep", "13it"], "by": 0.5}}
 EVERY = lottery.experiment(rewind="7it", optimizer={"name": "sgd", **OPTIMIZER}, arms=ARMS)
@@ -45,13 +49,18 @@ NORMED["pruning"] |= {"rates": {"conv": 0.4}, "rounds": 1}
 PARAMS = lottery.params(toy=EVERY, normed=NORMED)
 
 
+def going_on(masks: str) -> Arm:
+    """A user's own: another arm's masks, and the weights that those were pruned from."""
+    return Arm(masks_of=masks, weights=trained)
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with lottery.repository(tmp_path_factory.mktemp("arms"), PARAMS) as root:
         lottery.run("toy", "r00")
         dense = lottery.files(root / "work/toy/r00")
-        lottery.run("toy", *(item.name for item in config.load().experiment("toy").items("toy")[1:]))
-        # What all of them begin from is as it was (pitfall 4).
+        lottery.run("toy", *(item.name for item in lottery.plan("toy").items()[1:]))
+        # What all of them begin from is as it was.
         assert lottery.files(root / "work/toy/r00") == dense
         yield root
 
@@ -65,8 +74,7 @@ def own_mask(item: str, lane: str) -> Mask:
 
 
 def test_every_arm_is_here() -> None:
-    assert [*lanes.ARMS] == ["ticket", *Arms.model_fields]
-    assert {*ARMS} == {*Arms.model_fields}
+    assert {"ticket", *ARMS} == {*plugins.names("arms"), "going_on"}
 
 
 # --- Arms with a chain of their own
@@ -100,7 +108,7 @@ def test_chains_are_apart_from_each_other_once_they_differ(done: Path) -> None:
 
 @pytest.mark.parametrize(("arm", "settled"), [("lr_rewind", False), ("fine_tune", True), ("ticket", False)])
 def test_a_chain_trains_from_the_rewind_point_by_the_schedule_or_at_its_last_rate(done: Path, arm: str, settled: bool) -> None:
-    """Also: its optimizer is fresh (pitfall 3), because this one is."""
+    """Also: its optimizer is fresh, because this one is."""
     item = Item("toy", 2, arm).name
     start = toy.ticket(mask("toy", item, 2), arrays("toy", item, "seed2", "start"), origin=7)
     scheduled = Sgd(name="sgd", lr=0.05, momentum=0.9, warmup="9it", decay=Decay(at=("2ep", "13it"), by=0.5))
@@ -118,7 +126,7 @@ def test_a_chain_trains_from_the_rewind_point_by_the_schedule_or_at_its_last_rat
 
 
 def test_running_statistics_go_with_the_weights(done: Path) -> None:
-    """Batch norm's: on from the trained ones, or rewound (pitfall 6)."""
+    """Batch norm's: on from the trained ones, or rewound."""
     lottery.run("normed")
     trained, rewind = (arrays("normed", "r00", "seed3", which) for which in ("trained", "rewind"))
     for item, lane, weights, batches in (("lr_rewind_r01", "seed3", trained, 15), ("random_mask_r01", "seed3_draw1", rewind, 5)):
@@ -140,6 +148,22 @@ def test_continued_has_the_masks_of_lr_rewind_and_the_rewound_weights(done: Path
         is_mask_times(arrays("toy", item, f"seed{seed}", "start"), mask("toy", f"lr_rewind_r{k:02d}", seed), rewind)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("arm", FRESH)
+def test_fresh_weights_train_from_iteration_0_though_tickets_are_rewound_to_a_later_one(done: Path, arm: str, seed: int) -> None:
+    """Also by the schedule and the data order of iteration 0: their training is the same in a trainer that begins there."""
+    item, lane = f"{arm}_r03", f"seed{seed}_draw1"
+    rows = (paths.lanes("toy", item) / lane / "history.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "5", "10", "15"]
+    masks = mask("toy", lottery.plan("toy").masks_of(Item("toy", 3, arm)).name, seed)
+    start = toy.ticket(masks, arrays("toy", item, lane, "start"), origin=0)
+    scheduled = Sgd(name="sgd", lr=0.05, momentum=0.9, warmup="9it", decay=Decay(at=("2ep", "13it"), by=0.5))
+    ours = toy.finish(toy.trainer(toy.mlp(), [start], scheduled, seeds=[seed], iterations=15, every=5))
+    trained = arrays("toy", item, lane, "trained")
+    for name, weight in ours.stack.weights(0).items():
+        np.testing.assert_allclose(trained[name], weight, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("arm", MASKS)
 def test_a_drawn_mask_keeps_the_counts_and_acts_on_dense_rewound_weights(done: Path, arm: str) -> None:
     item, found = f"{arm}_r03", []
@@ -159,7 +183,7 @@ def test_a_drawn_mask_keeps_the_counts_and_acts_on_dense_rewound_weights(done: P
             for name in ("fc1.weight", "fc2.weight"):
                 assert start[name][drawn[name] & ~original[name]].all()  # not of the ticket's weights, which are 0 there
             how = Mask.scattered if arm == "random_mask" else Mask.shuffled
-            assert drawn == how(original, seeds.derive(seed, "control", item, draw))
+            assert drawn == how(original, np.random.default_rng(seeds.derive(seed, "control", item, draw)))
             found += [drawn, original]
     bits = [m["fc1.weight"].tobytes() for m in found]
     assert len(set(bits)) == 4 + 2  # four draws, two originals
@@ -167,13 +191,11 @@ def test_a_drawn_mask_keeps_the_counts_and_acts_on_dense_rewound_weights(done: P
 
 
 def test_each_lane_trains_under_its_mask_which_is_found_with_its_files(done: Path) -> None:
-    """Pruned weights are exactly 0 in the end, the others have moved (pitfalls 1 and 2)."""
+    """Pruned weights are exactly 0 in the end, the others have moved."""
     found, incomplete = record.find("toy")
-    settings = config.load().experiment("toy")
+    plan = lottery.plan("toy")
     assert incomplete == 0
-    assert sorted(r.name for r in found) == sorted(
-        f"{i.name}/{lane.name}" for i in settings.items("toy") for lane in settings.lanes(i)
-    )
+    assert sorted(r.name for r in found) == sorted(f"{i.name}/{lane.name}" for i in plan.items() for lane in plan.lanes(i))
     for lane in found:
         chosen = store.read_mask(lane.files["mask.safetensors"])
         own = lane.item.arm in MASKS
@@ -186,7 +208,7 @@ def test_each_lane_trains_under_its_mask_which_is_found_with_its_files(done: Pat
         assert any((start[name] != trained[name])[kept & (start[name] < 0)].any() for name, kept in chosen.items())
         assert lane.about["density"] == chosen.density
     assert len({r.input_key for r in found}) == len(found)
-    assert len({r.chain_key for r in found}) == 1
+    assert len({r.recipe_key for r in found}) == 1
 
 
 # --- Stages
@@ -197,12 +219,14 @@ def declared(item: Item) -> dict[str, set[str]]:
     content = YAML(typ="safe").load(places.chain("toy").read_text())
     variables = {name: values for entry in content["vars"] for name, values in entry.items()}
     found = {}
-    for stage in ("control",) if lanes.ARMS[item.arm].is_control else ("prune", "retrain"):
-        template = content["stages"][stage]
-        values = variables[template["foreach"].strip("${}")][item.name]
-        text = json.dumps(template["do"]).replace("${key}", item.name)
-        for name, value in values.items():
-            text = text.replace(f"${{item.{name}}}", value)
+    for stage in ("control",) if lottery.plan("toy").is_control(item) else ("prune", "retrain"):
+        template = content["stages"][places.stage(stage, item.arm)]
+        variable, arm = template["foreach"].strip("${}").split(".")
+        assert arm == item.arm
+        key = f"r{item.round:02d}"
+        text, values = json.dumps(template["do"]).replace("${key}", key), variables[variable][arm][key]
+        for name, value in values.items() if isinstance(values, dict) else [("", values)]:
+            text = text.replace(f"${{item.{name}}}".replace(".}", "}"), value)
         assert "${" not in text
         found[stage] = {path for path in json.loads(text)["deps"] if path.startswith("work/")}
     return found
@@ -218,6 +242,8 @@ def declared(item: Item) -> dict[str, set[str]]:
         ("continued_r03", None, ["lr_rewind_r03/masks", "r00/lanes"]),
         ("one_shot_reinit_r03", None, ["one_shot_r03/masks", "r00/lanes"]),
         ("random_mask_r01", None, ["r01/masks", "r00/lanes"]),
+        ("dense_long_r03", None, ["r00/masks", "r00/lanes"]),
+        ("going_on_r02", None, ["lr_rewind_r02/masks", "lr_rewind_r01/lanes"]),
     ],
 )
 def test_dvc_knows_what_an_item_is_made_from(done: Path, item: str, pruned_from: str | None, trained_with: list[str]) -> None:
@@ -227,7 +253,7 @@ def test_dvc_knows_what_an_item_is_made_from(done: Path, item: str, pruned_from:
     assert [*found.values()] == [{"work/data/digits.safetensors", *(f"work/toy/{path}" for path in trained_with)}]
 
 
-@pytest.mark.parametrize("arm", lanes.ARMS)
+@pytest.mark.parametrize("arm", ["ticket", *ARMS])
 def test_from_what_dvc_knows_alone_an_item_is_made_again_with_the_same_bytes(done: Path, arm: str, tmp_path: Path) -> None:
     item = Item("toy", max(config.load().experiment("toy").rounds_of(arm)), arm)
     made = {f"work/toy/{item.name}/masks", f"work/toy/{item.name}/lanes"}

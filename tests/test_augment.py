@@ -1,4 +1,4 @@
-"""Crops and mirrored images: each against NumPy, from a stream of their own, for training images only (pitfall 23)."""
+"""Crops and mirrored images: each against NumPy, from a stream of their own, for training images only."""
 
 import numpy as np
 import pytest
@@ -7,17 +7,18 @@ from torch import Tensor
 
 from pipeline.domain import seeds
 from pipeline.domain.tickets import ticket
-from pipeline.training.images import Images, Order, split
+from pipeline.training.examples import Examples, Order, Stream, split
 from pipeline.values.experiment import Augment
 from tests import toy
 
 BOTH = Augment(crop=2, flip=True)
 DATA = toy.bundle(shape=(2, 5, 7))
-IMAGES = len(DATA.train_images)
+IMAGES = len(DATA.train_inputs)
+MEAN, STD = 0.3, 0.2  # of every channel of the toy data
 
 
 def order(chosen: list[int], augment: Augment | None = BOTH, batch: int = 20) -> Order:
-    return Order(chosen, [split(seed, IMAGES, 30)[0] for seed in chosen], batch, toy.CPU, augment)
+    return Order([Stream(seed) for seed in chosen], [split(seed, IMAGES, 30)[0] for seed in chosen], batch, toy.CPU, augment)
 
 
 def epoch(augment: Augment, number: int = 0) -> tuple[Tensor, Tensor]:
@@ -29,19 +30,18 @@ def epoch(augment: Augment, number: int = 0) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("augment", [BOTH, Augment(crop=3), Augment(flip=True)], ids=["both", "crop", "flip"])
 def test_each_image_is_its_window_in_a_black_frame_mirrored_or_not(augment: Augment) -> None:
     index, changes = order([1, 2], augment).batch(3)
-    images, labels = Images(DATA, toy.CPU, augment).batch(index, changes)
+    images, labels = Examples(DATA, toy.CPU, augment).batch(index, changes)
     assert images.shape == (2, 20, 2, 5, 7)
     assert images.is_contiguous()
-    mean, std = (np.float64(a).reshape(-1, 1, 1) for a in (DATA.mean, DATA.std))
     for lane in range(2):
         for i in range(20):
             original, (top, left, mirrored) = int(index[lane, i]), changes[lane, i].tolist()
             frame = np.zeros((2, 5 + 2 * augment.crop, 7 + 2 * augment.crop))
-            frame[:, augment.crop : augment.crop + 5, augment.crop : augment.crop + 7] = DATA.train_images[original]
+            frame[:, augment.crop : augment.crop + 5, augment.crop : augment.crop + 7] = DATA.train_inputs[original]
             window = frame[:, top : top + 5, left : left + 7]
-            expected = ((window[:, :, ::-1] if mirrored else window) / 255 - mean) / std
+            expected = ((window[:, :, ::-1] if mirrored else window) / 255 - MEAN) / STD
             np.testing.assert_allclose(images[lane, i], expected, rtol=1e-5, atol=1e-6)
-            assert labels[lane, i] == DATA.train_labels[original]
+            assert labels[lane, i] == DATA.train_targets[original]
 
 
 def test_every_window_occurs_and_every_other_image_is_mirrored() -> None:
@@ -61,10 +61,10 @@ def test_what_is_not_asked_for_does_not_happen() -> None:
     assert not epoch(Augment(crop=2))[1][:, 2].any()
     index, *changes = order([1], Augment()).batch(2)
     assert changes == []
-    plain, _ = Images(DATA, toy.CPU).batch(index)
-    images = Images(DATA, toy.CPU, Augment())
-    assert torch.equal(images.batch(index)[0], plain)
-    assert torch.equal(plain[0], images.normalise(torch.from_numpy(DATA.train_images)[index[0]]))
+    plain, _ = Examples(DATA, toy.CPU).batch(index)
+    examples = Examples(DATA, toy.CPU, Augment())
+    assert torch.equal(examples.batch(index)[0], plain)
+    assert torch.equal(plain[0], examples.normalise(torch.from_numpy(DATA.train_inputs)[index[0]]))
 
 
 def test_changes_are_pinned() -> None:
@@ -89,17 +89,17 @@ def test_changes_are_the_same_whatever_was_asked_before_and_beside_it() -> None:
     batches = [in_turn.batch(i) for i in range(11)]
     shown = {tuple(changes[lane].flatten().tolist()) for _, changes in batches for lane in range(2)}
     assert len(shown) == 2 * 11  # every batch of every epoch and replicate has its own
-    images = Images(DATA, toy.CPU, BOTH)
+    examples = Examples(DATA, toy.CPU, BOTH)
     for i in (10, 3, 7, 0):
         alone = order([2]).batch(i)
         assert torch.equal(alone[1][0], batches[i][1][1])
-        assert torch.equal(images.batch(*alone)[0][0], images.batch(*batches[i])[0][1])
+        assert torch.equal(examples.batch(*alone)[0][0], examples.batch(*batches[i])[0][1])
         assert torch.equal(in_turn.batch(i)[1], batches[i][1])
 
 
 def test_held_out_images_stay_as_they_are() -> None:
-    module = toy.mlp()
-    plain, augmented = (toy.trainer(module, toy.tickets(module, 2), augment=augment) for augment in (None, BOTH))
+    network = toy.mlp()
+    plain, augmented = (toy.trainer(network, toy.tickets(network, 2), augment=augment) for augment in (None, BOTH))
     for _ in augmented.run():
         for part in ("validation", "test"):
             (tiles, labels), (expected, same) = getattr(augmented, part), getattr(plain, part)
@@ -120,7 +120,8 @@ def test_training_sees_the_changed_images(make) -> None:
 
 @pytest.mark.parametrize("k", [4, 7])
 def test_after_a_rewind_the_changes_go_on_from_there(k: int) -> None:
-    module, full = toy.mlp(), toy.mask(toy.mlp(), 2.0)
-    dense = toy.finish(toy.trainer(module, [ticket(full, toy.fresh(module))], toy.PLAIN, augment=BOTH, keep=k))
-    rewound = toy.finish(toy.trainer(module, [ticket(full, dense.kept[0], origin=k)], toy.PLAIN, augment=BOTH))
+    network = toy.mlp()
+    full = toy.full(network)
+    dense = toy.finish(toy.trainer(network, [ticket(full, toy.fresh(network))], toy.PLAIN, augment=BOTH, keep=k))
+    rewound = toy.finish(toy.trainer(network, [ticket(full, dense.kept[0], origin=k)], toy.PLAIN, augment=BOTH))
     assert torch.equal(rewound.stack.flat, dense.stack.flat)

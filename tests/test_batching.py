@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from pipeline import executor
+from pipeline.domain.networks import Network
+from pipeline.executors import one_by_one
+from pipeline.executors.stop import Stop
 from pipeline.training.autograd import why_not_batched
 from pipeline.values.errors import UserError
 from tests import toy
@@ -14,17 +16,22 @@ from tests import toy
 class Undecided(torch.nn.Module):
     """A network whose path depends on what it sees: torch.func cannot batch it."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        self.output = torch.nn.Linear(16, 3)
+        self.output = torch.nn.Linear(16, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.output(x.flatten(1) if x.sum() >= 0 else -x.flatten(1))
 
 
 def test_a_network_that_cannot_be_batched_is_told_from_one_that_can() -> None:
-    assert why_not_batched(toy.mlp(), (1, 4, 4)) is None
-    assert "data-dependent control flow" in (why_not_batched(Undecided(), (1, 4, 4)) or "")
+    def why_not(network: Network) -> str | None:
+        batch = torch.zeros(2, *toy.SHAPE), torch.tensor([0, 2])
+        return why_not_batched(network, toy.CLASSIFICATION.loss, batch)
+
+    assert why_not(toy.mlp()) is None
+    assert "data-dependent control flow" in (why_not(toy.network("tests.test_batching:Undecided")) or "")
+    assert "random numbers" in (why_not(toy.network("conv", (1, 4, 4), dropout=0.5)) or "")
 
 
 def test_lanes_that_do_not_fit_in_memory_are_split(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +45,7 @@ def test_lanes_that_do_not_fit_in_memory_are_split(capsys: pytest.CaptureFixture
         ran.append(list(group))
         report(10 * len(group))
 
-    executor.run(work, [range(7)], seen.append, in_process=True)
+    one_by_one.run(work, [range(7)], seen.append, Stop(None))
     assert ran == [[0], [1, 2], [3, 4], [5, 6]]
     assert seen[-1] == 70
     assert "7 lanes do not fit" in capsys.readouterr().err
@@ -47,4 +54,4 @@ def test_lanes_that_do_not_fit_in_memory_are_split(capsys: pytest.CaptureFixture
         raise torch.OutOfMemoryError("no more")
 
     with pytest.raises(UserError, match="one lane alone does not fit"):
-        executor.run(never, [range(2)], seen.append, in_process=True)
+        one_by_one.run(never, [range(2)], seen.append, Stop(None))

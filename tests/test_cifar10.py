@@ -8,6 +8,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data import _files, _sources, cifar10
+from pipeline.domain.bundle import Form
 from pipeline.values.errors import UserError
 from tests.test_data import Malicious, put
 
@@ -92,10 +94,9 @@ def assert_is(batches: Batches, folder: Path) -> None:
     bundle = cifar10.cifar10(folder)
     images = np.concatenate([images for _, images in batches]).reshape(24, *cifar10.SHAPE)
     labels = np.concatenate([labels for labels, _ in batches])
-    np.testing.assert_array_equal(np.concatenate([bundle.train_images, bundle.test_images]), images)
-    np.testing.assert_array_equal(np.concatenate([bundle.train_labels, bundle.test_labels]), labels)
-    assert len(bundle.test_images) == 4
-    assert bundle.classes == cifar10.CLASSES
+    np.testing.assert_array_equal(np.concatenate([bundle.train_inputs, bundle.test_inputs]), images)
+    np.testing.assert_array_equal(np.concatenate([bundle.train_targets, bundle.test_targets]), labels)
+    assert Form.of(bundle) == replace(cifar10.FORM(), train=20, test=4)
 
 
 def test_torchvisions_pickles_give_the_arrays(
@@ -170,10 +171,10 @@ def test_the_package_gives_the_known_images_whose_mean_and_deviation_are_those_g
 ) -> None:
     monkeypatch.setattr(cifar10, "_torchvision", _silent)
     bundle = cifar10.cifar10(tmp_path)
-    assert (bundle.train_images.shape, bundle.test_images.shape) == ((50000, *cifar10.SHAPE), (10000, *cifar10.SHAPE))
-    assert np.bincount(bundle.train_labels).tolist() == [5000] * cifar10.CLASSES
+    assert Form.of(bundle) == cifar10.FORM()
+    assert np.bincount(bundle.train_targets).tolist() == [5000] * 10
     for channel, (mean, std) in enumerate(zip(cifar10.MEAN, cifar10.STD, strict=True)):
-        counts = np.bincount(bundle.train_images[:, channel].ravel())
+        counts = np.bincount(bundle.train_inputs[:, channel].ravel())
         exact = np.average(np.arange(256) / 255, weights=counts)
         assert round(exact, 4) == mean
         assert round(np.average((np.arange(256) / 255 - exact) ** 2, weights=counts) ** 0.5, 4) == std

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import chain
+from pipeline.dag import written
 from pipeline.domain.masks import Mask
 from pipeline.files import store
-from pipeline.run import setup
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
@@ -51,7 +50,7 @@ def test_the_shipped_file_is_valid() -> None:
     assert lenet.pruning.rates == {"fc": 0.2, "output": 0.1}
     assert (lenet.training.batch_size, lenet.training.evaluate_every, lenet.data.validation) == (60, 100, 5000)
     paper = settings.experiment("lenet_paper")
-    assert (paper.training.iterations, len(paper.seeds), paper.arms.reinit.draws) == (50_000, 5, 3)
+    assert (paper.training.iterations, len(paper.seeds), paper.arms["reinit"].draws) == (50_000, 5, 3)
     assert paper.rounds_of("reinit") == tuple(range(1, paper.pruning.rounds + 1))
 
 
@@ -71,7 +70,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, rates, rounds"]),
         (f"{TOY}.training.epochs", 3, [f"unknown key {TOY}.training.epochs", "iterations, batch_size, evaluate_every"]),
         (f"{TOY}.optimizer.momentum", 0.9, [f"unknown key {TOY}.optimizer.momentum", "lr, weight_decay, warmup, decay, name"]),
-        (f"{TOY}.arms.random", {}, [f"unknown key {TOY}.arms.random", "one_shot, lr_rewind, fine_tune, continued, reinit"]),
+        (f"{TOY}.arms.random", {"rounds": 1}, [f"{TOY}: arms.random", "one of continued, ", "mypackage.module:name"]),
         ("figures.size", 3, ["unknown key figures.size", "densities, dpi"]),
         # wrong types
         (f"{TOY}.pruning.rounds", "18", [f'{TOY}.pruning.rounds is "18"', "should be a valid integer"]),
@@ -87,21 +86,21 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         *[(f"{TOY}.pruning.rounds", v, [f"{TOY}.pruning.rounds is {v}", "greater than or equal to 1"]) for v in (0, -3)],
         (f"{TOY}.optimizer.lr", float("nan"), [f"{TOY}.optimizer.lr is NaN", "finite"]),
         (f"{TOY}.optimizer.lr", 0, [f"{TOY}.optimizer.lr is 0", "greater than 0"]),
-        (f"{TOY}.data.validation", 0, [f"{TOY}.data.validation is 0", "greater than or equal to 1"]),
+        (f"{TOY}.data.validation", -1, [f"{TOY}.data.validation is -1", "greater than or equal to 0"]),
         (f"{TOY}.arms.reinit.draws", 0, [f"{TOY}.arms.reinit.draws is 0", "greater than or equal to 1"]),
         (f"{TOY}.rewind", "500", [f'{TOY}.rewind is "500"', "such as 500it or 2ep"]),
         ("figures.densities", [2.0], ["figures.densities.0 is 2.0", "less than or equal to 1"]),
         # names
-        (f"{TOY}.model.name", "alexnet", [f'{TOY}.model.name is "alexnet"', "one of ", "lenet", "mypackage.module:Name"]),
-        (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of cifar10, digits, fashion_mnist, mnist"]),
-        (f"{TOY}.data.name", "my.sets:Set", [f'{TOY}.data.name is "my.sets:Set"', "one of cifar10, digits, fashion_mnist"]),
+        (f"{TOY}.model.name", "alexnet", [f'{TOY}.model.name is "alexnet"', "one of ", "lenet", "mypackage.module:name"]),
+        (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of cifar10, diabetes, digits, fashion_mnist, mnist"]),
+        (f"{TOY}.task", "ranking", [f'{TOY}.task.name is "ranking"', "one of classification, regression"]),
         (f"{TOY}.optimizer.name", "lion", [f"{TOY}.optimizer", "'lion'", "'adam', 'sgd'"]),
-        (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion is "size"', "one of magnitude"]),
+        (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion.name is "size"', "one of magnitude"]),
         (f"{TOY}.pruning.scope", "both", [f'{TOY}.pruning.scope is "both"', "'layer' or 'global'"]),
-        (f"{TOY}.pruning.rates.norm", 0.2, [f"{TOY}.pruning.rates.norm", "'conv', 'fc', 'output' or 'downsample'"]),
+        (f"{TOY}.pruning.rates.Norm", 0.2, [f"{TOY}.pruning.rates.Norm"]),
         (f"{TOY}.training.precision", "fp16", [f'{TOY}.training.precision is "fp16"', "'fp32', 'tf32' or 'bf16'"]),
         (f"{TOY}.training.memory_format", "nhwc", [f'{TOY}.training.memory_format is "nhwc"', "'contiguous' or 'channels_last'"]),
-        (f"{TOY}.init", "zeros", [f'{TOY}.init is "zeros"', "'glorot_normal'"]),
+        (f"{TOY}.init", "zeros", [f'{TOY}.init.name is "zeros"', "one of glorot_normal, model"]),
         ("experiments.Not-A-Name", lottery.experiment(), ["Not-A-Name"]),
         ("experiments.data", lottery.experiment(), ["experiments.data", "should be another name"]),
         # lists
@@ -111,18 +110,17 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         ("report", ["toy", "toy"], ['report is ["toy", "toy"]', "has toy more than once"]),
         ("report", ["toys"], ["no experiment 'toys'", "its experiments are other, toy"]),
         (f"{TOY}.arms.one_shot.rounds", [3, 3], [f"{TOY}.arms.one_shot.rounds is [3, 3]", "a list of different rounds"]),
-        (f"{TOY}.arms.one_shot.rounds", "every", [f'{TOY}.arms.one_shot.rounds is "every"', "should be all, or a list"]),
+        (f"{TOY}.arms.one_shot.rounds", "every", [f'{TOY}.arms.one_shot.rounds is "every"', "should be all, a number"]),
         (f"{TOY}.optimizer.decay", {"at": []}, [f"{TOY}.optimizer.decay.at is []", "at least one value"]),
         (f"{TOY}.optimizer.decay", {"at": ["5it", "5it"]}, [f"{TOY}.optimizer.decay.at is", "has 5it more than once"]),
         *[
-            (f"{TOY}.arms.lr_rewind", {"rounds": v}, [f"lr_rewind.rounds is {json.dumps(v)}: should be all, or the last round"])
-            for v in ([1, 2], 0, 1.5, True, "every")
+            (f"{TOY}.arms.lr_rewind", {"rounds": v}, [f"lr_rewind.rounds is {json.dumps(v)}: should be all, a number"])
+            for v in (-1, 1.5, True, "every", [], [0], [1, 1], [True], 1001)
         ],
         # what does not go together
         (f"{TOY}.arms.fine_tune", {"rounds": 4}, [f"{TOY}: arms.fine_tune.rounds goes to 4", "pruning.rounds is 3"]),
-        (f"{TOY}.arms.continued", {"rounds": [1, 2]}, [f"{TOY}: arms.continued.rounds has [1, 2]", "arms.lr_rewind.rounds"]),
         (f"{TOY}.arms.reinit.rounds", [4], [f"{TOY}: arms.reinit.rounds goes to 4", "pruning.rounds is 3", "between 1 and 3"]),
-        (f"{TOY}.arms.one_shot.rounds", [2], [f"{TOY}: arms.one_shot_reinit.rounds has [3]", "arms.one_shot.rounds"]),
+        (f"{TOY}.arms.dense", {"rounds": 1}, [f"{TOY}: arms.dense", "the name of the dense network"]),
         (f"{TOY}.training.evaluate_every", 4, [f"{TOY}: training.iterations is 15", "a multiple", "evaluate_every, 4"]),
         (f"{TOY}.pruning.scope", "global", [f"{TOY}.pruning: rates should be equal when scope is global"]),
     ],
@@ -136,7 +134,7 @@ def test_bad_input_is_named_with_what_is_allowed(key: str, value: Any, words: li
 
 
 @pytest.mark.parametrize(
-    ("key", "section"), [("report", ""), (f"{TOY}.seeds", ""), (f"{TOY}.model.name", ""), (f"{TOY}.init", "")]
+    ("key", "section"), [("report", ""), (f"{TOY}.seeds", ""), (f"{TOY}.model.name", ""), (f"{TOY}.rewind", "")]
 )
 def test_a_missing_key_is_named(key: str, section: str, tmp_path: Path) -> None:
     content = changed(key, None)
@@ -184,15 +182,19 @@ def test_what_is_not_yaml_is_said_in_one_line(text: str, tmp_path: Path) -> None
         (f"{TOY}.model", {"name": "lenet", "hidden": [0]}, ["hidden is [0]", "positive"]),
         (f"{TOY}.model.name", "tests.toy:nothing", ["'tests.toy:nothing' cannot be loaded", "nothing"]),
         (f"{TOY}.model.name", "no_such_package:Net", ["'no_such_package:Net' cannot be loaded", "no_such_package"]),
-        (f"{TOY}.pruning.rates", {"conv": 0.2}, ["pruning.rates names conv", "layers are fc, output"]),
-        (f"{TOY}.data.validation", 130, ["data.validation is 130", "less than the 130 training images"]),
-        (f"{TOY}.training.batch_size", 101, ["training.batch_size is 101", "at most the 100 images"]),
+        (f"{TOY}.pruning.rates", {"conv": 0.2}, ["pruning.rates names conv", "kinds fc, output"]),
+        (f"{TOY}.data.validation", 130, ["data.validation is 130", "less than the 130 training examples"]),
+        (f"{TOY}.training.batch_size", 101, ["training.batch_size is 101", "at most the 100 examples"]),
         (f"{TOY}.rewind", "3ep", ["rewind is 3ep, iteration 15", "before the end of training, 15"]),
         (f"{TOY}.optimizer.warmup", "3ep", ["optimizer.warmup is 3ep, iteration 15", "before the end of training, 15"]),
         (f"{TOY}.optimizer.decay", {"at": ["9it", "16it"]}, ["optimizer.decay.at[1] is 16it", "before the end of training, 15"]),
         (f"{TOY}.data.augment", {"crop": 4}, ["data.augment.crop is 4", "less than the images' 4 pixels"]),
         (f"{TOY}.model", {"name": "conv", "dropout": 1.0}, ["dropout is 1.0, should be a number from 0 on and below 1"]),
-        (f"{TOY}.model", {"name": "conv", "depth": 6}, ["'conv' cannot take images of shape (1, 4, 4)", "should be 8x8 or more"]),
+        (
+            f"{TOY}.model",
+            {"name": "conv", "depth": 6},
+            ["'conv' cannot be built for inputs of shape (1, 4, 4)", "should be 8x8 or more"],
+        ),
     ],
 )
 def test_a_stage_checks_all_of_it_before_it_trains(
@@ -226,16 +228,18 @@ def test_a_chain_out_of_date_names_the_command(stage: Any, item: str, tmp_path: 
         assert lottery.files(tmp_path / "work") == before
         monkeypatch.setattr("sys.argv", ["repeat_rounds"])
         repeat_rounds.main()
-        setup.begin("toy")
+        lottery.begin("toy")
         places.chain("toy").unlink()
         with pytest.raises(UserError, match=remedy):
-            setup.begin("toy")
+            stage.main(item)
 
 
 def test_the_chain_of_another_experiment_may_be_out_of_date(tmp_path: Path) -> None:
     with lottery.repository(tmp_path, GOOD):
         lottery.write_params(paths.PARAMS, changed("experiments.other.pruning.rounds", 5))
-        assert setup.begin("toy").name == "toy"
+        train_dense.main("toy")
+        with pytest.raises(UserError, match=r"experiments/other/dvc.yaml does not agree"):
+            train_dense.main("other")
 
 
 def test_a_mask_that_does_not_fit_the_weights_is_one_sentence(tmp_path: Path) -> None:
@@ -250,7 +254,7 @@ def test_a_mask_that_does_not_fit_the_weights_is_one_sentence(tmp_path: Path) ->
         assert {name: content for name, content in lottery.files(tmp_path / "work").items() if "r01" not in name} == before
 
 
-@pytest.mark.parametrize("given", ["toy", "toy/r1", "toy/random_r03", "Toy/r01", "toy/reinit_r3"])
+@pytest.mark.parametrize("given", ["toy", "toy/r1", "toy/_r03", "Toy/r01", "toy/reinit_r3"])
 def test_what_names_no_item_is_said(given: str, tmp_path: Path) -> None:
     with lottery.repository(tmp_path, GOOD):
         with pytest.raises(UserError, match=f"'{given}' does not name a round; should be like lenet/r07 or lenet/reinit_r07"):
@@ -259,15 +263,30 @@ def test_what_names_no_item_is_said(given: str, tmp_path: Path) -> None:
             retrain.main("toys/r01")
 
 
-def test_an_arm_that_the_experiment_has_not_is_said(tmp_path: Path) -> None:
-    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment(arms={}))), pytest.raises(UserError, match="reinit"):
-        control.main("toy/reinit_r03")
+@pytest.mark.parametrize(
+    ("stage", "item", "has"),
+    [
+        (control, "toy/random_r03", "control 'random_r03'; it has .*reinit_r03$"),
+        (control, "toy/reinit_r02", "control 'reinit_r02'"),
+        (control, "toy/r01", "control 'r01'"),
+        (prune, "toy/reinit_r03", "pruned item 'reinit_r03'; it has r01, r02, r03, one_shot_r02, one_shot_r03$"),
+        (retrain, "toy/r04", "pruned item 'r04'"),
+        (retrain, "toy/r00", "pruned item 'r00'"),
+    ],
+)
+def test_an_item_that_the_experiment_has_not_or_another_stage_makes_is_said(
+    stage: Any, item: str, has: str, tmp_path: Path
+) -> None:
+    with lottery.repository(tmp_path, GOOD):
+        with pytest.raises(UserError, match=f"toy has no {has}"):
+            stage.main(item)
+        assert not (tmp_path / "work/toy").exists()
 
 
 def test_the_written_chains_are_the_ones_that_are_checked(tmp_path: Path) -> None:
     with lottery.repository(tmp_path, GOOD):
         settings: Config = config.load()
-        for name, experiment in settings.experiments.items():
-            chain.check(name, experiment)
+        for name in settings.experiments:
+            written.agrees(lottery.bound(name))
         for name in settings.all_reports():
-            chain.check_report(settings, name)
+            written.report_agrees(settings, name)

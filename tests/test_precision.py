@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.domain import networks
+from pipeline.domain.networks import Network
 from pipeline.training import sparse
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
@@ -19,16 +19,16 @@ from stages import train_dense
 from tests import lottery, toy
 
 SHAPE = (3, 8, 8)
-NETWORKS = {"conv": {"depth": 2}, "resnet": {"depth": 8}, "lenet": {"hidden": [20]}}
+NETWORKS: dict[str, dict[str, Any]] = {"conv": {"depth": 2}, "resnet": {"depth": 8}, "lenet": {"hidden": [20]}}
 
 
-def network(name: str) -> nn.Module:
-    return networks.build(name, SHAPE, 3, NETWORKS[name])
+def network(name: str) -> Network:
+    return toy.network(name, SHAPE, **NETWORKS[name])
 
 
 def trainer(name: str, **more: Any) -> Trainer:
-    module = network(name)
-    return toy.trainer(module, toy.tickets(module, 1), toy.PLAIN, data=toy.bundle(shape=SHAPE), iterations=4, every=1, **more)
+    chosen = network(name)
+    return toy.trainer(chosen, toy.tickets(chosen, 1), toy.PLAIN, data=toy.bundle(shape=SHAPE), iterations=4, every=1, **more)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -63,19 +63,19 @@ def test_products_are_computed_in_bf16_in_training_and_evaluation_and_sums_of_lo
     next(steps)
     assert set(seen) == {(True, torch.bfloat16), (False, torch.bfloat16)}
     assert half.losses.dtype == torch.float32
-    assert half.compute.logits(half.test[0][0]).dtype == torch.float32
+    assert half.compute.outputs(half.test[0][0]).dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", ["conv", "lenet"])
 def test_lanes_batched_in_bf16_have_each_its_own_gradients(name: str) -> None:
-    module = network(name)
-    chosen = toy.tickets(module, 2)
+    chosen = network(name)
+    starts = toy.tickets(chosen, 2)
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(2, 20, *SHAPE, generator=generator), torch.randint(0, 3, (2, 20), generator=generator)
-    together = Autograd(module, chosen, toy.CPU, bf16=True)
+    together = Autograd(chosen.module, toy.CLASSIFICATION.loss, starts, toy.CPU, bf16=True)
     losses = together.gradients(x, y)
-    for i, start in enumerate(chosen):
-        alone = Autograd(network(name), [start], toy.CPU, bf16=True)
+    for i, start in enumerate(starts):
+        alone = Autograd(chosen.make(), toy.CLASSIFICATION.loss, [start], toy.CPU, bf16=True)
         torch.testing.assert_close(losses[i : i + 1], alone.gradients(x[i : i + 1], y[i : i + 1]), rtol=1e-2, atol=1e-3)
         for weight, gradient in alone.stack.gradients.items():
             apart = together.stack.gradients[weight][i] - gradient[0]
@@ -92,12 +92,12 @@ def test_an_mlp_goes_through_autograd_in_bf16_only(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_channels_last_gives_the_same_within_the_order_of_sums(lanes: int) -> None:
-    module = network("resnet")
+    chosen = network("resnet")
 
     def run(memory_format: str) -> Trainer:
-        chosen = toy.tickets(module, lanes)
+        starts = toy.tickets(chosen, lanes)
         more = {"iterations": 3, "every": 1, "memory_format": memory_format}
-        return toy.finish(toy.trainer(module, chosen, toy.PLAIN, data=toy.bundle(shape=SHAPE), **more))
+        return toy.finish(toy.trainer(chosen, starts, toy.PLAIN, data=toy.bundle(shape=SHAPE), **more))
 
     usual, last = run("contiguous"), run("channels_last")
     for i in range(lanes):

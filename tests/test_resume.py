@@ -6,17 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pipeline import executor
+from pipeline import executors
+from pipeline.executors.work import Work
 from pipeline.files import store
 from pipeline.run import runner
 from pipeline.training.trainer import Trainer
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.lanes import Item, Lane
 from stages import retrain, train_dense
 from tests import lottery
 
@@ -27,13 +28,13 @@ DRAWN = {"name": "digits", "validation": 30, "augment": {"crop": 1, "flip": True
 SCHEDULED = {"name": "adam", "lr": 1e-2, "warmup": "9it", "decay": {"at": ["12it"]}}
 PARAMS = lottery.params(toy=lottery.experiment(rewind="7it", data=DRAWN, optimizer=SCHEDULED), long=LONG)
 ITEMS = ("r00", "r01")
-SAVING = "from pipeline.run import runner; runner.CHECKPOINT_EVERY = 0; from stages import run_stage, train_dense; "
+SAVING = "from pipeline.run import job; job.CHECKPOINT_EVERY = 0; from stages import run_stage, train_dense; "
 
 
 def one_by_one(stop_after: int) -> Callable[..., None]:
-    """Instead of executor.run: the lanes one after the other in this process, each stopped after so many evaluations."""
+    """Instead of executors.run: the lanes one after the other in this process, each stopped after so many evaluations."""
 
-    def run(work: executor.Work, groups: list[list[int]], report: Callable[[int], None], in_process: bool) -> None:
+    def run(work: Work, groups: list[list[int]], report: Callable[[int], None], device: object) -> None:
         for group in groups:
             reported: list[int] = []
             work(group, reported.append, lambda reported=reported: len(reported) >= stop_after)
@@ -54,21 +55,21 @@ def test_stopped_at_an_evaluation_and_run_again(stop_after: int, tmp_path: Path,
     with lottery.repository(whole, PARAMS):
         lottery.run("toy", *ITEMS)
     with lottery.repository(broken, PARAMS):
-        for item in (Item("toy", 0, "ticket"), Item("toy", 1, "ticket")):
+        for item in map(partial(lottery.item, "toy"), ITEMS):
             with monkeypatch.context() as patch:
-                patch.setattr(executor, "run", one_by_one(stop_after))
+                patch.setattr(executors, "run", one_by_one(stop_after))
                 with pytest.raises(KeyboardInterrupt):
                     lottery.stage(item)
             assert not paths.lanes("toy", item.name).exists()  # nothing half done is there to be taken for an output
-            found = list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
+            found = list(paths.CHECKPOINTS.glob("*.safetensors"))
             assert len(found) == 2
             began = [int(store.read_arrays(path)["iteration"].item()) for path in found]
             assert began == [([0, 5, 10] if item.round == 0 else [7, 10, 15])[stop_after - 1]] * 2
             lottery.stage(item)
-            assert not list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
+            assert not list(paths.CHECKPOINTS.glob("*.safetensors"))
     first, second = without_runtime(whole), without_runtime(broken)
     assert first.keys() == second.keys()
-    assert [name for name in first if "/masks/" not in name and first[name] != second[name]] == []
+    assert [name for name in first if first[name] != second[name]] == []
 
 
 def test_what_a_checkpoint_holds_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,7 @@ def test_what_a_checkpoint_holds_is_not_computed_again(tmp_path: Path, monkeypat
         to_next = Trainer._to_next_evaluation
         monkeypatch.setattr(Trainer, "_to_next_evaluation", lambda self: steps.append(self.iteration) or to_next(self))
         for stop_after in (2, 10):
-            monkeypatch.setattr(executor, "run", one_by_one(stop_after))
+            monkeypatch.setattr(executors, "run", one_by_one(stop_after))
             with pytest.raises(KeyboardInterrupt):
                 train_dense.main("toy")
         assert steps == [0, 0, 5, 10, 5, 10]
@@ -86,14 +87,14 @@ def test_what_a_checkpoint_holds_is_not_computed_again(tmp_path: Path, monkeypat
 def test_another_configuration_does_not_go_on_from_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with lottery.repository(tmp_path, PARAMS):
         with monkeypatch.context() as patch:
-            patch.setattr(executor, "run", one_by_one(2))
+            patch.setattr(executors, "run", one_by_one(2))
             with pytest.raises(KeyboardInterrupt):
                 train_dense.main("toy")
-        before = set((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
+        before = set(paths.CHECKPOINTS.glob("*.safetensors"))
     changed = lottery.params(toy=lottery.experiment(rewind="7it", optimizer={"name": "adam", "lr": 2e-2}), long=LONG)
     with lottery.repository(tmp_path, changed):
         lottery.run("toy", "r00")
-        assert set((paths.SCRATCH / "checkpoints").rglob("*.safetensors")) == before
+        assert set(paths.CHECKPOINTS.glob("*.safetensors")) == before
         rows = (paths.lanes("toy", "r00") / "seed1/history.csv").read_text()
     fresh = tmp_path / "fresh"
     fresh.mkdir()
@@ -117,7 +118,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def test_a_stage_killed_while_it_trains_and_run_again(how: signal.Signals, long: bytes, tmp_path: Path) -> None:
     with lottery.repository(tmp_path, PARAMS):
         process = started(SAVING + "run_stage(train_dense.main)")
-        until(lambda: len(list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))) == 2)
+        until(lambda: len(list(paths.CHECKPOINTS.glob("*.safetensors"))) == 2)
         process.send_signal(how)
         _, said = process.communicate(timeout=60)
         assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)
@@ -125,12 +126,12 @@ def test_a_stage_killed_while_it_trains_and_run_again(how: signal.Signals, long:
         assert not paths.lanes("long", "r00").exists()
         # Its lanes' processes save and leave at their next evaluation; until then the item is theirs.
         until(lambda: not _is_locked("long/r00"))
-        saved = {p: int(store.read_arrays(p)["iteration"].item()) for p in (paths.SCRATCH / "checkpoints").rglob("*.safetensors")}
+        saved = {p: int(store.read_arrays(p)["iteration"].item()) for p in paths.CHECKPOINTS.rglob("*.safetensors")}
         assert len(saved) == 2
         assert all(0 <= iteration < 1500 for iteration in saved.values())
         train_dense.main("long")
         assert _lanes("long") == long
-        assert not list((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
+        assert not list(paths.CHECKPOINTS.glob("*.safetensors"))
         assert sorted(p.name for p in paths.item("long", "r00").iterdir()) == ["lanes", "layers.json", "masks"]
 
 
@@ -181,7 +182,7 @@ def test_a_lane_that_fails_names_itself_and_the_others_keep_their_work(tmp_path:
         assert not list(paths.item("toy", "r01").glob(".lanes*"))
         store.write_arrays(path, early)
         retrain.main("toy/r01")
-        assert (paths.lanes("toy", "r01") / Lane(Item("toy", 1, "ticket"), 2).name / "lane.json").is_file()
+        assert (paths.lanes("toy", "r01") / "seed2/lane.json").is_file()
         after = lottery.files(tmp_path / "work")
         assert all(after[name] == content for name, content in before.items())
 
@@ -191,7 +192,7 @@ def test_what_was_there_stays_when_a_stage_run_again_fails(tmp_path: Path, monke
         lottery.run("toy", "r00")
         before = lottery.files(paths.lanes("toy", "r00"))
         with monkeypatch.context() as patch:
-            patch.setattr(executor, "run", one_by_one(1))
+            patch.setattr(executors, "run", one_by_one(1))
             with pytest.raises(KeyboardInterrupt):
                 train_dense.main("toy")
         assert lottery.files(paths.lanes("toy", "r00")) == before

@@ -1,4 +1,4 @@
-"""The learning rate of every iteration: by hand, as torch's schedulers have it, and on after a rewind (pitfalls 8 and 21)."""
+"""The learning rate of every iteration: by hand, as torch's schedulers have it, and on after a rewind."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiStepLR
 
+from pipeline.domain.networks import Network
 from pipeline.domain.tickets import ticket
 from pipeline.training.schedule import Schedule, settled
 from pipeline.values.experiment import Adam, Decay, Sgd
 from tests import toy
 
-Network = Callable[[], nn.Module]
+Make = Callable[[], Network]
 WARMUP = {"warmup": "5it"}
 DECAY = {"decay": Decay(at=("4it", "2ep"), by=0.2)}  # an epoch of the toy data is 5 iterations
 
@@ -53,12 +53,12 @@ def test_what_a_schedule_settles_at_is_its_last_rate_throughout() -> None:
 
 
 @pytest.mark.parametrize("optimizer", [toy.ADAM, toy.SGD], ids=["adam", "sgd"])
-def test_the_first_step_of_a_warmup_changes_no_weight_and_the_second_does(network: Network, optimizer: Adam | Sgd) -> None:
-    module = network()
-    start = toy.tickets(module, 1)[0]
-    trainer = toy.trainer(module, [start], optimizer.model_copy(update=WARMUP), every=1)
+def test_the_first_step_of_a_warmup_changes_no_weight_and_the_second_does(make_network: Make, optimizer: Adam | Sgd) -> None:
+    network = make_network()
+    start = toy.tickets(network, 1)[0]
+    trainer = toy.trainer(network, [start], optimizer.model_copy(update=WARMUP), every=1)
     trained = {iteration: trainer.stack.weights(0) for iteration in trainer.run()}
-    for name, _ in module.named_parameters():
+    for name, _ in network.module.named_parameters():
         assert trained[1][name].tobytes() == start.weights[name].tobytes(), name
         assert (trained[2][name] != start.weights[name]).any(), name
 

@@ -1,4 +1,4 @@
-"""Random streams: pinned, separate, and nobody's but their own (pitfall 23)."""
+"""Random streams: pinned, separate, and nobody's but their own."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain import seeds
-from pipeline.training.images import Order, split
+from pipeline.training.examples import Order, Stream, split
 from tests import toy
 
 
 def order(chosen: list[int], images: int = 50, batch: int = 8) -> Order:
-    return Order(chosen, [split(seed, images, 9)[0] for seed in chosen], batch, toy.CPU)
+    return Order([Stream(seed) for seed in chosen], [split(seed, images, 9)[0] for seed in chosen], batch, toy.CPU)
 
 
 def test_seeds_are_pinned() -> None:
@@ -46,18 +46,14 @@ def test_fresh_weights_depend_on_their_seed_alone() -> None:
     assert all(first[name].tobytes() == again[name].tobytes() for name in first)
     other = toy.fresh(toy.mlp(), 2)
     assert all((first[name] != other[name]).all() for name in first if name.endswith("weight"))
+    network = toy.mlp()  # torch fills a new module, which uses the global stream …
     state = torch.get_rng_state()
-    toy.fresh(toy.mlp(), 3)
-    assert not torch.equal(state, torch.get_rng_state())  # torch fills a new module, which uses the global stream …
-    module, state = toy.mlp(), torch.get_rng_state()
-    toy.fresh(module, 3)
-    assert torch.equal(state, torch.get_rng_state())  # … but drawing our weights does not
+    toy.fresh(network, 3)
+    assert torch.equal(state, torch.get_rng_state())  # … but drawing fresh weights does not
 
 
 def test_fresh_weights_are_glorot_normal_with_zero_biases() -> None:
-    from pipeline.domain import networks
-
-    weights = networks.glorot_normal(networks.build("lenet", (1, 28, 28), 10, {}), 0)
+    weights = toy.fresh(toy.network("lenet", (1, 28, 28), 10))
     for name, (out, fan_in) in {"fc1.weight": (300, 784), "fc2.weight": (100, 300), "output.weight": (10, 100)}.items():
         assert weights[name].std() == pytest.approx(np.sqrt(2 / (out + fan_in)), rel=0.05)
         assert abs(weights[name].mean()) < 0.01

@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from pipeline.domain import networks
-from pipeline.domain.masks import Mask
+from pipeline.domain.networks import Network
 from pipeline.domain.tickets import ticket
 from pipeline.files import store
 from pipeline.training.trainer import Trainer
@@ -17,7 +15,7 @@ from pipeline.values.experiment import Adam, Sgd
 from tests import toy
 
 OPTIMIZERS = {"adam": toy.ADAM, "sgd": toy.SGD}
-Network = Callable[[], nn.Module]
+Make = Callable[[], Network]
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 each_count = pytest.mark.parametrize("lanes", [1, 3])
 
@@ -26,17 +24,17 @@ def raw(weights: toy.Arrays) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in weights.items()}
 
 
-# --- Masks (pitfalls 1 to 3)
+# --- Masks
 
 
 @each_count
 @each_optimizer
 def test_masked_weights_are_zero_after_every_step_and_all_others_train(
-    optimizer: Adam | Sgd, network: Network, lanes: int
+    optimizer: Adam | Sgd, make_network: Make, lanes: int
 ) -> None:
-    module = network()
-    chosen = toy.tickets(module, lanes)
-    trainer = toy.trainer(module, chosen, optimizer, every=1)
+    network = make_network()
+    chosen = toy.tickets(network, lanes)
+    trainer = toy.trainer(network, chosen, optimizer, every=1)
     for _ in trainer.run():
         for i, start in enumerate(chosen):
             weights = trainer.stack.weights(i)
@@ -51,39 +49,39 @@ def test_masked_weights_are_zero_after_every_step_and_all_others_train(
         assert all((weights[n] != w).any() for n, w in start.weights.items() if n.endswith("bias"))
 
 
-def test_a_weight_that_happens_to_be_zero_is_not_frozen(network: Network) -> None:
-    module = network()
-    name = next(iter(networks.layers(module)))
-    weights = toy.fresh(module)
+def test_a_weight_that_happens_to_be_zero_is_not_frozen(make_network: Make) -> None:
+    network = make_network()
+    name = next(iter(network.layers))
+    weights = toy.fresh(network)
     weights[name].reshape(-1)[::2] = 0.0
-    trainer = toy.finish(toy.trainer(module, [ticket(toy.mask(module, 2.0), weights)]))
+    trainer = toy.finish(toy.trainer(network, [ticket(toy.full(network), weights)]))
     assert (trainer.stack.weights(0)[name].reshape(-1)[::2] != 0).mean() > 0.9
 
 
 @each_optimizer
 def test_optimizer_state_is_fresh_in_each_training(optimizer: Adam | Sgd) -> None:
-    module = toy.mlp()
-    first = toy.finish(toy.trainer(module, toy.tickets(module, 1), optimizer))
+    network = toy.mlp()
+    first = toy.finish(toy.trainer(network, toy.tickets(network, 1), optimizer))
     assert all(np.any(a) for n, a in first.state().items() if n.startswith("optimizer."))
-    again = toy.trainer(module, toy.tickets(module, 1), optimizer)
+    again = toy.trainer(network, toy.tickets(network, 1), optimizer)
     slots = {n: a for n, a in again.state().items() if n.startswith("optimizer.")}
     assert slots
     assert not any(np.any(a) for a in slots.values())
     assert toy.outcome(toy.finish(again)) == toy.outcome(first)
 
 
-# --- Rewinding (pitfalls 4 to 8)
+# --- Rewinding
 
 
 @each_count
-def test_a_round_starts_at_mask_times_theta0_which_training_leaves_as_it_was(network: Network, lanes: int) -> None:
-    module = network()
-    theta = [toy.fresh(module, i) for i in range(lanes)]
+def test_a_round_starts_at_mask_times_theta0_which_training_leaves_as_it_was(make_network: Make, lanes: int) -> None:
+    network = make_network()
+    theta = [toy.fresh(network, i) for i in range(lanes)]
     before = [raw(weights) for weights in theta]
-    masks = [toy.mask(module, 0.3, i) for i in range(lanes)]
+    masks = [toy.mask(network, 0.3, i) for i in range(lanes)]
     chosen = [ticket(m, w) for m, w in zip(masks, theta, strict=True)]
     started = [raw(t.weights) for t in chosen]
-    trainer = toy.trainer(module, chosen, toy.SGD)
+    trainer = toy.trainer(network, chosen, toy.SGD)
     for i in range(lanes):
         weights = trainer.stack.weights(i)
         assert weights.keys() == theta[i].keys()
@@ -99,11 +97,11 @@ def test_a_round_starts_at_mask_times_theta0_which_training_leaves_as_it_was(net
 @pytest.mark.parametrize("k", [1, 4, 7, 9])
 def test_after_a_rewind_the_data_goes_on_from_there(k: int) -> None:
     """Seven batches fill no epoch evenly, so some k lie within the second epoch and between two evaluations."""
-    module = toy.mlp()
-    full = toy.mask(module, 2.0)
-    dense = toy.finish(toy.trainer(module, [ticket(full, toy.fresh(module))], toy.PLAIN, keep=k))
-    assert raw(dense.kept[0]) not in (raw(toy.fresh(module)), raw(dense.stack.weights(0)))
-    rewound = toy.trainer(module, [ticket(full, dense.kept[0], origin=k)], toy.PLAIN)
+    network = toy.mlp()
+    full = toy.full(network)
+    dense = toy.finish(toy.trainer(network, [ticket(full, toy.fresh(network))], toy.PLAIN, keep=k))
+    assert raw(dense.kept[0]) not in (raw(toy.fresh(network)), raw(dense.stack.weights(0)))
+    rewound = toy.trainer(network, [ticket(full, dense.kept[0], origin=k)], toy.PLAIN)
     toy.finish(rewound)
     # SGD without momentum has no state: what is trained on from k ends where the dense training ended.
     assert raw(rewound.stack.weights(0)) == raw(dense.stack.weights(0))
@@ -114,20 +112,20 @@ def test_after_a_rewind_the_data_goes_on_from_there(k: int) -> None:
 
 
 def test_what_is_kept_for_rewinding_is_the_weights_at_that_iteration() -> None:
-    module = toy.own()
-    chosen = toy.tickets(module, 2)
+    network = toy.own()
+    chosen = toy.tickets(network, 2)
     for k in (0, 4, 12):
-        trainer = toy.trainer(module, chosen, keep=k)
+        trainer = toy.trainer(network, chosen, keep=k)
         at = {iteration: [raw(trainer.stack.weights(i)) for i in range(2)] for iteration in trainer.run()}
         assert [raw(weights) for weights in trainer.kept] == at[k]
 
 
 def test_after_a_rewind_momentum_starts_at_zero() -> None:
-    module = toy.mlp()
-    full = toy.mask(module, 2.0)
-    dense = toy.finish(toy.trainer(module, [ticket(full, toy.fresh(module))], toy.SGD, keep=5))
+    network = toy.mlp()
+    full = toy.full(network)
+    dense = toy.finish(toy.trainer(network, [ticket(full, toy.fresh(network))], toy.SGD, keep=5))
     start = ticket(full, dense.kept[0], origin=5)
-    rewound = toy.trainer(module, [start], toy.SGD, iterations=8, every=1)
+    rewound = toy.trainer(network, [start], toy.SGD, iterations=8, every=1)
     steps = rewound.run()
     next(steps)
     next(steps)
@@ -137,33 +135,33 @@ def test_after_a_rewind_momentum_starts_at_zero() -> None:
 
 
 def test_running_statistics_are_trained_and_rewound() -> None:
-    module = toy.own()
-    names = {name for name, _ in module.named_buffers()}
+    network = toy.own()
+    names = {name for name, _ in network.module.named_buffers()}
     assert names == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
-    full = toy.mask(module, 2.0)
-    dense = toy.finish(toy.trainer(module, [ticket(full, toy.fresh(module))], keep=4))
+    full = toy.full(network)
+    dense = toy.finish(toy.trainer(network, [ticket(full, toy.fresh(network))], keep=4))
     trained, kept = dense.stack.weights(0), dense.kept[0]
     assert (int(kept["1.num_batches_tracked"]), int(trained["1.num_batches_tracked"])) == (4, 12)
-    rewound = toy.trainer(module, [ticket(full, kept, origin=4)])
+    rewound = toy.trainer(network, [ticket(full, kept, origin=4)])
     start = rewound.stack.weights(0)
     for name in names:
         assert start[name].tobytes() == kept[name].tobytes()
         assert (start[name] != trained[name]).any()
-        assert (start[name] != toy.fresh(module)[name]).any()
+        assert (start[name] != toy.fresh(network)[name]).any()
     assert int(toy.finish(rewound).stack.weights(0)["1.num_batches_tracked"]) == 12
 
 
-# --- The same bits (pitfall 24)
+# --- The same bits
 
 
 @each_count
 @each_optimizer
 def test_resumed_at_any_evaluation_a_lane_ends_in_the_same_bytes(
-    optimizer: Adam | Sgd, network: Network, lanes: int, tmp_path: Path
+    optimizer: Adam | Sgd, make_network: Make, lanes: int, tmp_path: Path
 ) -> None:
     def new() -> Trainer:
-        module = network()
-        return toy.trainer(module, toy.tickets(module, lanes), optimizer, iterations=16, keep=6)
+        network = make_network()
+        return toy.trainer(network, toy.tickets(network, lanes), optimizer, iterations=16, keep=6)
 
     whole = new()
     saved = []
@@ -181,11 +179,11 @@ def test_resumed_at_any_evaluation_a_lane_ends_in_the_same_bytes(
 
 
 def test_dense_training_is_the_ticket_with_a_full_mask() -> None:
-    module = toy.mlp()
-    full = Mask.full({n: layer.shape for n, layer in networks.layers(module).items()})
-    trainer = toy.trainer(module, [ticket(full, toy.fresh(module))])
+    network = toy.mlp()
+    full = toy.full(network)
+    trainer = toy.trainer(network, [ticket(full, toy.fresh(network))])
     assert trainer.stack.mask is None
-    assert toy.trainer(module, toy.tickets(module, 2)).stack.mask is not None
-    masked = toy.trainer(module, [ticket(full, toy.fresh(module))])
+    assert toy.trainer(network, toy.tickets(network, 2)).stack.mask is not None
+    masked = toy.trainer(network, [ticket(full, toy.fresh(network))])
     masked.stack.mask = torch.ones_like(masked.stack.flat)
     assert toy.outcome(toy.finish(masked)) == toy.outcome(toy.finish(trainer))

@@ -5,15 +5,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from pipeline.training.images import Images, Order, split
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from pipeline.domain import networks, seeds
-from pipeline.domain.bundle import Bundle
+from pipeline.domain.bundle import Bundle, of_images
 from pipeline.domain.masks import Mask
+from pipeline.domain.networks import Network
+from pipeline.domain.task import Task
 from pipeline.domain.tickets import Ticket, ticket
-from pipeline.training.trainer import Trainer
+from pipeline.tasks.classification import classification
+from pipeline.training.examples import Examples, Order, Stream, split
+from pipeline.training.trainer import Recipe, Trainer
+from pipeline.values import plugins
 from pipeline.values.experiment import Adam, Augment, Sgd, Training
 
 Arrays = Mapping[str, np.ndarray]
@@ -22,6 +26,7 @@ SHAPE = (1, 4, 4)
 ADAM = Adam(name="adam", lr=1e-2, weight_decay=0.1)
 SGD = Sgd(name="sgd", lr=0.05, momentum=0.9, weight_decay=0.1)
 PLAIN = Sgd(name="sgd", lr=0.05)
+CLASSIFICATION = classification()
 
 
 def bundle(train: int = 130, test: int = 70, classes: int = 3, shape: tuple[int, int, int] = SHAPE) -> Bundle:
@@ -31,73 +36,97 @@ def bundle(train: int = 130, test: int = 70, classes: int = 3, shape: tuple[int,
     images = draw.integers(0, 120, (train + test, *shape)) + 60 * labels.reshape(-1, 1, 1, 1) * draw.integers(0, 2, shape)
     images = images.clip(0, 255).astype(np.uint8)
     mean, std = np.full(shape[0], 0.3, np.float32), np.full(shape[0], 0.2, np.float32)
-    return Bundle(images[:train], labels[:train], images[train:], labels[train:], mean, std)
+    return of_images(images[:train], labels[:train], images[train:], labels[train:], mean, std)
 
 
-def mlp(classes: int = 3) -> nn.Module:
-    return networks.build("lenet", SHAPE, classes, {"hidden": [8, 6]})
+def tokens(train: int = 130, test: int = 70, words: int = 5) -> Bundle:
+    """Six tokens each, of which the last is the class."""
+    inputs = np.random.default_rng(0).integers(0, words, (train + test, 6))
+    return Bundle(inputs[:train], inputs[:train, -1].copy(), inputs[train:], inputs[train:, -1].copy())
 
 
-def normed(shape: tuple[int, int, int], classes: int, width: int = 4) -> nn.Module:
+def network(
+    name: str,
+    shape: tuple[int, ...] = SHAPE,
+    outputs: int | tuple[int, ...] = 3,
+    *,
+    example: Tensor | None = None,
+    **options: Any,
+) -> Network:
+    """example: two inputs, black images unless they are given."""
+    outputs = (outputs,) if isinstance(outputs, int) else outputs
+    tried = torch.zeros(2, *shape) if example is None else example
+    return networks.build(plugins.bind("models", name, options), tried, outputs)
+
+
+def mlp(classes: int = 3) -> Network:
+    return network("lenet", outputs=classes, hidden=[8, 6])
+
+
+def normed(shape: tuple[int, int, int], outputs: int, width: int = 4) -> nn.Module:
     """A user's own network, as a dotted path names it: convolution, batch norm, fully connected."""
     return nn.Sequential(
         nn.Conv2d(shape[0], width, 3, padding=1, bias=False),
         nn.BatchNorm2d(width),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(width * shape[1] * shape[2], classes),
+        nn.Linear(width * shape[1] * shape[2], outputs),
     )
 
 
-def own() -> nn.Module:
-    return networks.build("tests.toy:normed", SHAPE, 3, {"width": 2})
+def own() -> Network:
+    return network("tests.toy:normed", width=2)
 
 
-def fresh(module: nn.Module, seed: int = 1) -> dict[str, np.ndarray]:
-    return networks.glorot_normal(module, seeds.derive(seed, "init"))
+def fresh(chosen: Network, seed: int = 1, init: str = "glorot_normal") -> dict[str, np.ndarray]:
+    return networks.fresh(chosen, plugins.bind("inits", init, {}), seeds.derive(seed, "init"))
 
 
-def mask(module: nn.Module, density: float = 0.5, seed: int = 0) -> Mask:
+def full(chosen: Network) -> Mask:
+    return Mask.full({name: layer.shape for name, layer in chosen.layers.items()})
+
+
+def mask(chosen: Network, density: float = 0.5, seed: int = 0) -> Mask:
     draw = np.random.default_rng(seed)
-    return Mask({name: draw.random(layer.shape) < density for name, layer in networks.layers(module).items()})
+    return Mask({name: draw.random(layer.shape) < density for name, layer in chosen.layers.items()})
 
 
-def tickets(module: nn.Module, lanes: int, density: float = 0.5) -> list[Ticket]:
-    return [ticket(mask(module, density, i), fresh(module, i + 1)) for i in range(lanes)]
+def tickets(chosen: Network, lanes: int, density: float = 0.5) -> list[Ticket]:
+    return [ticket(mask(chosen, density, i), fresh(chosen, i + 1)) for i in range(lanes)]
 
 
 def trainer(
-    module: nn.Module,
-    chosen: Sequence[Ticket],
+    chosen: Network,
+    begun: Sequence[Ticket],
     optimizer: Adam | Sgd = ADAM,
     *,
     data: Bundle | None = None,
     iterations: int = 12,
     every: int = 4,
+    task: Task = CLASSIFICATION,
+    augment: Augment | None = None,
+    seeds: Iterable[int] | None = None,
+    streams: Sequence[Stream] | None = None,
+    validation: int = 30,
+    keep: int | None = None,
+    stretch: int = 1,
     **more: Any,
 ) -> Trainer:
-    """Lanes are called a, b, c and have the replicates' seeds 1, 2, 3 unless `seeds` says otherwise.
+    """Lanes are called a, b, c and have the replicates' seeds 1, 2, 3 unless `seeds` or `streams` say otherwise.
 
-    `augment` and what `Training` takes besides can be given too.
+    more: what `Training` takes besides.
     """
-    lanes = len(chosen)
+    lanes = len(begun)
+    training = Training(iterations=iterations, batch_size=20, evaluate_every=every, **more)
     return Trainer(
-        module,
-        Images(data or bundle(), CPU, more.pop("augment", None)),
         chosen,
-        more.pop("seeds", range(1, lanes + 1)),
+        task,
+        Examples(data or bundle(), CPU, augment),
+        begun,
+        streams or [Stream(seed) for seed in seeds or range(1, lanes + 1)],
         "abc"[:lanes],
-        optimizer=optimizer,
-        training=Training(
-            iterations=iterations, batch_size=20, evaluate_every=every, **_taken(more, "precision", "memory_format")
-        ),
-        validation=more.pop("validation", 30),
-        **more,
+        Recipe(optimizer, training, validation, stretch, keep),
     )
-
-
-def _taken(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options.pop(name) for name in names if name in options}
 
 
 def finish(chosen: Trainer) -> Trainer:
@@ -119,8 +148,15 @@ def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: Adam | Sgd) -
     return kind(parameters, **settings)
 
 
+@torch.no_grad()
+def load(module: nn.Module, weights: Arrays) -> nn.Module:
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        tensor.copy_(torch.from_numpy(weights[name]))
+    return module
+
+
 def plainly(
-    module: nn.Module,
+    chosen: Network,
     start: Ticket,
     optimizer: Adam | Sgd,
     data: Bundle,
@@ -133,13 +169,13 @@ def plainly(
 
     schedule: torch's own, at the ticket's origin; the rate is the optimizer's without one.
     """
-    module.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in start.weights.items()})
-    images = Images(data, CPU, augment)
-    order = Order([seed], [split(seed, len(data.train_images), 30)[0]], 20, CPU, augment)
+    module = load(chosen.make(), start.weights)
+    examples = Examples(data, CPU, augment)
+    order = Order([Stream(seed)], [split(seed, len(data.train_inputs), 30)[0]], 20, CPU, augment)
     stepper = torch_optimizer(module.parameters(), optimizer)
     scheduled, iteration = schedule(stepper) if schedule else None, start.origin
     while True:
-        x, y = images.batch(*order.batch(iteration))
+        x, y = examples.batch(*order.batch(iteration))
         module.train()
         stepper.zero_grad()
         loss = nn.functional.cross_entropy(module(x[0]), y[0])

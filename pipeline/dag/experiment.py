@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.domain.arms import Arm
+from pipeline.domain.lottery import Lottery
 from pipeline.run import code
 from pipeline.run.bound import Bound
 from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item
-from pipeline.values.plugins import Plugin
+from pipeline.values.plugins import Source
 
 # The sections of an experiment that each kind of stage reads: a change of another one leaves the stage alone.
 PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
@@ -39,17 +40,29 @@ def stages(bound: Bound) -> dict[str, Any]:
 
 def _train_dense(bound: Bound) -> dict[str, Any]:
     name, dense = bound.name, bound.lottery.dense.name
-    used = [bound.model, bound.task, bound.init]
+    used = [*_network(bound.experiment), _init(bound.experiment)]
     stage = _stage("train_dense", name, [_data(bound)], _code("train_dense", used))
     stage["params"] = _params(bound, [*TRAINING, "init"])
     return stage | _outs(paths.layers(name), paths.masks(name, dense), paths.lanes(name, dense))
 
 
-def _rounds(bound: Bound, arm: str) -> dict[str, str]:
-    """Of each round of an arm, the item that it is pruned from, or whose masks it takes."""
-    lottery = bound.lottery
-    of = lottery.masks_of if lottery.arms[arm].is_control else lottery.pruned_from
-    return {f"r{k:02d}": of(Item(bound.name, k, arm)).name for k in bound.experiment.rounds_of(arm)}
+def _rounds(bound: Bound, arm: str) -> dict[str, Any]:
+    """Of each round of an arm, what it is made from."""
+    rounds = bound.experiment.rounds_of(arm)
+    return {f"r{k:02d}": _made_from(bound.lottery, Item(bound.name, k, arm)) for k in rounds}
+
+
+def _made_from(lottery: Lottery, item: Item) -> str | dict[str, str]:
+    """The item that it is pruned from, or whose masks it takes; where it goes on from other weights than that one's, both."""
+    if not lottery.is_control(item):
+        return lottery.pruned_from(item).name
+    masks = lottery.masks_of(item).name
+    return {"masks": masks, "trained": lottery.trained_before(item).name} if _takes_both(lottery.arms[item.arm]) else masks
+
+
+def _takes_both(arm: Arm) -> bool:
+    """Whether it takes another arm's masks and goes on from the weights that those were pruned from."""
+    return arm.is_control and "trained" in arm.asks
 
 
 def _arm(bound: Bound, name: str) -> dict[str, Any]:
@@ -65,12 +78,13 @@ def _arm(bound: Bound, name: str) -> dict[str, Any]:
 def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     experiment, criterion, dense = bound.name, bound.criteria[name], bound.lottery.dense.name
     deps = [paths.layers(experiment), paths.masks(experiment, "${item}"), paths.lanes(experiment, "${item}")]
-    used, scripts, sections = [bound.lottery.plugins[name], criterion], [], ["pruning.scope", "pruning.rates", "seeds"]
+    used, scripts = [bound.lottery.plugins[name].source, criterion.source], []
+    sections = ["pruning.scope", "pruning.rates", "seeds"]
     if criterion.asks & {"initial", "rewound"}:
         deps.append(paths.lanes(experiment, dense))
     if criterion.asks & WITH_NETWORK:
         deps.append(_data(bound))
-        used += [bound.model, bound.task]
+        used += _network(bound.experiment)
         scripts, sections = [PROBE], ["data", "task", "model", "training", "rewind", *sections]
     if arm.criterion is None:
         sections = ["pruning.criterion", *sections]
@@ -81,14 +95,17 @@ def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
 
 def _trained(script: str, bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     experiment = bound.name
-    masks = paths.masks(experiment, "${item}" if arm.is_control else _item(name))
+    both = _takes_both(arm)
+    masks = paths.masks(experiment, ("${item.masks}" if both else "${item}") if arm.is_control else _item(name))
     # An arm begins from what the dense training left, or goes on from what its masks were pruned from.
-    deps = [_data(bound), masks, paths.lanes(experiment, bound.lottery.dense.name)]
-    used, sections = [bound.model, bound.task, bound.lottery.plugins[name]], [*TRAINING, *PRUNING]
+    deps = [_data(bound), masks]
+    used, sections = [*_network(bound.experiment), bound.lottery.plugins[name].source], [*TRAINING, *PRUNING]
+    if "trained" not in arm.asks or arm.asks & {"initial", "rewound"}:
+        deps.append(paths.lanes(experiment, bound.lottery.dense.name))
     if "trained" in arm.asks:
-        deps.append(paths.lanes(experiment, "${item}"))
+        deps.append(paths.lanes(experiment, "${item.trained}" if both else "${item}"))
     if "fresh" in arm.asks:
-        used.append(bound.init)
+        used.append(_init(bound.experiment))
         sections.append("init")
     stage = _stage(script, _argument(bound, name), _unique(deps), _code(script, used))
     stage["params"] = _params(bound, [*sections, *_options(bound.experiment, name)])
@@ -119,8 +136,17 @@ def _params(bound: Bound, sections: Sequence[str]) -> list[str]:
     return [f"experiments.{bound.name}.{section}" for section in there]
 
 
-def _code(script: str, used: Sequence[Plugin] = (), more: Sequence[Path] = ()) -> list[str]:
-    return code.dependencies([Path("stages", f"{script}.py"), *more], [plugin.source for plugin in used])
+def _network(experiment: Experiment) -> list[Source]:
+    """Found without loading them, which takes torch: every stage compares its DVC file with what it should be."""
+    return [("models", experiment.model.name), ("tasks", experiment.task.name)]
+
+
+def _init(experiment: Experiment) -> Source:
+    return "inits", experiment.init.name
+
+
+def _code(script: str, used: Sequence[Source] = (), more: Sequence[Path] = ()) -> list[str]:
+    return code.dependencies([Path("stages", f"{script}.py"), *more], used)
 
 
 def _stage(script: str, argument: str, deps: Sequence[Path], files: Sequence[str]) -> dict[str, Any]:

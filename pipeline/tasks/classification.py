@@ -36,8 +36,9 @@ def _check(bundle: Bundle) -> None:
     if not np.array_equal(there, np.arange(classes)):
         raise ValueError(f"train_targets has the classes {there.tolist()}, should have all of 0..{classes - 1}")
     for name, array in targets.items():
-        if array.max() >= classes or array.min() < 0:
-            raise ValueError(f"{name} has the class {int(max(array.max(), -array.min()))}, which train_targets has not")
+        unknown = np.setdiff1d(array, there)
+        if unknown.size:
+            raise ValueError(f"{name} has the class {unknown[0]}, which train_targets has not")
 
 
 def _sums(logits: Tensor, target: Tensor) -> Tensor:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import plan
-from pipeline.domain import networks, pruning
-from pipeline.estimate import Estimate
-from pipeline.settings import config
+from pipeline.preview.estimate import Estimate
+from pipeline.preview.show import _duration, show
+from pipeline.settings import check, config
 from pipeline.values.errors import UserError
 from tests import lottery
 
@@ -18,13 +17,12 @@ from tests import lottery
 def estimate(monkeypatch: pytest.MonkeyPatch) -> Estimate:
     """Of digits, with a clock that counts instead: every step takes 2 s and every evaluation of the trial 10 s."""
     monkeypatch.chdir(lottery.ROOT)
-    experiment = config.load().experiment("digits")
-    module = networks.build("lenet", (1, 8, 8), 10, experiment.model.options)
-    groups = pruning.groups(networks.layers(module), experiment.pruning.rates, experiment.pruning.scope)
-    found = Estimate(experiment, module, groups, (1, 8, 8), 10, test_images=360)
+    fitted = check.without_data(lottery.bound("digits"))
+    assert fitted
+    found = Estimate(fitted)
     seconds = iter([2.0, 10.0] * 10)
     monkeypatch.setattr(found, "_clock", lambda work: (work(), next(seconds))[1])
-    monkeypatch.setattr("pipeline.estimate.cores", lambda: 2)
+    monkeypatch.setattr("pipeline.preview.estimate.cores", lambda: 2)
     return found
 
 
@@ -37,7 +35,7 @@ def test_an_estimate_counts_steps_evaluations_and_cores(estimate: Estimate) -> N
 
 
 def test_a_duration_has_two_digits_and_a_readable_unit() -> None:
-    assert [plan._duration(s) for s in (0.123, 99, 101, 5990, 6100, 170_000, 1e6)] == [
+    assert [_duration(s) for s in (0.123, 99, 101, 5990, 6100, 170_000, 1e6)] == [
         "0.12 s", "99 s", "1.7 min", "100 min", "1.7 h", "47 h", "12 days",
     ]  # fmt: skip
 
@@ -60,7 +58,7 @@ def test_show_counts_from_the_rewind_point_and_refuses_what_training_would(tmp_p
     long = lottery.experiment(optimizer={"name": "adam", "lr": 1e-2, "warmup": "15it"})
     with lottery.repository(tmp_path, lottery.params(toy=tickets, long=long)):
         settings = config.load()
-        shown = plan.show("toy", settings.experiment("toy"))
+        shown = show("toy", settings.experiment("toy"))
         assert f"{2 * 15 + 3 * 2 * 10 + 2 * 15} lane-iterations" in shown
         with pytest.raises(UserError, match=r"experiments.long: optimizer.warmup is 15it, iteration 15, should be before"):
-            plan.show("long", settings.experiment("long"))
+            show("long", settings.experiment("long"))
