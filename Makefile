@@ -15,11 +15,11 @@ help:
 	@echo "make check     linter and type checker"
 
 repro: scm
-	@since=$$(date +%s); dvc repro && python -m pipeline.results.headline --since $$since
+	@since=$$(date +%s); dvc repro && python -m pipeline.headline --since $$since
 	@python -m pipeline.tracking sync || true
 
 smoke: scm
-	@since=$$(date +%s); dvc repro experiments/digits/dvc.yaml && python -m pipeline.results.headline --since $$since digits
+	@since=$$(date +%s); dvc repro experiments/digits/dvc.yaml && python -m pipeline.headline --since $$since digits
 	@python -m pipeline.tracking sync digits || true
 
 test: $(VENV)/.ready-dev

@@ -1,8 +1,10 @@
-"""`python -m benchmarks [NAME ...]`: runs the benchmarks and writes docs/benchmarks.json, docs/benchmarks.md and the plots.
+"""`python -m benchmarks [NAME ...]` runs the benchmarks and writes docs/benchmarks.json, docs/benchmarks.md and the plots.
 
-Under ten minutes on two cores when nothing else runs. One that is run alone replaces its own part of the table.
+All of them take under ten minutes on two cores when nothing else runs. A benchmark that runs alone replaces its own part of
+the table. The data set MNIST has to be there: `dvc repro experiments/dvc.yaml:download_mnist` gets it.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -14,20 +16,21 @@ from benchmarks import cuda, growth, machine, plots, results, stage, train_step,
 from pipeline.files import store
 from pipeline.values.errors import UserError
 
-BENCHMARKS = {"step": train_step.run, "growth": growth.run, "stage": stage.run, "cuda": cuda.run}
+MODULES = {"step": train_step, "growth": growth, "stage": stage, "cuda": cuda}
+BENCHMARKS = {name: module.run for name, module in MODULES.items()}
 DOCS = Path("docs")
 
 
 def main(names: list[str]) -> None:
-    """Raises: UserError that lists the benchmarks when one of the names is none of them."""
+    """Runs the benchmarks of these names, or all. Raises: UserError that lists the benchmarks for a name that none has."""
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
-        raise UserError(f"no benchmark is called {unknown[0]!r}; the benchmarks are {', '.join(BENCHMARKS)}")
+        raise UserError(f"there is no benchmark {unknown[0]!r}; the name should be one of {', '.join(BENCHMARKS)}")
     torch.set_num_threads(1)  # lanes are forked, and threads don't survive that
     work = workload.lenet()
     sections = _written()
     for name in [name for name in BENCHMARKS if name in names or not names]:
-        print(f"{name} …", file=sys.stderr, flush=True)
+        print(f"The benchmark {name} is running …", file=sys.stderr, flush=True)
         with machine.described() as about:
             section = BENCHMARKS[name](work)
         sections[name] = {"about": about, **results.as_json(section)}
@@ -39,7 +42,7 @@ def main(names: list[str]) -> None:
 
 
 def _written() -> dict[str, Any]:
-    """The sections of the last runs; none when the file is not there or is not one of these."""
+    """Reads the sections of earlier runs; there are none when the file is missing or holds something else."""
     try:
         found = json.loads((DOCS / "benchmarks.json").read_text(encoding="utf-8"))
         results.markdown(found)
@@ -48,8 +51,21 @@ def _written() -> dict[str, Any]:
     return dict(found)
 
 
+def _names(arguments: list[str] | None = None) -> list[str]:
+    """Reads the command line, whose help lists the benchmarks by the first line of their files."""
+    told = [f"  {(module.__doc__ or '').splitlines()[0]}" for module in MODULES.values()]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="\n".join(["benchmarks:", *told, ""]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; without a name, all of them run")
+    return list(parser.parse_args(arguments).names)
+
+
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        main(_names())
     except UserError as error:
         sys.exit(f"error: {error}")

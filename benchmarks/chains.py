@@ -1,4 +1,4 @@
-"""What rounds and stages cost beside training: pruning, the expansion of the chain, and DVC itself."""
+"""What rounds and stages cost beside training: pruning, the writing of the DVC file, and DVC itself."""
 
 import tempfile
 import time
@@ -9,33 +9,34 @@ from pathlib import Path
 from benchmarks import repository
 from benchmarks.results import Section, Series, interleaved
 from benchmarks.workload import Workload
-from pipeline import chain
 from pipeline.criteria.magnitude import magnitude
-from pipeline.domain import networks, pruning
-from pipeline.domain.masks import Mask
+from pipeline.dag import written
+from pipeline.domain import pruning
 from pipeline.files import store
-from pipeline.settings import config
+from pipeline.settings import check, config
 from pipeline.settings.config import Config
-from pipeline.values.experiment import Arms, Experiment
+from pipeline.values.experiment import ArmSettings, Experiment
 
 ROUNDS = (1, 2, 3, 5, 10, 20, 30)
 STAGES = (5, 10, 20, 40)
-ARMS = Arms.model_validate({"one_shot": {"rounds": "all"}, "reinit": {"rounds": "all", "draws": 1}})
+ARMS = {"one_shot": ArmSettings(rounds="all"), "reinit": ArmSettings(rounds="all", draws=1)}
 
 
 def rounds(work: Workload, counts: Sequence[int] = ROUNDS, repetitions: int = 3) -> Section:
-    """An experiment with every arm in every round."""
+    """Costs of an experiment that has a ticket, a one-shot ticket and a random reinitialisation in every round."""
     settings = config.load()
     expanded = {k: _with_rounds(settings, work, k) for k in counts}
-    chain.expand(settings, settings.experiments)  # the imports of the stages are read once a process
+    written.expand(settings, settings.experiments)  # a process reads the imports of the stages once
     pruned = interleaved({k: partial(prune_seconds, work, k) for k in counts}, repetitions)
-    written = interleaved({k: partial(_expand_seconds, expanded[k]) for k in counts}, repetitions)
+    expansion = interleaved({k: partial(_expand_seconds, expanded[k]) for k in counts}, repetitions)
     counted = {k: [float(_stages(expanded[k].experiment("lenet")))] for k in counts}
     return Section(
         series=[
-            Series.of("rounds_prune", "rounds", "seconds of pruning", pruned, "All rounds of one replicate, files included."),
-            Series.of("rounds_expansion", "rounds", "seconds of expanding the chain", written, "Arms in every round."),
-            Series.of("rounds_stages", "rounds", "stages in the chain", counted, "Arms in every round."),
+            Series.of(
+                "rounds_prune", "rounds", "seconds of pruning", pruned, "These are all rounds of one replicate, with its files."
+            ),
+            Series.of("rounds_expansion", "rounds", "seconds of expanding the chain", expansion, "Every round has all arms."),
+            Series.of("rounds_stages", "rounds", "stages in the chain", counted, "Every round has all arms."),
         ]
     )
 
@@ -47,42 +48,40 @@ def _with_rounds(settings: Config, work: Workload, count: int) -> Config:
 
 
 def prune_seconds(work: Workload, count: int) -> float:
-    """So many rounds of what the stage `prune` does for one replicate."""
-    module = work.module()
-    layers, weights = networks.layers(module), networks.glorot_normal(module, 1)
-    experiment = work.experiment.pruning
-    groups = pruning.groups(layers, experiment.rates, experiment.scope)
+    """Does for one replicate what the stage `prune` does, for so many rounds, and returns the seconds it took."""
+    dense, groups = work.ticket(), work.fitted().groups
     with tempfile.TemporaryDirectory() as folder:
         trained, masks = Path(folder, "trained.safetensors"), Path(folder, "mask.safetensors")
-        store.write_arrays(trained, weights)
-        store.write_mask(masks, Mask.full({name: layer.shape for name, layer in layers.items()}))
+        store.write_arrays(trained, dense.weights)
+        store.write_mask(masks, dense.mask)
         started = time.perf_counter()
         for k in range(1, count + 1):
             mask, arrays = store.read_mask(masks), store.read_arrays(trained)
-            scores = magnitude({name: arrays[name] for name in mask}, arrays)
+            scores = magnitude({name: arrays[name] for name in mask})
             store.write_mask(masks, pruning.prune(scores, mask, groups, k))
         return time.perf_counter() - started
 
 
 def _expand_seconds(settings: Config) -> float:
     started = time.perf_counter()
-    chain.expand(settings, settings.experiments)
+    written.expand(settings, settings.experiments)
     return time.perf_counter() - started
 
 
 def _stages(experiment: Experiment) -> int:
-    """Trainings, a pruning for every item that has masks of its own, aggregate and plot."""
-    items = experiment.items("lenet")
-    return len(items) + sum(1 for item in items if item.round and item.masked == item) + 2
+    """Counts a training for each item, a pruning for each that has masks of its own, and the stages aggregate and plot."""
+    lottery = check.settings("lenet", experiment).lottery
+    items = lottery.items()
+    return len(items) + sum(item != lottery.dense and not lottery.is_control(item) for item in items) + 2
 
 
 def stages(counts: Sequence[int] = STAGES, repetitions: int = 2) -> Section:
-    """DVC's own cost: each stage of the chain copies a file of a few bytes that the one before it made."""
+    """Measures DVC's own cost: each stage copies a file of a few bytes that the one before it made."""
     with tempfile.TemporaryDirectory() as folder:
         made = {n: _trivial(Path(folder, str(n)), n) for n in counts}
         ran = interleaved({n: partial(repository.dvc_seconds, made[n], "repro", "--force") for n in counts}, repetitions)
         idle = interleaved({n: partial(repository.dvc_seconds, made[n], "repro") for n in counts}, repetitions + 1)
-    start = "DVC's own start is in it."
+    start = "The time includes DVC's own start."
     return Section(
         series=[
             Series.of("stages", "stages", "seconds of dvc repro", ran, start, SCANS),

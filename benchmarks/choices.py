@@ -17,9 +17,11 @@ from benchmarks.results import Row, interleaved, number, ratios
 from pipeline.domain import networks
 from pipeline.domain.masks import Mask
 from pipeline.domain.tickets import ticket
+from pipeline.training import products as by_library
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
+from pipeline.values import plugins
 from pipeline.values.experiment import Adam
 
 WEIGHTS = 266_610  # LeNet-300-100's parameters
@@ -57,12 +59,34 @@ def _flushed(flush: bool, work: Work) -> None:
 
 
 def backward() -> dict[str, tuple[Work, Work]]:
-    module = networks.build("lenet", (1, 28, 28), 10, {"hidden": [300, 100]})
-    mask = Mask.full({name: layer.shape for name, layer in networks.layers(module).items()})
-    dense = ticket(mask, networks.glorot_normal(module, 1))
+    network = networks.build(plugins.bind("models", "lenet", {"hidden": [300, 100]}), torch.zeros(2, 1, 28, 28), (10,))
+    mask = Mask.full({name: layer.shape for name, layer in network.layers.items()})
+    dense = ticket(mask, networks.fresh(network, plugins.bind("inits", "glorot_normal", {}), 1))
+    task = plugins.bind("tasks", "classification", {})()
     x, y = torch.rand(1, BATCH, 1, 28, 28), torch.randint(10, (1, BATCH))
-    by_hand, by_autograd = (kind(module, [dense], x.device) for kind in (Mlp, Autograd))
+    by_hand = Mlp(network.module, task.gradient, [dense], x.device)
+    by_autograd = Autograd(network.module, task.loss, [dense], x.device)
     return {"gradients by hand / by autograd": (lambda: by_hand.gradients(x, y), lambda: by_autograd.gradients(x, y))}
+
+
+def libraries() -> dict[str, tuple[Work, Work]]:
+    """Both ways, whatever this machine's rule (pipeline/training/products.py) says; none where there is only one."""
+    if not by_library.available():
+        return {}
+    weight, bias, delta, out = torch.randn(OUT, IN), torch.randn(OUT), torch.randn(BATCH, OUT), torch.empty(OUT, IN)
+    pairs: dict[str, tuple[Work, Work]] = {}
+    for images in (BATCH, 1000):
+        x = torch.randn(images, IN)
+        pairs[f"first layer of {images} images by oneDNN / by torch"] = (
+            partial(by_library.onednn, x, weight, bias),
+            partial(torch.addmm, bias, x, weight.t()),
+        )
+    batch = torch.randn(BATCH, IN)
+    pairs["its weight gradient by oneDNN and a copy / by torch"] = (
+        lambda: out.copy_(by_library.onednn(delta.t(), batch.t())),
+        lambda: torch.mm(delta.t(), batch, out=out),
+    )
+    return pairs
 
 
 def products(density: float) -> dict[str, tuple[Work, Work]]:
@@ -141,7 +165,7 @@ def imports(repetitions: int = 3) -> list[Row]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    pairs = backward() | optimizers() | bf16()
+    pairs = backward() | optimizers() | bf16() | libraries()
     for density in (0.5, 0.3, 0.2, 0.1, 0.05, 0.02):
         pairs |= products(density)
     rows = [*compared(pairs), *imports()]

@@ -1,6 +1,6 @@
-"""cuda: lanes batched in one step, on a GPU; and for information the same batched code on one CPU thread.
+"""cuda: lanes batched in one iteration on a GPU and, for information, the same batched code on one CPU thread.
 
-Without a GPU the rows say so: nothing is estimated.
+Without a GPU the rows say that nothing was measured: no number is estimated.
 """
 
 import gc
@@ -15,14 +15,14 @@ from torch import nn
 from benchmarks import processes
 from benchmarks.results import Row, Section, interleaved, ratios
 from benchmarks.workload import Workload
-from pipeline.domain import networks
-from pipeline.domain.bundle import Bundle
+from pipeline.domain.bundle import of_images
 from pipeline.domain.tickets import Ticket
 from pipeline.run import runner
 from pipeline.settings import config
+from pipeline.values.experiment import Model
 
-LANES = (1, 8, 20, 64, 440)  # 440: all of the paper's figure at one time, 5 replicates x 22 densities x 4
-NO_GPU = "no CUDA device: not measured"
+LANES = (1, 8, 20, 64, 440)  # 440 lanes are the paper's whole figure at once, 5 replicates x 22 densities x 4
+NO_GPU = "Not measured: this machine has no CUDA device."
 STEPS = 200
 
 
@@ -41,13 +41,12 @@ def _not_measured() -> list[Row]:
 
 
 def lenet(work: Workload, lanes: int, device: torch.device, repetitions: int = 5, steps: int = STEPS) -> Row:
-    """A step of so many lanes; when they don't fit in memory, of how many that do."""
-    module = work.module()
-    chosen = work.ticket(1, module)
+    """Times a step of so many lanes; when they do not fit in memory, the row says how many fit."""
+    chosen = work.ticket(1)
 
     def attempt(count: int) -> list[float]:
         try:
-            step = stepping(work, module, [chosen] * count, device)
+            step = stepping(work, [chosen] * count, device)
             return [clock(step, steps, device) for _ in range(repetitions)]
         except RuntimeError as error:
             if not processes.is_memory(error):
@@ -60,28 +59,28 @@ def lenet(work: Workload, lanes: int, device: torch.device, repetitions: int = 5
     try:
         fits, found = processes.largest_that_fits(lanes, attempt)
     except processes.OutOfMemoryError:
-        return Row(name, "ms", None, note="Out of memory; not even one lane fits.")
+        return Row(name, "ms", None, note="Memory ran out: not even one lane fits.")
     if fits < lanes:
-        return Row(name, "ms", None, note=f"Out of memory; {fits} lanes fit, and take {min(found):.3g} ms.")
+        return Row(name, "ms", None, note=f"Memory ran out: {fits} lanes fit, and take {min(found):.3g} ms.")
     return Row.of(name, "ms", found, "<= 0.25" if lanes == 20 else "", "The target is for an H100." if lanes == 20 else "")
 
 
-def stepping(work: Workload, module: nn.Module, tickets: list[Ticket], device: torch.device) -> Callable[[], object]:
-    """A function that trains all lanes for one iteration, evaluation apart."""
+def stepping(work: Workload, tickets: list[Ticket], device: torch.device) -> Callable[[], object]:
+    """Returns a function that trains all lanes for one iteration without evaluating them."""
     torch.set_flush_denormal(True)
-    trainer = work.trainer(module, tickets, device)
+    trainer = work.trainer(tickets, device)
     next(trainer.run())
     iteration = iter(range(1_000_000_000))
 
     @torch.no_grad()
     def step() -> None:
-        trainer.step(trainer.order.batch(next(iteration)), work.experiment.optimizer.lr)
+        trainer.iterate(trainer.order.batch(next(iteration)), work.experiment.optimizer.lr)
 
     return step
 
 
 def clock(step: Callable[[], object], steps: int, device: torch.device) -> float:
-    """Milliseconds a step, after some that are not timed."""
+    """Returns the milliseconds of a step; the first steps are not timed."""
     for _ in range(max(3, steps // 10)):
         step()
     _wait(device)
@@ -98,14 +97,14 @@ def _wait(device: torch.device) -> None:
 
 
 def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = STEPS, depth: int = 6) -> Row:
-    """The paper's Conv-6 at batch 60: eager torch one lane at a time against ours, batched."""
-    work = _cifar_like()
-    module, theirs = (networks.build("conv", work.bundle.train_images.shape[1:], 10, {"depth": depth}) for _ in range(2))
-    dense = work.ticket(0, module)
-    ours, plain = stepping(work, module, [dense] * lanes, device), _eager(work, theirs.to(device), device)
+    """Compares two ways to train the paper's Conv-6 at batch 60: eager torch lane by lane, and our batched lanes."""
+    work = _cifar_like(depth)
+    ours, plain = stepping(work, [work.ticket()] * lanes, device), _eager(work, work.module().to(device), device)
     times = {"ours": partial(_lane_ms, ours, steps, device, lanes), "eager": partial(_lane_ms, plain, steps, device, 1)}
     found = interleaved(times, repetitions)
-    note = f"{lanes} lanes batched, images like CIFAR-10's; ours {np.median(found['ours']):.3g} ms per lane and step."
+    note = (
+        f"{lanes} lanes are batched, images are like CIFAR-10's; ours takes {np.median(found['ours']):.3g} ms per lane and step."
+    )
     return Row.of("Conv-6, eager / ours, per lane and step", "x", ratios(found["eager"], found["ours"]), ">= 3", note)
 
 
@@ -113,21 +112,22 @@ def _lane_ms(step: Callable[[], object], steps: int, device: torch.device, lanes
     return clock(step, steps, device) / lanes
 
 
-def _cifar_like(train: int = 600, test: int = 100) -> Workload:
+def _cifar_like(depth: int, train: int = 600, test: int = 100) -> Workload:
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (train + test, 3, 32, 32), dtype=np.uint8)
     labels = np.arange(train + test, dtype=np.uint8) % 10
     mean, std = np.zeros(3, np.float32), np.ones(3, np.float32)
     experiment = config.load().experiment("lenet")
     data = experiment.data.model_copy(update={"validation": 100})
-    bundle = Bundle(images[:train], labels[:train], images[train:], labels[train:], mean, std)
-    return Workload(experiment.model_copy(update={"data": data}), bundle)
+    model = Model.model_validate({"name": "conv", "depth": depth})
+    bundle = of_images(images[:train], labels[:train], images[train:], labels[train:], mean, std)
+    return Workload(experiment.model_copy(update={"data": data, "model": model}), bundle)
 
 
 def _eager(work: Workload, module: nn.Module, device: torch.device) -> Callable[[], object]:
     size = work.experiment.training.batch_size
-    x = torch.from_numpy(work.bundle.train_images).to(device).float().div_(255)
-    y = torch.from_numpy(work.bundle.train_labels).to(device).long()
+    x = torch.from_numpy(work.bundle.train_inputs).to(device).float().div_(255)
+    y = torch.from_numpy(work.bundle.train_targets).to(device).long()
     optimizer = torch.optim.Adam(module.parameters(), lr=work.experiment.optimizer.lr)
 
     def step() -> None:
@@ -140,19 +140,18 @@ def _eager(work: Workload, module: nn.Module, device: torch.device) -> Callable[
 
 
 def on_cpu(work: Workload, lanes: int = 4, repetitions: int = 5, steps: int = 20) -> list[Row]:
-    """One thread: lanes batched in one step, as on a GPU, against the same lanes one after another."""
-    module, device = work.module(), torch.device("cpu")
-    chosen = work.ticket(1, module)
+    """Compares, on one thread, lanes that are batched in one step as on a GPU with the same lanes one after another."""
+    chosen, device = work.ticket(1), torch.device("cpu")
 
     def loop(count: int) -> Callable[[], object]:
-        stepped = [stepping(work, module, [chosen] * (lanes // count), device) for _ in range(count)]
+        stepped = [stepping(work, [chosen] * (lanes // count), device) for _ in range(count)]
         return lambda: [step() for step in stepped for _ in range(steps)]
 
     def measure(count: int) -> float:
         return processes.seconds(partial(loop, count), 3) / (3 * steps * lanes) * 1000
 
     found = interleaved({1: partial(measure, 1), lanes: partial(measure, lanes)}, repetitions)
-    note = "One CPU thread, evaluation apart; for information, a CPU's lanes are not batched."
+    note = "One CPU thread trains, without evaluation. This is for information: on a CPU, lanes are never batched."
     return [
         Row.of(f"LeNet on the CPU, {lanes} lanes batched, per lane and step", "ms", found[1], note=note),
         Row.of(f"LeNet on the CPU, {lanes} lanes one at a time, per lane and step", "ms", found[lanes], note=note),

@@ -12,14 +12,15 @@ from benchmarks import chains, loops, processes
 from benchmarks.results import Row, Section, Series, interleaved
 from benchmarks.train_step import milliseconds
 from benchmarks.workload import Workload
-from pipeline import executor
-from pipeline.domain import networks
-from pipeline.run.runner import Job
+from pipeline import executors
+from pipeline.executors.processes import at_once, cores
+from pipeline.run.job import Job
 from pipeline.run.setup import Setup
-from pipeline.values.lanes import Item, Lane
+from pipeline.training.examples import Stream
+from pipeline.values.lanes import Lane
 
 LANES = (1, 2, 4, 8, 16, 32, 64)
-ITERATIONS = 100  # of a lane in the pool, where its start is part of the cost
+ITERATIONS = 100  # of a lane; its start is part of the cost
 
 
 def run(work: Workload) -> Section:
@@ -28,34 +29,39 @@ def run(work: Workload) -> Section:
 
 
 def lanes(work: Workload, counts: Sequence[int] = LANES, iterations: int = ITERATIONS, repetitions: int = 2) -> Section:
-    """Lanes trained through the executor's pool, their start and their files included."""
+    """Times lanes that are trained as a stage trains them on a CPU, including their start and their files."""
     found = interleaved({n: partial(pool, work, n, iterations) for n in counts}, repetitions)
-    busy = {n: found[n] for n in counts if n >= executor.cores() or n == max(counts)}
-    note = f"{iterations} iterations a lane. Fitted from {min(busy)} on: fewer lanes leave a core idle."
+    busy = {n: found[n] for n in counts if n >= cores() or n == max(counts)}
+    note = f"A lane has {iterations} iterations. The fit begins at {min(busy)} lanes: fewer leave a core idle."
     return Section(series=[Series.of("lanes", "lanes", "seconds", busy if len(busy) > 1 else found, note)])
 
 
 def pool(work: Workload, count: int, iterations: int) -> float:
-    """Seconds from the pool's start to its end."""
+    """Returns the seconds from the start of the first process to the end of the last."""
     every = min(iterations, work.experiment.training.evaluate_every)
     training = work.experiment.training.model_copy(update={"iterations": iterations, "evaluate_every": every})
-    module = work.module()
-    setup = Setup("lenet", work.experiment.model_copy(update={"training": training}), work.bundle, module, 0)
-    numbered = [Lane(Item("lenet", 0, "ticket"), seed) for seed in range(1, count + 1)]
-    names = [f"{lane.seed:064x}" for lane in numbered]
+    shorter = Workload(work.experiment.model_copy(update={"training": training}), work.bundle)
+    fitted = shorter.fitted()
+    setup = Setup(fitted.bound, work.bundle, fitted.task, fitted.network, fitted.origin)
+    numbered = [Lane(setup.lottery.dense, seed) for seed in range(1, count + 1)]
+    streams, names = [Stream(lane.seed) for lane in numbered], [f"{lane.seed:064x}" for lane in numbered]
+    dense = [shorter.ticket()] * count
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        job = Job(setup, numbered, [work.ticket(0, module)] * count, None, loops.CPU, Path(folder, "lanes"), "", "", names)
+        job = Job(
+            setup, shorter.recipe(), None, numbered, dense, streams, loops.CPU,
+            folder=Path(folder, "lanes"), data_digest="", recipe_key="", keys=names,
+        )  # fmt: skip
         started = time.perf_counter()
-        executor.run(job.run, [[i] for i in range(count)], lambda _: None, in_process=False)
+        executors.run(job.run, [[i] for i in range(count)], lambda _: None, loops.CPU)
         return time.perf_counter() - started
 
 
 def width(work: Workload, times: Sequence[float] = (0.5, 1, 2, 4), intervals: int = 3, repetitions: int = 3) -> Section:
     timed = {t: partial(milliseconds, work, loops.ours(work, 0, t), intervals) for t in times}
     found = interleaved(timed, repetitions)
-    sizes = {t: sum(layer.size for layer in networks.layers(work.module(t)).values()) for t in times}
+    sizes = {t: sum(layer.size for layer in work.wider(t).network().layers.values()) for t in times}
     weights = {sizes[t] / 1000: found[t] for t in times}
-    note = f"Hidden layers {times[0]} to {times[-1]} times as wide, dense."
+    note = f"Hidden layers are {times[0]} to {times[-1]} times as wide, all weights are there."
     return Section(
         series=[
             Series.of("width", "times the width", "ms per lane-iteration", found, why=WIDER),
@@ -73,12 +79,12 @@ def density(work: Workload, rounds: Sequence[int] | None = None, intervals: int 
     timed = {k: partial(milliseconds, work, loops.ours(work, k), intervals) for k in rounds}
     found = interleaved(timed, repetitions)
     points = {100 * work.density(k): found[k] for k in rounds}
-    note = "Every density of the default job. Evaluation, batches and small layers cost the same at each."
+    note = "These are all densities of lenet. Evaluation, batches and small layers cost the same at each."
     return Section(series=[Series.of("density", "percent of the weights", "ms per lane-iteration", points, note)])
 
 
 def memory(work: Workload, counts: Sequence[int] = (1, 2, 4, 8, 16), iterations: int = 100) -> Section:
-    """In the pool, as a CPU trains them, and batched in one process, as a GPU does."""
+    """Measures lanes in processes of their own, as a CPU trains them, and batched in one process, as a GPU does."""
     rows, peaks = [], {}
     for n in counts:
         try:
@@ -93,7 +99,7 @@ def memory(work: Workload, counts: Sequence[int] = (1, 2, 4, 8, 16), iterations:
         except processes.OutOfMemoryError:
             rows.append(_too_many("batched in one process", n, batched))
             break
-    note = f"At most {max(map(executor.at_once, counts))} lanes are in memory at once on {executor.cores()} cores."
+    note = f"At most {max(map(at_once, counts))} lanes are in memory at once on {cores()} cores."
     kinds = (
         ("memory_process", "MiB resident in the largest process", {n: [peak.largest] for n, peak in peaks.items()}, note),
         ("memory", "MiB private to all processes", {n: [peak.private] for n, peak in peaks.items()}, note),
@@ -102,7 +108,7 @@ def memory(work: Workload, counts: Sequence[int] = (1, 2, 4, 8, 16), iterations:
     return Section(rows, [Series.of(name, "lanes", y, points, why) for name, y, points, why in kinds if len(points) > 1])
 
 
-BATCHED = "What a GPU needs too: each lane its weights, gradients, moments, mask, and validation images."
+BATCHED = "A GPU needs as much: each lane has weights, gradients, moments, a mask and validation images."
 
 
 def pool_memory(work: Workload, count: int, iterations: int) -> processes.Memory:
@@ -112,10 +118,9 @@ def pool_memory(work: Workload, count: int, iterations: int) -> processes.Memory
 
 
 def batched_memory(work: Workload, count: int) -> processes.Memory:
-    """Of one interval of so many lanes batched."""
+    """Returns the peak memory of so many batched lanes up to their second evaluation."""
     with processes.watched_memory() as found:
-        module = work.module()
-        steps = work.trainer(module, [work.ticket(0, module)] * count, loops.CPU).run()
+        steps = work.trainer([work.ticket()] * count, loops.CPU).run()
         next(steps)
         next(steps)
     return found
@@ -124,4 +129,4 @@ def batched_memory(work: Workload, count: int) -> processes.Memory:
 def _too_many(how: str, count: int, fitting: dict[int, processes.Memory]) -> Row:
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     fits = f"{max(fitting)} lanes fit" if fitting else "not even one lane fits"
-    return Row(f"memory of {count} lanes {how}", "MiB", None, note=f"Out of memory with {gib:.0f} GiB; {fits}.")
+    return Row(f"memory of {count} lanes {how}", "MiB", None, note=f"Memory ran out at {gib:.0f} GiB: {fits}.")

@@ -17,12 +17,12 @@ CPU = torch.device("cpu")
 
 def ours(work: Workload, rounds: int = 0, times: float = 1.0) -> Loop:
     """Our trainer at the density after so many rounds, or with so many times the width."""
-    module = work.module(times)
-    chosen = work.ticket(rounds, module)
+    work = work.wider(times)
+    chosen = work.ticket(rounds)
 
     def start() -> Interval:
         torch.set_flush_denormal(True)
-        steps = work.trainer(module, [chosen], CPU).run()
+        steps = work.trainer([chosen], CPU).run()
         next(steps)
         return lambda: next(steps)
 
@@ -34,9 +34,9 @@ def eager(work: Workload) -> Loop:
     bundle, held = work.bundle, work.experiment.data.validation
 
     def start() -> Interval:
-        x = torch.from_numpy(bundle.train_images).float().div_(255)
-        y = torch.from_numpy(bundle.train_labels).long()
-        test = torch.from_numpy(bundle.test_images).float().div_(255), torch.from_numpy(bundle.test_labels).long()
+        x = torch.from_numpy(bundle.train_inputs).float().div_(255)
+        y = torch.from_numpy(bundle.train_targets).long()
+        test = torch.from_numpy(bundle.test_inputs).float().div_(255), torch.from_numpy(bundle.test_targets).long()
         batches = _batches(x[held:], y[held:], work.experiment.training.batch_size)
         return _interval(work, batches, [(x[:held], y[:held]), test])
 
@@ -64,11 +64,11 @@ def usual(work: Workload) -> Loop:
             def __getitem__(self, i: int) -> tuple[Tensor, int]:
                 return transform(Image.fromarray(self.images[i].numpy())), int(self.labels[i])
 
-        images, labels = torch.from_numpy(bundle.train_images), torch.from_numpy(bundle.train_labels)
+        images, labels = torch.from_numpy(bundle.train_inputs), torch.from_numpy(bundle.train_targets)
         size = work.experiment.training.batch_size
         train = DataLoader(AsTorchvision(images[held:], labels[held:]), size, shuffle=True, drop_last=True)
         validation = DataLoader(AsTorchvision(images[:held], labels[:held]), batch_size=1000)
-        tests = torch.from_numpy(bundle.test_images), torch.from_numpy(bundle.test_labels)
+        tests = torch.from_numpy(bundle.test_inputs), torch.from_numpy(bundle.test_targets)
         test = DataLoader(AsTorchvision(*tests), batch_size=1000)
         return _interval(work, _forever(train), _Chained(validation, test))
 

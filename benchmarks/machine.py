@@ -1,4 +1,4 @@
-"""Where and when a benchmark ran: hardware, versions, and how much of the machine its host gave to others meanwhile."""
+"""Where and when a benchmark ran: hardware, versions, and how much of the machine others used meanwhile."""
 
 import os
 import platform
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
-from pipeline.executor import cores
+from pipeline.executors.processes import cores
 
 
 @contextmanager
 def described() -> Iterator[dict[str, str]]:
-    """Filled in when the block ends."""
+    """Yields a description that is filled in when the block ends."""
     about: dict[str, str] = {}
     started, own, before = time.time(), sum(os.times()[:4]), _ticks()
     yield about
@@ -45,7 +45,7 @@ def _processor() -> str:
 
 
 def _ticks() -> tuple[int, int, int]:
-    """Stolen, idle and all ticks of the processors since the machine started; zeros where Linux does not tell."""
+    """Returns the stolen, idle and total ticks of the processors since the machine started; zeros where Linux does not tell."""
     try:
         fields = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     except (OSError, ValueError):

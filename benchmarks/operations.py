@@ -36,8 +36,7 @@ def shares(work: Workload, rounds: int, intervals: int = INTERVALS) -> list[tupl
 def parts(work: Workload, rounds: int, intervals: int = INTERVALS) -> dict[str, float]:
     """Milliseconds per lane-iteration of a step's four parts and of the evaluation, by the clock."""
     torch.set_flush_denormal(True)
-    module = work.module()
-    trainer = work.trainer(module, [work.ticket(rounds, module)], loops.CPU)
+    trainer = work.trainer([work.ticket(rounds)], loops.CPU)
     every = work.experiment.training.evaluate_every
     found = dict.fromkeys(("batch", "gradients", "optimizer", "mask", "evaluation"), 0.0)
     with torch.no_grad():
@@ -46,7 +45,7 @@ def parts(work: Workload, rounds: int, intervals: int = INTERVALS) -> dict[str, 
                 found = dict.fromkeys(found, 0.0)
             for i in range(every):
                 marks = [time.perf_counter()]
-                x, y = trainer.images.batch(*trainer.order.batch(turn * every + i))
+                x, y = trainer.examples.batch(*trainer.order.batch(turn * every + i))
                 marks.append(time.perf_counter())
                 trainer.compute.gradients(x, y)
                 marks.append(time.perf_counter())

@@ -1,4 +1,4 @@
-"""Growth as figures: every size that was measured and the power law through them, on logarithmic axes."""
+"""Figures of how cost grows: every measured size and the power law through them, on logarithmic axes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.results import Series, number
-from pipeline.results.figures import BLUE, STYLE, VERMILLION
+from pipeline.figures.style import BLUE, STYLE, VERMILLION
 
 
 def save(series: Sequence[Series], folder: Path) -> None:
-    """One SVG each; files of series that are measured no more stay."""
+    """Writes an SVG for each series; a file stays when its series is not measured any more."""
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.style.context(STYLE, after_reset=True):
         for one in series:

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.probe <stage> <item>` runs a stage and appends to the file $PROBE when it trained.
+"""`python -m benchmarks.probe <stage> <item>` runs a stage and appends to the file $PROBE when its lanes trained.
 
-A line `first <time>` when a lane's first step begins, `last <time>` when the steps before an evaluation are done. The clock
-is the system's monotonic one, the same in every process.
+Before each evaluation it adds two lines: `first <time>`, when the iterations before it began, and `last <time>`, when they were
+done. The clock is the system's monotonic one, which is the same in every process.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Functions in processes of their own, as lanes run: forked, one thread each, started together; and what memory they take."""
+"""Functions in processes of their own, which run as lanes do (forked, one thread each), and the memory that they take."""
 
 import multiprocessing
 import os
@@ -22,11 +22,11 @@ Loop = Callable[[], Interval]  # sets up and returns what is timed
 
 
 class OutOfMemoryError(Exception):
-    """The number of lanes that were too many is for the caller to say."""
+    """Memory ran out; the caller knows how many lanes were too many."""
 
 
 def seconds(loop: Loop, times: int, lanes: int = 1) -> float:
-    """Wall seconds of so many intervals after a first, in so many processes side by side; of the slowest."""
+    """Runs so many intervals in each of the processes at once, after one that is not timed; returns the slowest's seconds."""
     context = multiprocessing.get_context("fork")
     barrier, started = context.Barrier(lanes), []
     for _ in range(lanes):
@@ -73,12 +73,15 @@ def _child(loop: Loop, times: int, barrier: Barrier, sender: Connection) -> None
 
 
 def is_memory(error: BaseException) -> bool:
-    """torch has an exception of its own for a GPU's memory, and none for the CPU's."""
+    """Tells whether memory ran out: torch has an exception of its own for a GPU's memory, and none for the CPU's."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def largest_that_fits(lanes: int, attempt: Callable[[int], Any]) -> tuple[int, Any]:
-    """The result for so many lanes, or for half, a quarter, … of them. Raises: OutOfMemoryError when one lane is too many."""
+    """Tries so many lanes, then half of them, and so on. Raises: OutOfMemoryError when one lane is too many.
+
+    Returns: how many lanes fit, and the result of the attempt with them.
+    """
     while True:
         try:
             return lanes, attempt(lanes)
@@ -89,7 +92,7 @@ def largest_that_fits(lanes: int, attempt: Callable[[int], Any]) -> tuple[int, A
 
 
 def afresh(function: Callable[..., Any], *arguments: Any) -> Any:
-    """The function's result in a new interpreter, whose memory is all its own."""
+    """Calls the function in a new interpreter, whose memory is all its own, and returns its result."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(function, *arguments).result()
@@ -103,7 +106,7 @@ def afresh(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @dataclass
 class Memory:
-    """MiB, at their peaks: of the largest process, and private memory of this process and its children together."""
+    """Peaks in MiB: of the largest process, and of the private memory of this process and its children together."""
 
     largest: float = 0.0
     private: float = 0.0
@@ -135,7 +138,7 @@ def _children() -> list[str]:
 
 
 def _size(process: str) -> tuple[float, float] | None:
-    """Resident and private MiB; None when the process has ended."""
+    """Returns the resident and the private MiB of a process; None when it has ended."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
     except OSError:

@@ -1,4 +1,4 @@
-"""Repositories in a folder: this one's code with a params.yaml, chains and data of their own, outside git."""
+"""Repositories in a folder: each has this one's code and its own params.yaml, DVC files and data, outside git."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import chain
+from pipeline.dag import written
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets, store
 from pipeline.settings import config
@@ -24,18 +24,18 @@ SETTINGS = (ROOT / ".dvc" / "config").read_text() + "    no_scm = true\n"
 
 
 def params() -> Any:
-    """params.yaml as it is written, to be changed."""
+    """Returns the content of params.yaml, which the caller may change."""
     return YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
 
 
 def create(folder: Path, content: Any, data: Mapping[str, Bundle]) -> Path:
-    """content: of params.yaml."""
+    """Creates a repository. content: of its params.yaml. data: the bundles by the names of their files."""
     for name in ("pipeline", "stages"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / ".dvcignore", folder)
     with chdir(folder):
         YAML(typ="safe").dump(content, paths.PARAMS)
-        for path, text in chain.expand(config.load(), config.load().experiments).items():
+        for path, text in written.expand(config.load(), config.load().experiments).items():
             store.write_bytes(path, text.encode())
         for name, bundle in data.items():
             datasets.write_bundle(paths.data(name), bundle)
@@ -43,7 +43,7 @@ def create(folder: Path, content: Any, data: Mapping[str, Bundle]) -> Path:
 
 
 def python(folder: Path, *arguments: str, **environment: str) -> str:
-    """What Python prints there, with the benchmarks on its path and no tracking. Raises: RuntimeError when it fails."""
+    """Runs Python there, without tracking, and returns what it prints. Raises: RuntimeError when it fails."""
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     python_path = os.pathsep.join([str(folder), str(ROOT)])
     env = os.environ | {"PATH": scripts, "PYTHONPATH": python_path, "LOTTERY_TRACKING": "off", "OMP_NUM_THREADS": "1"}
@@ -70,15 +70,16 @@ def init_dvc(folder: Path) -> None:
 
 
 def make(name: str) -> None:
-    """Every stage of an experiment and the report, without DVC, in this process and the working directory."""
-    from stages import aggregate, control, plot, prune, report, retrain, train_dense
+    """Runs every stage of an experiment and the main report in this process and working directory, without DVC."""
+    from stages import aggregate, control, experiment_of, plot, prune, report, retrain, train_dense
 
+    lottery = experiment_of(name).lottery
     with redirect_stderr(io.StringIO()):
-        for item in config.load().experiment(name).items(name):
+        for item in lottery.items():
             argument = f"{name}/{item.name}"
-            if item.round == 0:
+            if item == lottery.dense:
                 train_dense.main(name)
-            elif item.masked != item:
+            elif lottery.is_control(item):
                 control.main(argument)
             else:
                 prune.main(argument)

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from tabulate import tabulate
 
-WORSE = 1.1  # an exponent above it is told as worse than linear
+WORSE = 1.1  # a note explains an exponent above it
 
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity: the median of n repetitions and their range. value: None when it could not be measured."""
+    """One quantity: the median of n repetitions and their range. The value is None when it could not be measured."""
 
     measured: str
     unit: str
@@ -27,7 +27,7 @@ class Row:
 
     @classmethod
     def of(cls, measured: str, unit: str, values: Sequence[float], target: str = "", note: str = "") -> "Row":
-        """target: like ">= 10" or "<= 1.25"; the median is held against it."""
+        """Compares the median with the target, which is like ">= 10" or "<= 1.25"."""
         median = statistics.median(values)
         met = None
         if target:
@@ -58,25 +58,25 @@ class Series:
 
     @classmethod
     def of(cls, name: str, x: str, y: str, points: Mapping[Any, Sequence[float]], note: str = "", why: str = "") -> "Series":
-        """points: the repetitions at each size. why: explains growth worse than linear, and is told only then."""
+        """points: the repetitions at each size. why: an explanation, which the note has when growth is worse than linear."""
         xs = tuple(sorted(points))
         ys = tuple(statistics.median(points[size]) for size in xs)
         half = min(len(xs) // 2, len(xs) - 2)
         exponents = exponent(xs, ys), exponent(xs[half:], ys[half:])
         if max(exponents) > WORSE:
-            note = " ".join(part for part in (note, why or "Worse than linear, and not yet explained.") if part)
+            note = " ".join(part for part in (note, why or "Growth is worse than linear, which is not yet explained.") if part)
         return cls(name, x, y, xs, ys, min(map(len, points.values())), *exponents, linear_share(xs, ys), note)
 
 
 def exponent(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Raises: ValueError when a power law has no meaning: fewer than two sizes, or a value that is not positive."""
+    """Fits a power law. Raises: ValueError when it has no meaning: fewer than two sizes, or a value that is not positive."""
     if len(set(xs)) < 2 or min(*xs, *ys) <= 0:
-        raise ValueError(f"no power law through {list(zip(xs, ys, strict=True))}")
+        raise ValueError(f"no power law goes through {list(zip(xs, ys, strict=True))}")
     return float(np.polyfit(np.log(xs), np.log(ys), 1)[0])
 
 
 def linear_share(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Relative errors are what is minimised, so that the small sizes count too."""
+    """Fits a fixed plus a proportional cost by least relative errors, so that the small sizes count too."""
     slope, fixed = np.polyfit(xs, ys, 1, w=1 / np.asarray(ys))
     if slope <= 0:
         return 0.0
@@ -92,7 +92,7 @@ class Section:
 
 
 def interleaved(work: Mapping[Any, Callable[[], float]], repetitions: int) -> dict[Any, list[float]]:
-    """A B A B rather than A A B B: what the machine does besides falls on all alike."""
+    """Measures in the order A B A B rather than A A B B, so that other work of the machine falls on all alike."""
     found: dict[Any, list[float]] = {name: [] for name in work}
     for _ in range(repetitions):
         for name, measure in work.items():
@@ -101,7 +101,7 @@ def interleaved(work: Mapping[Any, Callable[[], float]], repetitions: int) -> di
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """Repetition by repetition."""
+    """Divides repetition by repetition."""
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
@@ -109,7 +109,7 @@ Verdict = Literal["yes", "no", ""]
 
 
 def markdown(sections: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page: one table over all benchmarks, and where and when each was run. sections: as the JSON file has them."""
+    """Writes the page: one table over all benchmarks, and where and when each ran. sections: those of the JSON file."""
     table = _table([cell for name, content in sections.items() for cell in _cells(name, content)])
     runs = [(name, *(str(content["about"][key]) for key in content["about"])) for name, content in sections.items()]
     about = tabulate(runs, ("benchmark", *next(iter(sections.values()))["about"]), tablefmt="github", disable_numparse=True)
@@ -120,7 +120,7 @@ def markdown(sections: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def markdown_rows(name: str, section: Section) -> str:
-    """The part of the table that one benchmark fills."""
+    """Writes the part of the table that one benchmark fills."""
     return _table(_cells(name, as_json(section)))
 
 
@@ -131,11 +131,12 @@ def _table(cells: Sequence[Sequence[str]]) -> str:
 
 TEXT = """# Benchmarks
 
-Written by `python -m benchmarks`; [benchmarks.json](benchmarks.json) has every point, [performance.md](performance.md) what
-follows from it. Only ratios and exponents are claims: they are of one run on one machine, and what is compared took turns
-(A B A B). Times are there to be checked. A ratio is the median of the repetitions' ratios. In growth, `x^k` is
-the power law fitted on logarithms through all sizes, "top" through the upper half of them, and the linear share is how
-much of the cost at the largest size grows in proportion to it, in a fit of a fixed cost plus a proportional one."""
+`python -m benchmarks` writes this page. [benchmarks.json](benchmarks.json) has every point, and
+[performance.md](performance.md) says what follows from them. Only ratios and exponents are claims: they come from one run on
+one machine, in which the compared things took turns (A B A B). Times are there to be checked. A ratio is the median of the
+repetitions' ratios. For growth, `x^k` is the power law that was fitted on logarithms through all sizes, and "top" the one
+through the upper half of them. The linear share says how much of the cost at the largest size grows in proportion to the
+size, in a fit of a fixed cost plus a proportional one."""
 
 
 def _cells(name: str, content: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -153,12 +154,12 @@ def _row(name: str, row: Row) -> tuple[str, ...]:
 def _series(name: str, s: Series) -> tuple[str, ...]:
     span = f"{number(s.xs[0])} – {number(s.xs[-1])}"
     fit = f"x^{s.exponent:.2f} (top: x^{s.exponent_top:.2f})"
-    note = f"Linear share {s.linear_share:.0%}. {s.note}".strip()
+    note = f"The linear share is {s.linear_share:.0%}. {s.note}".strip()
     return name, f"{s.y} against {s.x}, {span}", fit, f"{number(s.ys[0])} – {number(s.ys[-1])}", str(s.n), "", "", note
 
 
 def number(value: float) -> str:
-    """Three significant digits."""
+    """Writes a number with three significant digits, or all digits before the decimal point."""
     return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
 
 

@@ -1,6 +1,6 @@
-"""stage: what a stage costs beside its training, and what `dvc repro` costs when nothing is to do.
+"""stage: the time of a stage beside its training, and of a `dvc repro` that has nothing to do.
 
-Both in folders that are removed afterwards: this repository's code with a params.yaml of their own.
+Both run in folders that are removed afterwards and hold this repository's code with a params.yaml of their own.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from benchmarks.workload import Workload
 from pipeline.data.digits import digits
 from pipeline.domain.bundle import Bundle
 
-SHORT = {"iterations": 200, "evaluate_every": 100}  # of lenet: its overhead is the same whatever its length
+SHORT = {"iterations": 200, "evaluate_every": 100}  # of lenet, whose overhead is the same at any length
 TINY = {
     "data": {"name": "digits", "validation": 200},
     "model": {"name": "lenet", "hidden": [100, 100]},
@@ -23,7 +23,7 @@ TINY = {
 
 
 def run(work: Workload, repetitions: int = 3, names: Sequence[str] = ("digits", "lenet"), rounds: int = 18) -> Section:
-    """work: its data stands for that of `lenet`. rounds: of the chain on which nothing is to do."""
+    """work: it provides the data of `lenet`. rounds: the length of the chain on which there is nothing to do."""
     return Section([*overhead(work.bundle, repetitions, names), idle(repetitions, rounds)])
 
 
@@ -31,7 +31,7 @@ def overhead(mnist: Bundle, repetitions: int, names: Sequence[str]) -> list[Row]
     content = repository.params()
     content["experiments"]["lenet"]["training"] |= SHORT
     with tempfile.TemporaryDirectory() as folder:
-        where = repository.create(Path(folder), content, {"mnist": mnist, "digits": digits(Path())})
+        where = repository.create(Path(folder), content, {"mnist": mnist, "digits": digits()})
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         for _, name in ((i, name) for i in range(repetitions) for name in names):
             found[name].append(_before_and_after(where, name))
@@ -39,17 +39,19 @@ def overhead(mnist: Bundle, repetitions: int, names: Sequence[str]) -> list[Row]
     for name in names:
         lanes = len(content["experiments"][name]["seeds"])
         before, after = zip(*found[name], strict=True)
-        first = f"train_dense, {lanes} lanes: imports, checks, data, first evaluation."
+        first = f"train_dense with {lanes} lanes imports, checks, reads the data and evaluates a first time."
         rows += [
             Row.of(f"{name}: process start to first step", "s", before, note=first),
-            Row.of(f"{name}: last step to exit", "s", after, note="Last evaluation, checkpoint, outputs."),
+            Row.of(
+                f"{name}: last step to exit", "s", after, note="The last evaluation, the checkpoint and the outputs are in it."
+            ),
             Row.of(f"{name}: a training stage's fixed overhead", "s", [sum(pair) for pair in found[name]], "<= 3"),
         ]
     return rows
 
 
 def _before_and_after(where: Path, name: str) -> tuple[float, float]:
-    """Seconds from the start of the process to the first step, and from the last step to the end of the process."""
+    """Returns the seconds from the start of the process to the first step, and from the last step to its end."""
     log = where / "probe"
     log.unlink(missing_ok=True)
     started = time.monotonic()
@@ -62,9 +64,9 @@ def _before_and_after(where: Path, name: str) -> tuple[float, float]:
 
 
 def idle(repetitions: int, rounds: int) -> Row:
-    """`dvc repro` with nothing to do, on a chain of lenet's shape whose network and data are small.
+    """Times `dvc repro` with nothing to do, on a chain of lenet's shape whose network and data are small.
 
-    Its stages run without DVC, which then takes their outputs over: it looks at files, not at what is in them.
+    The stages run without DVC, which then takes their outputs over. Small files are enough, because DVC only compares them.
     """
     content = repository.params()
     lenet = content["experiments"]["lenet"]
@@ -74,14 +76,14 @@ def idle(repetitions: int, rounds: int) -> Row:
         arm["rounds"] = sorted({min(k, rounds) for k in arm["rounds"]})
     content |= {"experiments": {"lenet": lenet}, "report": ["lenet"], "reports": {}}
     with tempfile.TemporaryDirectory() as folder:
-        where = repository.create(Path(folder), content, {"digits": digits(Path())})
+        where = repository.create(Path(folder), content, {"digits": digits()})
         repository.init_dvc(where)
         repository.python(where, "-c", "from benchmarks import repository; repository.make('lenet')")
-        repository.dvc(where, "commit", "--force", "experiments/dvc.yaml:download@digits")
+        repository.dvc(where, "commit", "--force", "experiments/dvc.yaml:download_digits")
         repository.dvc(where, "commit", "--force", "experiments/lenet/dvc.yaml", "dvc.yaml")
         printed = repository.dvc(where, "repro")
         if "Running stage" in printed:
-            raise RuntimeError(f"dvc repro ran a stage of a chain whose outputs were committed:\n{printed}")
+            raise RuntimeError(f"`dvc repro` ran a stage although the outputs of all stages were committed:\n{printed}")
         found = [repository.dvc_seconds(where, "repro") for _ in range(repetitions)]
-    note = f"A chain as long as lenet's: {rounds} rounds and its other arms."
+    note = f"The chain is as long as lenet's: {rounds} rounds and its other arms."
     return Row.of("dvc repro with nothing to do", "s", found, "<= 3", note)

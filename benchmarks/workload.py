@@ -1,60 +1,74 @@
 """What the benchmarks train: a network of params.yaml on its data, at any density and width."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 import torch
 from torch import nn
 
-from pipeline.domain import networks, pruning
-from pipeline.domain.bundle import Bundle
-from pipeline.domain.pruning import Group, Layer
+from pipeline.domain import pruning
+from pipeline.domain.bundle import Bundle, Form
+from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket
-from pipeline.estimate import pruned
 from pipeline.files import datasets
-from pipeline.settings import config
-from pipeline.training.images import Images
-from pipeline.training.trainer import Trainer
+from pipeline.preview.estimate import pruned
+from pipeline.settings import check, config
+from pipeline.settings.check import Fitted
+from pipeline.training.examples import Examples, Stream
+from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment, Training
 
 
 @dataclass(frozen=True)
 class Workload:
+    """An experiment and the data it is trained on, which may be smaller than its own.
+
+    Both can be sent to another process, which a network cannot: so each method builds the network anew.
+    """
+
     experiment: Experiment
     bundle: Bundle
 
-    def module(self, times: float = 1.0) -> nn.Module:
-        """The network, its hidden layers so many times as wide."""
-        options = self.experiment.model.options
-        options |= {"hidden": [max(1, round(width * times)) for width in options["hidden"]]}
-        shape = self.bundle.train_images.shape[1:]
-        return networks.build(self.experiment.model.name, shape, self.bundle.classes, options)
+    def wider(self, times: float) -> Self:
+        """The same work with hidden layers so many times as wide."""
+        model = self.experiment.model
+        hidden = [max(1, round(width * times)) for width in model.options["hidden"]]
+        changed = self.experiment.model_copy(update={"model": model.model_copy(update={"hidden": hidden})})
+        return type(self)(changed, self.bundle)
 
-    def ticket(self, rounds: int = 0, module: nn.Module | None = None) -> Ticket:
-        """After so many rounds."""
-        module = module or self.module()
-        return pruned(module, self._groups(networks.layers(module)), rounds)
+    def fitted(self) -> Fitted:
+        """The experiment as a training stage checks it, with its network and its task."""
+        return check.fits(check.settings("benchmark", self.experiment), self.bundle, Form.of(self.bundle))
+
+    def network(self) -> Network:
+        return self.fitted().network
+
+    def module(self) -> nn.Module:
+        """A new module of the network, with the weights that torch gives it."""
+        return self.network().module
+
+    def ticket(self, rounds: int = 0) -> Ticket:
+        """The ticket after so many rounds."""
+        fitted = self.fitted()
+        return pruned(fitted.network, fitted.groups, rounds)
 
     def density(self, rounds: int) -> float:
-        layers = networks.layers(self.module())
-        return pruning.density(layers, self._groups(layers), rounds)
+        fitted = self.fitted()
+        return pruning.density(fitted.network.layers, fitted.groups, rounds)
 
-    def trainer(
-        self, module: nn.Module, tickets: list[Ticket], device: torch.device, training: Training | None = None
-    ) -> Trainer:
-        """Lanes side by side, with the seeds 1, 2, 3, …"""
-        seeds = range(1, len(tickets) + 1)
-        settings: dict[str, Any] = {"optimizer": self.experiment.optimizer, "training": training or self.experiment.training}
-        names = [f"lane {seed}" for seed in seeds]
-        validation = self.experiment.data.validation
-        return Trainer(module, Images(self.bundle, device), tickets, seeds, names, validation=validation, **settings)
+    def recipe(self, training: Training | None = None) -> Recipe:
+        return Recipe(self.experiment.optimizer, training or self.experiment.training, self.experiment.data.validation)
 
-    def _groups(self, layers: dict[str, Layer]) -> list[Group]:
-        return pruning.groups(layers, self.experiment.pruning.rates, self.experiment.pruning.scope)
+    def trainer(self, tickets: list[Ticket], device: torch.device) -> Trainer:
+        """The lanes are side by side and have the seeds 1, 2, 3, …"""
+        fitted, seeds = self.fitted(), range(1, len(tickets) + 1)
+        streams, names = [Stream(seed) for seed in seeds], [f"lane {seed}" for seed in seeds]
+        examples = Examples(self.bundle, device, self.experiment.data.augment)
+        return Trainer(fitted.network, fitted.task, examples, tickets, streams, names, self.recipe())
 
 
 def lenet() -> Workload:
     """LeNet-300-100 on MNIST. Raises: UserError that names the DVC command when the data is missing."""
     experiment = config.load().experiment("lenet")
-    return Workload(experiment, datasets.read_bundle(paths.data(experiment.data.name)))
+    return Workload(experiment, datasets.read_bundle(paths.data(experiment.data.slug)))

@@ -1,18 +1,19 @@
 """DVC stage plot: the figures of one experiment, as SVG and PNG."""
 
-from pipeline.results import figures, tables
+from pipeline.figures import files
+from pipeline.figures.shown import Shown
+from pipeline.report import registry
+from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
-from pipeline.values import paths
 from stages import experiment_of, run_stage
 
 
 def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
-    aggregate = f"{places.chain(name)}:aggregate"
-    rounds = tables.read(places.rounds(name), aggregate)
-    curves = tables.read(paths.curves(name), aggregate)
-    figures.save(figures.draw(rounds, curves, settings.figures.densities), places.figures(name), settings.figures.dpi)
+    shown = Shown(settings, {name: Outcome.read(name, with_curves=True)})
+    drawn = files.drawn(registry.drawings(shown))
+    files.save(drawn, places.figures(name), settings.figures.dpi)
     from pipeline import tracking  # imported here, because no output depends on it
 
     tracking.start_sync(name)

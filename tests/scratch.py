@@ -1,4 +1,4 @@
-"""A repository of git and DVC in a folder, with a copy of the real code that a test may edit, and lanes that are in DVC's lock."""
+"""A repository of git and DVC with a copy of the real code that a test may edit, and lanes that are in DVC's lock."""
 
 import os
 import shutil

@@ -1,19 +1,22 @@
 """Lanes as training would leave them, without training: numbers are made up, files and fields are those of docs/design.md."""
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from ruamel.yaml import YAML
 
 from pipeline import chain
+from pipeline.figures.shown import Shown
 from pipeline.files import store
 from pipeline.results import statistics
-from pipeline.settings import config, places
+from pipeline.results.outcome import Outcome
+from pipeline.settings import config
 from pipeline.settings.config import Config
 from pipeline.values import paths
-from pipeline.values.lanes import ARMS, Item, Lane
 
 ROOT = Path(__file__).parent.parent
 PARAMS = """
@@ -33,52 +36,100 @@ experiments:
       one_shot: { rounds: [3] }
       reinit: { rounds: [3], draws: 2 }
 """
-STOPS = dict(zip(ARMS, (500, 600, 520, 540, 560, 900, 950, 960, 980), strict=True))
-ACCURACIES = dict(zip(ARMS, (0.96, 0.95, 0.955, 0.945, 0.94, 0.93, 0.92, 0.91, 0.915), strict=True))
+ACCURACY = {"name": "accuracy", "better": "higher", "unit": "fraction"}
+RMSE = {"name": "rmse", "better": "lower", "unit": ""}
+CONTROLS = ("reinit", "one_shot_reinit", "random_mask", "shuffled_mask", "continued")
+STOPS = {
+    "dense": 500, "ticket": 500, "one_shot": 600, "lr_rewind": 520, "fine_tune": 540, "continued": 560, "reinit": 900,
+    "one_shot_reinit": 950, "random_mask": 960, "shuffled_mask": 980,
+}  # fmt: skip
+ACCURACIES = {
+    "dense": 0.96, "ticket": 0.96, "one_shot": 0.95, "lr_rewind": 0.955, "fine_tune": 0.945, "continued": 0.94, "reinit": 0.93,
+    "one_shot_reinit": 0.92, "random_mask": 0.91, "shuffled_mask": 0.915,
+}  # fmt: skip
+LATER = 5000  # the end of made-up trainings whose early stops are not to be cut off by it
 
 
-def summary(
-    arm: str = "ticket", number: int = 0, seed: int = 1, draw: int | None = None, experiment: str = "toy", **changes: Any
+def item(arm: str, number: int) -> str:
+    return f"r{number:02d}" if arm in ("dense", "ticket") else f"{arm}_r{number:02d}"
+
+
+def lane(
+    arm: str = "ticket",
+    number: int = 1,
+    seed: int = 1,
+    draw: int | None = None,
+    experiment: str = "toy",
+    *,
+    stop: int | None = None,
+    value: float | None = None,
+    metric: Mapping[str, str] = ACCURACY,
+    **changes: Any,
 ) -> dict[str, Any]:
-    """lane.json, with its target; density 0.6 ** round unless it is given."""
-    item = Item(experiment, number, arm)
+    """lane.json, with its target; density 0.6 ** round unless it is given. stop, value: at early stop, the metric being an
+    accuracy unless one is given. Round 0 is the dense network's.
+    """
+    arm = arm if number else "dense"
+    usual = ACCURACIES.get(arm, 0.9)
+    stage = "train_dense" if not number else f"{'control' if arm in CONTROLS else 'retrain'}@{item(arm, number)}"
     found = {
-        "experiment": experiment, "item": item.name, "round": number, "arm": arm, "seed": seed, "draw": draw,
-        "density": 0.6**number, "weights": 2700, "early_stop_iteration": STOPS[arm] + 100 * seed - 50 * number,
-        "validation_loss_at_early_stop": 0.1, "accuracy_at_early_stop": ACCURACIES[arm] + 0.001 * seed,
-        "final_accuracy": ACCURACIES[arm], "final_iteration": 1000, "target": places.target(item),
+        "experiment": experiment, "item": item(arm, number), "round": number, "arm": arm, "seed": seed, "draw": draw,
+        "density": 0.6**number, "weights": 2700, "metric": dict(metric),
+        "early_stop_iteration": STOPS.get(arm, 700) + 100 * seed - 50 * number if stop is None else stop,
+        "validation_loss_at_early_stop": 0.1, f"{metric['name']}_at_early_stop": usual + 0.001 * seed if value is None else value,
+        f"final_{metric['name']}": usual if value is None else value, "final_iteration": LATER,
+        "target": f"experiments/{experiment}/dvc.yaml:{stage}",
     }  # fmt: skip
     return found | changes
 
 
 def history(lane: Mapping[str, Any]) -> pd.DataFrame:
-    """Eleven evaluations: accuracy climbs from 0.1 to the lane's; no training loss before the first iteration."""
-    end = lane["final_iteration"]
+    """Eleven evaluations: the metric comes from 0.86 below, or above where lower is better, to the lane's value; no training
+    loss before the first iteration.
+    """
+    end, name = lane["final_iteration"], lane["metric"]["name"]
+    sign = 1 if lane["metric"]["better"] == "higher" else -1
     iterations = list(range(0, end + 1, end // 10))
-    accuracy = [lane["accuracy_at_early_stop"] - 0.86 * math.exp(-i * 1000 / end / 60) for i in iterations]
-    loss = [1 - a for a in accuracy]
+    values = [lane[f"{name}_at_early_stop"] - sign * 0.86 * math.exp(-i * 1000 / end / 60) for i in iterations]
+    loss = [1 - value for value in values]
     return pd.DataFrame(
-        {"iteration": iterations, "train_loss": [None, *loss[1:]], "validation_loss": loss, "validation_accuracy": accuracy,
-         "test_loss": loss, "test_accuracy": accuracy}
+        {"iteration": iterations, "train_loss": [None, *loss[1:]], "validation_loss": loss, f"validation_{name}": values,
+         "test_loss": loss, f"test_{name}": values}
     )  # fmt: skip
 
 
 def lanes(one_shot: bool = True, reinit: bool = True, one_shot_reinit: bool = False) -> list[dict[str, Any]]:
-    found = [summary("ticket", k, seed) for k in range(5) for seed in (1, 2)]
-    found += [summary("one_shot", 3, seed) for seed in (1, 2) if one_shot]
-    found += [summary("reinit", 3, seed, draw) for seed in (1, 2) for draw in (1, 2) if reinit]
-    return found + [summary("one_shot_reinit", 3, seed, 1) for seed in (1, 2) if one_shot_reinit]
+    """Of the experiment `toy`, in its order."""
+    found = [lane("ticket", k, seed) for k in range(5) for seed in (1, 2)]
+    found += [lane("one_shot", 3, seed) for seed in (1, 2) if one_shot]
+    found += [lane("reinit", 3, seed, draw) for seed in (1, 2) for draw in (1, 2) if reinit]
+    return found + [lane("one_shot_reinit", 3, seed, 1) for seed in (1, 2) if one_shot_reinit]
 
 
-def tables(settings: Config, name: str, **changes: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table of rounds and the curves of an experiment of params.yaml; changes: of every lane."""
+def outcome(found: list[dict[str, Any]]) -> Outcome:
+    return Outcome.of(statistics.rounds(found), statistics.curves((lane, history(lane)) for lane in found))
+
+
+def settings(**figures: Any) -> Config:
+    """Of PARAMS, without a file. figures: changes of that section."""
+    content = YAML(typ="safe").load(PARAMS)
+    content["figures"] |= figures
+    return Config.model_validate_json(json.dumps(content))
+
+
+def shown(found: list[dict[str, Any]], **figures: Any) -> Shown:
+    """The experiment `toy` alone."""
+    return Shown(settings(**figures), {"toy": outcome(found)})
+
+
+def of_params(settings: Config, name: str, **changes: Any) -> list[dict[str, Any]]:
+    """The lanes of an experiment of params.yaml; changes: of every lane."""
     experiment = settings.experiment(name)
-    found = [
-        summary(item.arm, item.round, lane.seed, lane.draw, name, **changes)
+    return [
+        lane(item.arm, item.round, each.seed, each.draw, name, **changes)
         for item in experiment.items(name)
-        for lane in experiment.lanes(item)
+        for each in experiment.lanes(item)
     ]
-    return statistics.rounds(found), statistics.curves((lane, history(lane)) for lane in found)
 
 
 def write(params: str = PARAMS) -> list[Path]:
@@ -93,8 +144,8 @@ def write(params: str = PARAMS) -> list[Path]:
 
 
 def _write(lane: Mapping[str, Any]) -> Path:
-    item = Item("toy", lane["round"], lane["arm"])
-    folder = paths.lanes("toy", item.name) / Lane(item, lane["seed"], lane["draw"]).name
+    draw = "" if lane["draw"] is None else f"_draw{lane['draw']}"
+    folder = paths.lanes("toy", lane["item"]) / f"seed{lane['seed']}{draw}"
     store.write_json(folder / "lane.json", {key: value for key, value in lane.items() if key != "target"})
     history(lane).to_csv(folder / "history.csv", index=False)
     return folder

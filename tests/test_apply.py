@@ -7,7 +7,16 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 STAGES = "stages:\n  made:\n    cmd: cp params.yaml out\n    deps: [params.yaml]\n    outs: [out]\n"
 NEVER_RUN = "stages:\n  other:\n    cmd: 'true'\n    outs: [lost]\n"
-LOCK = "schema: '2.0'\nstages:\n  other:\n    cmd: 'true'\n    outs:\n    - path: lost\n      hash: md5\n      md5: {md5}\n      size: 3\n"
+LOCK = """schema: '2.0'
+stages:
+  other:
+    cmd: 'true'
+    outs:
+    - path: lost
+      hash: md5
+      md5: {md5}
+      size: 3
+"""
 
 
 def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,21 +1,29 @@
-"""Figures 4 to 6: which experiment belongs where, and what is drawn."""
+"""Figures over several experiments: which experiment belongs where, what is drawn, and that the registry is consistent."""
 
 import hashlib
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from pipeline.results import comparison, family, figures, paper, recipe, statistics
+from pipeline.figures import files, networks, style
+from pipeline.report import content, page, recipe, registry
+from pipeline.report.content import CONVOLUTIONS, DEEP, DROPOUT, FIGURES, LENET
+from pipeline.report.figure import Figure as Record
+from pipeline.report.figure import Subject
+from pipeline.results.outcome import Outcome
 from pipeline.settings import config
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from tests import lottery, synthetic
 from tests.several import CONTENT
+from tests.synthetic import RMSE
+from tests.test_architecture import imported
 
 
 @pytest.fixture(autouse=True)
@@ -25,46 +33,115 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     return config.load()
 
 
+def _outcomes(settings: Config, *names: str, **changes: Any) -> dict[str, Outcome]:
+    return {name: synthetic.outcome(synthetic.of_params(settings, name, **changes)) for name in names}
+
+
 def _draw(settings: Config, *names: str, **changes: Any) -> dict[str, Figure]:
-    made = {name: synthetic.tables(settings, name, **changes) for name in names}
-    rounds, curves = ({name: pair[i] for name, pair in made.items()} for i in (0, 1))
-    return comparison.draw(settings, rounds, curves)
+    return files.drawn(registry.drawings_over(settings, _outcomes(settings, *names, **changes)))
 
 
 def _legend(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts() if text.get_text()]
 
 
+def _figure(file: str) -> Record:
+    return next(figure for figure in FIGURES if figure.file == file)
+
+
 # --- Which experiment belongs to which figure
 
 
 @pytest.mark.parametrize(
-    ("name", "number"),
-    [("toy", 1), ("conv2", 4), ("conv4", 4), ("conv2_dropout", 5), ("resnet", 6), ("vgg", 6), ("own", None)],
-)
-def test_the_network_says_which_figure_an_experiment_belongs_to(settings: Config, name: str, number: int | None) -> None:
-    assert family.figure(settings.experiment(name)) == number
+    ("name", "subject"),
+    [
+        ("toy", LENET), ("conv2", CONVOLUTIONS), ("conv4", CONVOLUTIONS), ("conv2_dropout", DROPOUT), ("resnet", DEEP),
+        ("vgg", DEEP), ("own", None),
+    ],
+)  # fmt: skip
+def test_the_network_says_what_an_experiment_is_about(settings: Config, name: str, subject: Subject | None) -> None:
+    subjects = (LENET, CONVOLUTIONS, DROPOUT, DEEP)
+    assert [s for s in subjects if s.shows(settings.experiment(name))] == ([subject] if subject else [])
 
 
 def test_dropout_has_the_same_network_without_it_beside_it(settings: Config) -> None:
-    names = ["conv4", "conv2", "conv2_dropout", "toy"]
-    assert family.members(settings, names, family.DROPOUT) == ["conv2", "conv2_dropout"]
-    assert family.members(settings, names, family.CONV) == ["conv4", "conv2"]
-    assert family.members(settings, ["conv4", "conv2_dropout"], family.DROPOUT) == ["conv2_dropout"]
-    assert family.members(settings, ["conv4", "conv2"], family.DROPOUT) == []
-    assert family.without_dropout(settings, names, "conv2") is None
+    names, dropout, conv = ["conv4", "conv2", "conv2_dropout", "toy"], _figure("dropout"), _figure("conv")
+    assert registry.members(settings, names, dropout) == ["conv2", "conv2_dropout"]
+    assert registry.members(settings, names, conv) == ["conv4", "conv2"]
+    assert registry.members(settings, ["conv4", "conv2_dropout"], dropout) == ["conv2_dropout"]
+    assert registry.members(settings, ["conv4", "conv2"], dropout) == []
+    assert registry.members(settings, ["conv2_small", "conv2", "conv2_dropout"], dropout) == ["conv2_small", "conv2_dropout"]
+    assert not networks.is_same_without_dropout(settings.experiment("conv2"), settings.experiment("conv2"))
 
 
 def test_the_papers_experiments_are_in_params_yaml_with_its_budgets() -> None:
     shipped = config.load(lottery.ROOT / paths.PARAMS)
-    for name, iterations in paper.ITERATIONS.items():
+    for name, iterations in content.ITERATIONS.items():
         assert shipped.experiment(name).training.iterations == iterations
         assert len(shipped.experiment(name).seeds) == 5
-    for number, about in paper.COMPARISONS.items():
-        assert {family.figure(shipped.experiment(name)) for name in about.experiments} == {number}
-        assert set(about.experiments) <= set(paper.ITERATIONS)
     for name in shipped.reports["cpu"]:
         assert "the paper's)" in str(recipe.reduced(shipped, name))
+
+
+# --- The registry
+
+
+def test_every_figure_shows_the_experiments_of_params_yaml_that_it_names() -> None:
+    shipped = config.load(lottery.ROOT / paths.PARAMS)
+    named = set()
+    for figure in FIGURES:
+        for name in figure.subject.experiments:
+            assert figure.subject.shows(shipped.experiment(name)), f"{figure.file} does not show {name}"
+            assert name in registry.of_subject(shipped, list(shipped.experiments), figure.subject)
+            named.add(name)
+    assert named == set(content.ITERATIONS)
+
+
+def test_figures_have_names_and_numbers_of_their_own_in_order() -> None:
+    assert len({figure.file for figure in FIGURES}) == len(FIGURES)
+    numbered = [figure.number for figure in FIGURES if figure.number]
+    assert numbered == list(range(1, 7))
+    for figure in FIGURES:
+        assert figure.title
+        assert figure.claim or figure.arm_claims
+
+
+def test_a_report_needs_the_curves_of_the_experiments_whose_figures_are_drawn_from_them(settings: Config) -> None:
+    assert registry.need_curves(settings, ["vgg", "toy", "conv2", "resnet"]) == ["vgg", "resnet"]
+    assert registry.need_curves(settings, ["toy", "own"]) == []
+    assert [figure.file for figure in registry.over(settings, ["toy", "conv2_dropout", "vgg"])] == ["dropout", "deep"]
+
+
+def test_the_registry_loads_nothing_heavy() -> None:
+    code = "import sys; import pipeline.report.registry; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=lottery.ROOT, env=lottery.environment()
+    )
+    loaded = {module.split(".")[0] for module in done.stdout.split()}
+    assert loaded.isdisjoint({"pandas", "matplotlib", "scipy", "sklearn", "torch", "mlflow", "dvc"})
+    assert "pydantic" in loaded
+
+
+def test_imports_go_from_the_report_to_figures_to_results_and_never_to_the_dvc_files() -> None:
+    above = {"results": ("figures", "report", "chain"), "figures": ("report", "chain"), "report": ("chain",)}
+    for folder, forbidden in above.items():
+        files_there = sorted((lottery.ROOT / "pipeline" / folder).glob("*.py"))
+        assert len(files_there) > 4
+        for path in files_there:
+            above_it = [m for m in imported(path) for other in forbidden if m.startswith(f"pipeline.{other}")]
+            assert not above_it, path
+
+
+def test_a_record_is_all_that_a_new_figure_needs(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = replace(_figure("conv"), file="more", number=7, title="More of them", here=lambda shown, details: ["A sentence."])
+    monkeypatch.setattr(registry, "FIGURES", (*FIGURES, more))
+    monkeypatch.setattr(page, "FIGURES", (*FIGURES, more))
+    outcomes = _outcomes(settings, "conv2")
+    assert set(registry.drawings_over(settings, outcomes)) == {"conv", "more"}
+    text = page.index(settings, "dropout", outcomes)
+    assert "## Figure 7. More of them" in text
+    assert "![Figure 7. More of them](figures/more.svg)" in text
+    assert "- Here: A sentence." in text
 
 
 # --- What is drawn
@@ -80,7 +157,7 @@ def test_a_report_has_the_figures_of_its_experiments(settings: Config) -> None:
 def test_the_same_tables_give_the_same_bytes(settings: Config, tmp_path: Path) -> None:
     found = []
     for folder in (tmp_path / "one", tmp_path / "two"):
-        figures.save(_draw(settings, "conv2", "conv4", "conv2_dropout", "resnet", "vgg"), folder, 60)
+        files.save(_draw(settings, "conv2", "conv4", "conv2_dropout", "resnet", "vgg"), folder, 60)
         found.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()})
     assert found[0] == found[1]
     assert sorted(found[0]) == [f"{name}.{kind}" for name in ("conv", "deep", "dropout") for kind in ("png", "svg")]
@@ -89,16 +166,34 @@ def test_the_same_tables_give_the_same_bytes(settings: Config, tmp_path: Path) -
 def test_a_colour_is_a_network_and_reinits_are_dashed(settings: Config) -> None:
     figure = _draw(settings, "conv2", "conv4")["conv"]
     assert _legend(figure) == ["Conv-2", "Conv-4", "Ticket", "Random reinit"]
-    tables = {name: statistics.summary(synthetic.tables(settings, name)[0]) for name in ("conv2", "conv4")}
-    for axes, measure in zip(figure.axes, ("early_stop_iteration", "accuracy_at_early_stop"), strict=True):
+    tables = {name: outcome.table for name, outcome in _outcomes(settings, "conv2", "conv4").items()}
+    lines = [("conv2", ["dense", "ticket"]), ("conv2", ["reinit"]), ("conv4", ["dense", "ticket"])]
+    for axes, measure, scale in zip(figure.axes, ("stop", "value"), (1, 100), strict=True):
         looks = [(line.get_color(), line.get_linestyle()) for line in axes.lines]
-        assert looks == [(figures.BLUE, "-"), (figures.BLUE, "--"), (figures.VERMILLION, "-")]
-        for line, (name, arm) in zip(axes.lines, [("conv2", "ticket"), ("conv2", "reinit"), ("conv4", "ticket")], strict=True):
-            rows = tables[name][tables[name]["arm"] == arm].sort_values("density")
-            np.testing.assert_allclose(np.asarray(line.get_ydata()), rows[f"{measure}_mean"])
+        assert looks == [(style.BLUE, "-"), (style.BLUE, "--"), (style.VERMILLION, "-")]
+        for line, (name, arms) in zip(axes.lines, lines, strict=True):
+            rows = tables[name][tables[name]["arm"].isin(arms)].sort_values("density")
+            np.testing.assert_allclose(np.asarray(line.get_ydata()), scale * rows[f"{measure}_mean"])
         assert axes.get_xscale() == "log"
         assert axes.get_xlim()[0] > 1 > 0.6**4 > axes.get_xlim()[1]
     assert figure.axes[0].get_ylim()[0] == 0
+    assert "2 replicates (2 to 4 trainings at a point)" in str(figure.get_supxlabel())
+
+
+def test_early_stops_at_the_end_of_training_are_marked(settings: Config) -> None:
+    figure = _draw(settings, "conv2", stop=synthetic.LATER)["conv"]
+    assert _legend(figure)[-1] == "Early stop at the end of training: a lower bound"
+    assert "early stops cannot be compared" in str(figure.get_supxlabel())
+    whole = _outcomes(settings, "conv4") | _outcomes(settings, "conv2", stop=synthetic.LATER)
+    figure = files.drawn(registry.drawings_over(settings, whole))["conv"]
+    assert "Early stops cannot be compared in conv2" in str(figure.get_supxlabel())
+
+
+def test_an_experiment_with_another_metric_is_left_out_of_the_axes(settings: Config) -> None:
+    mixed = _outcomes(settings, "conv2") | _outcomes(settings, "conv4", metric=RMSE)
+    assert _legend(files.drawn(registry.drawings_over(settings, mixed))["conv"]) == ["Conv-2", "Ticket", "Random reinit"]
+    figure = _draw(settings, "conv4", metric=RMSE)["conv"]
+    assert figure.axes[1].get_ylabel() == "Test RMSE at early stop"
 
 
 def test_the_same_network_twice_is_told_apart_by_name(settings: Config) -> None:
@@ -108,10 +203,9 @@ def test_the_same_network_twice_is_told_apart_by_name(settings: Config) -> None:
 
 def test_a_network_with_dropout_keeps_its_colour_without_it(settings: Config) -> None:
     figure = _draw(settings, "conv2", "conv2_dropout")["dropout"]
-    assert _legend(figure) == ["Conv-2, dropout 0.5", "Ticket", "Random reinit", "Ticket, without dropout"]
+    assert _legend(figure) == ["Conv-2, dropout 0.5", "Ticket", "Random reinit", "The same without dropout"]
     for axes in figure.axes:
-        assert [(line.get_color(), line.get_linestyle()) for line in axes.lines] == [(figures.BLUE, s) for s in ("-", "--", ":")]
-        assert to_hex(axes.lines[2].get_markerfacecolor()) == "#ffffff"
+        assert [(line.get_color(), line.get_linestyle()) for line in axes.lines] == [(style.BLUE, s) for s in ("-", "--", ":")]
     alone = _draw(settings, "conv2_dropout")["dropout"]
     assert _legend(alone) == ["Conv-2, dropout 0.5", "Ticket", "Random reinit"]
     assert len(alone.axes[0].lines) == 2
@@ -123,18 +217,10 @@ def test_deep_networks_are_shown_at_three_points_of_training(settings: Config) -
     assert _legend(figure) == [*labels, "Ticket", "Random reinit"]
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["A third of training\n9,000 iterations", "Two thirds\n21,000 iterations", "The end\n30,000 iterations"]
-    curves = synthetic.tables(settings, "resnet", final_iteration=30_000)[1]
+    assert figure.axes[0].get_ylabel() == "Test accuracy (%)"
+    curves = _outcomes(settings, "resnet", final_iteration=30_000)["resnet"].curves
+    assert curves is not None
     for axes, iteration in zip(figure.axes, (9000, 21_000, 30_000), strict=True):
-        for line, arm in zip(axes.lines, ("ticket", "reinit"), strict=False):
-            rows = curves[(curves["arm"] == arm) & (curves["iteration"] == iteration)].sort_values("density")
-            np.testing.assert_allclose(np.asarray(line.get_ydata()), rows["test_accuracy_mean"])
-
-
-def test_the_evaluations_at_three_points_are_the_nearest_of_each_training() -> None:
-    rows = [("ticket", k, i, i / 100) for k, begin in ((0, 0), (1, 30)) for i in range(begin, 91, 20 if k == 0 else 15)]
-    curves = pd.DataFrame(rows, columns=["arm", "round", "iteration", "test_accuracy_mean"])
-    found = statistics.at_points(curves)
-    assert found[found["round"] == 0]["iteration"].tolist() == [20, 60, 80]  # 20 and 40 are equally near to 30
-    assert found[found["round"] == 1]["iteration"].tolist() == [30, 60, 90]
-    assert found["point"].tolist() == [0, 1, 2] * 2
-    assert found["test_accuracy_mean"].tolist() == [0.2, 0.6, 0.8, 0.3, 0.6, 0.9]
+        for line, arms in zip(axes.lines, (["dense", "ticket"], ["reinit"]), strict=False):
+            rows = curves[curves["arm"].isin(arms) & (curves["iteration"] == iteration)].sort_values("density")
+            np.testing.assert_allclose(np.asarray(line.get_ydata()), 100 * rows["test_accuracy_mean"])

@@ -105,8 +105,14 @@ def scratch(trained: Scratch, tmp_path: Path) -> Iterator[Scratch]:
     assert write.exists()
 
 
+NEW_ARM = """
+from pipeline.domain.arms import Arm, rewound
+
+def new():
+    return Arm(prunes="dense", weights=rewound)
+"""
 NEW_FILES = {
-    "an arm": ("pipeline/arms/new.py", "from pipeline.domain.arms import Arm, rewound\n\ndef new():\n    return Arm(prunes='dense', weights=rewound)\n"),
+    "an arm": ("pipeline/arms/new.py", NEW_ARM),
     "a model": ("pipeline/models/new.py", "def new(shape, outputs):\n    raise ValueError\n"),
     "a criterion": ("pipeline/criteria/new.py", "def new(trained):\n    return trained\n"),
     "a data set": ("pipeline/data/new.py", "def new():\n    raise ValueError\n"),

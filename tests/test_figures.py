@@ -1,4 +1,4 @@
-"""What the figures show, and that their bytes depend on the tables alone."""
+"""What the figures of one experiment show, and that their bytes depend on the tables alone."""
 
 import hashlib
 import os
@@ -8,38 +8,54 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 
-from pipeline.results import figures, statistics
-from pipeline.values.lanes import ARMS
+from pipeline.figures import files, style
+from pipeline.report import registry
+from pipeline.results.outcome import Outcome
 from tests import synthetic
-
-Tables = tuple[pd.DataFrame, pd.DataFrame]
-
-
-def _tables(**arms: bool) -> Tables:
-    lanes = synthetic.lanes(**arms)
-    return statistics.rounds(lanes), statistics.curves((lane, synthetic.history(lane)) for lane in lanes)
+from tests.synthetic import RMSE, lane
 
 
-@pytest.fixture(scope="module")
-def tables() -> Tables:
-    return _tables(one_shot_reinit=True)
+def _drawn(lanes: list[dict[str, Any]], **figures: Any) -> dict[str, Figure]:
+    """By file. figures: changes of that section of params.yaml."""
+    return files.drawn(registry.drawings(synthetic.shown(lanes, **figures)))
 
 
 def _save(folder: Path) -> dict[str, str]:
-    figures.save(figures.draw(*_tables(one_shot_reinit=True), (1.0, 0.2)), folder, 60)
+    files.save(_drawn(synthetic.lanes(one_shot_reinit=True)), folder, 60)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def _legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def _line_below(figure: Figure) -> str:
+    return str(figure.get_supxlabel())
+
+
+@pytest.fixture(scope="module")
+def every_arm_of_one_shot() -> Outcome:
+    return synthetic.outcome(synthetic.lanes(one_shot_reinit=True))
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, Figure]:
+    return _drawn(synthetic.lanes(one_shot_reinit=True))
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     folder = tmp_path_factory.mktemp("saved") / "figures"
     return folder, _save(folder)
+
+
+# --- Files
 
 
 def test_the_same_tables_give_the_same_bytes(saved: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
@@ -80,11 +96,14 @@ def test_files_name_no_date_and_no_program(saved: tuple[Path, dict[str, str]]) -
         assert len(content) > 5000
 
 
-def test_saving_leaves_no_figure_of_an_earlier_run(tmp_path: Path, tables: Tables) -> None:
+def test_saving_leaves_no_figure_of_an_earlier_run(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "one_shot.svg").write_text("old")
-    figures.save(figures.draw(*_tables(one_shot=False), (1.0, 0.2)), tmp_path / "figures", 60)
+    files.save(_drawn(synthetic.lanes(one_shot=False)), tmp_path / "figures", 60)
     assert {path.stem for path in (tmp_path / "figures").iterdir()} == {"learning_curves", "early_stop"}
+
+
+# --- Arms
 
 
 @pytest.mark.parametrize(
@@ -96,121 +115,115 @@ def test_saving_leaves_no_figure_of_an_earlier_run(tmp_path: Path, tables: Table
     ],
 )
 def test_an_arm_that_was_not_trained_is_left_out(arms: dict[str, bool], labels: list[str]) -> None:
-    drawn = figures.draw(*_tables(**arms), (1.0, 0.2))
+    drawn = _drawn(synthetic.lanes(**arms))
     assert ("one_shot" in drawn) == arms.get("one_shot", True)
-    assert [text.get_text() for text in drawn["early_stop"].legends[0].get_texts()] == labels
+    assert _legend(drawn["early_stop"]) == labels
 
 
-def test_figure_3_shows_every_arm(tables: Tables) -> None:
-    legend = figures.draw(*tables, (1.0, 0.2))["one_shot"].legends[0]
-    assert [text.get_text() for text in legend.get_texts()] == [
+def test_the_figure_of_one_shot_pruning_shows_its_arms_and_their_controls(drawn: dict[str, Figure]) -> None:
+    assert _legend(drawn["one_shot"]) == [
         "Ticket", "One-shot ticket", "Random reinit", "Random reinit, one-shot mask", "Dense network",
     ]  # fmt: skip
 
 
-def test_other_arms_have_a_figure_of_their_own_and_only_when_there_are_some(tables: Tables) -> None:
-    others = [synthetic.summary(arm, k, 1) for arm in ("lr_rewind", "shuffled_mask") for k in (1, 2)]
-    lanes = [*synthetic.lanes(one_shot_reinit=True), *others]
-    drawn = figures.draw(
-        statistics.rounds(lanes), statistics.curves((lane, synthetic.history(lane)) for lane in lanes), (1.0, 0.2)
-    )
-    assert "arms" not in figures.draw(*tables, (1.0, 0.2))
-    assert [text.get_text() for text in drawn["arms"].legends[0].get_texts()] == [
-        "Ticket", "Learning-rate rewinding", "Random reinit", "Shuffled mask", "Dense network",
-    ]  # fmt: skip
-    unchanged = drawn["early_stop"].legends[0].get_texts()
-    assert [text.get_text() for text in unchanged] == ["Ticket", "Random reinit", "Dense network"]
+def test_further_arms_have_a_figure_of_their_own_and_only_when_there_are_some(drawn: dict[str, Figure]) -> None:
+    further = [lane(arm, k, 1) for arm in ("lr_rewind", "shuffled_mask") for k in (1, 2)]
+    found = _drawn([*synthetic.lanes(one_shot_reinit=True), *further])
+    assert "arms" not in drawn
+    assert _legend(found["arms"]) == ["Ticket", "Random reinit", "Learning-rate rewinding", "Shuffled mask", "Dense network"]
+    assert _legend(found["early_stop"]) == ["Ticket", "Random reinit", "Dense network"]
     # With all its weights, what has the dense network's own is the dense network; fresh weights are not.
-    most = {line.get_label(): max(np.asarray(line.get_xdata())) for line in drawn["arms"].axes[0].lines}
+    most = {line.get_label(): max(np.asarray(line.get_xdata())) for line in found["arms"].axes[0].lines}
     assert (most["Learning-rate rewinding"], most["Shuffled mask"], most["Random reinit"]) == (1.0, 1.0, 0.6**3)
 
 
-@pytest.mark.parametrize("shown", [figures.ONE_SHOT, ("ticket", "reinit", *figures.OTHERS)])
-def test_arms_that_are_in_one_figure_look_different(shown: tuple[str, ...]) -> None:
-    assert set(figures.LOOKS) == set(ARMS) == {*figures.ONE_SHOT, *figures.OTHERS}
-    for looks in zip(*(figures.LOOKS[arm][:2] for arm in shown), strict=True):  # colours, markers
-        assert len(set(looks)) == len(shown)
+def test_an_arm_that_nobody_knows_is_drawn_with_its_name_in_words_or_the_users() -> None:
+    lanes = [*synthetic.lanes(), *(lane("my_own_arm", k) for k in (1, 2)), *(lane("another", k) for k in (1, 2))]
+    assert _legend(_drawn(lanes)["arms"])[2:] == ["My own arm", "Another", "Dense network"]
+    labels = {"my_own_arm": "SNIP at once", "ticket": "winning ticket"}
+    figure = _drawn(lanes, labels=labels)["arms"]
+    assert _legend(figure) == ["Winning ticket", "Random reinit", "SNIP at once", "Another", "Dense network"]
+    looks = [(line.get_color(), line.get_marker()) for line in figure.axes[0].lines if line.get_label() in _legend(figure)]
+    assert len(set(looks)) == len(looks) == 5
 
 
-def test_panels_have_the_papers_axes_and_density_falls_from_left_to_right(tables: Tables) -> None:
-    drawn = figures.draw(*tables, (1.0, 0.2))
+def test_without_tickets_the_first_arm_takes_their_place() -> None:
+    drawn = _drawn([lane("dense", 0), *(lane("snip", k) for k in (1, 2)), *(lane("other", k) for k in (1, 2))])
+    assert _legend(drawn["early_stop"]) == ["Snip", "Dense network"]
+    assert _legend(drawn["arms"]) == ["Snip", "Other", "Dense network"]
+    assert len(drawn["learning_curves"].axes[0].lines) == 2
+
+
+def test_the_dense_network_alone_is_drawn() -> None:
+    drawn = _drawn([lane("dense", 0)])
+    assert set(drawn) == {"learning_curves", "early_stop"}
+    assert _line_below(drawn["early_stop"]) == "Lines show one replicate."
+
+
+def test_known_arms_that_are_in_one_figure_look_different() -> None:
+    one_shot = {"ticket", "one_shot", "reinit", "one_shot_reinit"}
+    further = set(style.LOOKS) - {"one_shot", "one_shot_reinit"}
+    for together in (one_shot, further):
+        for part in ("colour", "marker"):
+            assert len({getattr(style.LOOKS[arm], part) for arm in together}) == len(together)
+
+
+@given(st.lists(st.text("abcd_", min_size=1, max_size=5), unique=True, max_size=30))
+def test_unknown_arms_never_share_a_look(arms: list[str]) -> None:
+    looks = style.looks(["ticket", "reinit", *arms], {})
+    assert len({(look.colour, look.marker) for look in looks.values()}) == len(looks)
+    assert all(look.line == "-" for look in list(looks.values())[2:7])
+    assert len({(look.colour, look.line) for look in looks.values()}) == len(looks) or len(looks) > 7
+
+
+# --- What lines, axes and marks show
+
+
+def test_axes_name_the_metric_in_percent_and_density_falls_from_left_to_right(drawn: dict[str, Figure]) -> None:
     for name in ("early_stop", "one_shot"):
         left, right = drawn[name].axes
-        assert left.get_ylabel() == "Early-Stop Iteration (Val.)"
-        assert right.get_ylabel() == "Accuracy at Early-Stop (Test)"
-        for axes in (left, right):
-            assert axes.get_xlabel() == "Percent of Weights Remaining"
-            assert axes.get_xscale() == "log"
-            assert axes.get_xlim()[0] > 1 > 0.6**4 > axes.get_xlim()[1]
+        assert left.get_ylabel() == "Early-stop iteration (validation loss)"
+        assert right.get_ylabel() == "Test accuracy at early stop (%)"
+        for panel in (left, right):
+            assert panel.get_xlabel() == "Weights remaining (%)"
+            assert panel.get_xscale() == "log"
+            assert panel.get_xlim()[0] > 1 > 0.6**4 > panel.get_xlim()[1]
     curves = drawn["learning_curves"].axes[0]
-    assert (curves.get_xlabel(), curves.get_ylabel()) == ("Training Iterations", "Test Accuracy")
+    assert (curves.get_xlabel(), curves.get_ylabel()) == ("Training iteration", "Test accuracy (%)")
 
 
-def test_lines_are_means_and_bands_reach_from_min_to_max(tables: Tables) -> None:
-    expected = statistics.summary(tables[0])
-    for axes, measure in zip(
-        figures.draw(*tables, (1.0,))["early_stop"].axes, ("early_stop_iteration", "accuracy_at_early_stop"), strict=True
-    ):
-        bands = [c for c in axes.collections if isinstance(c, PolyCollection)]
-        for line, band, arm in zip(axes.lines, bands, ("ticket", "reinit"), strict=False):
-            rows = expected[expected["arm"] == arm].sort_values("density")
-            np.testing.assert_allclose(np.asarray(line.get_ydata()), rows[f"{measure}_mean"])
+def test_lines_are_means_and_bands_reach_from_min_to_max(every_arm_of_one_shot: Outcome, drawn: dict[str, Figure]) -> None:
+    table = every_arm_of_one_shot.table
+    for panel, measure, scale in zip(drawn["early_stop"].axes, ("stop", "value"), (1, 100), strict=True):
+        bands = [c for c in panel.collections if isinstance(c, PolyCollection)]
+        for line, band, arms in zip(panel.lines, bands, (["dense", "ticket"], ["reinit"]), strict=False):
+            rows = table[table["arm"].isin(arms)].sort_values("density")
+            np.testing.assert_allclose(np.asarray(line.get_ydata()), scale * rows[f"{measure}_mean"])
             heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
-            assert heights.min() == pytest.approx(rows[f"{measure}_min"].min())
-            assert heights.max() == pytest.approx(rows[f"{measure}_max"].max())
-        dense = expected[expected["round"] == 0].iloc[0]
-        assert set(np.asarray(axes.lines[-1].get_ydata())) == {dense[f"{measure}_mean"]}
+            assert heights.min() == pytest.approx(scale * rows[f"{measure}_min"].min())
+            assert heights.max() == pytest.approx(scale * rows[f"{measure}_max"].max())
+        level = scale * every_arm_of_one_shot.dense[f"{measure}_mean"]
+        assert set(np.asarray(panel.lines[-1].get_ydata())) == {level}
 
 
-def test_learning_curves_are_of_the_nearest_rounds_each_once(tables: Tables) -> None:
-    figure = figures.draw(*tables, (0.2, 1.0, 0.22, 0.01))["learning_curves"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["100", "21.6", "13.0"]
-    line = figure.axes[0].lines[1]
-    curves = tables[1]
+def test_learning_curves_are_of_the_nearest_rounds_each_once(every_arm_of_one_shot: Outcome) -> None:
+    figure = _drawn(synthetic.lanes(one_shot_reinit=True), densities=[0.2, 1.0, 0.22, 0.01])["learning_curves"]
+    assert _legend(figure) == ["100", "21.6", "13.0"]
+    line, curves = figure.axes[0].lines[1], every_arm_of_one_shot.curves
+    assert curves is not None
     expected = curves[(curves["arm"] == "ticket") & (curves["round"] == 3)]
-    np.testing.assert_allclose(np.asarray(line.get_ydata()), expected["test_accuracy_mean"])
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), 100 * expected["test_accuracy_mean"])
     heights = np.asarray(figure.axes[0].collections[1].get_paths()[0].vertices)[:, 1]
-    assert heights.min() == pytest.approx(expected["test_accuracy_min"].min())
-    assert heights.max() == pytest.approx(expected["test_accuracy_max"].max())
+    assert heights.min() == pytest.approx(100 * expected["test_accuracy_min"].min())
+    assert heights.max() == pytest.approx(100 * expected["test_accuracy_max"].max())
 
 
-def test_ticks_are_the_papers_densities() -> None:
-    lenet = [(235_200 * 0.8**k + 30_000 * 0.8**k + 1_000 * 0.9**k) / 266_200 for k in range(19)]
-    assert [statistics.percent(d) for d in figures._ticks(lenet)] == ["100", "51.3", "26.3", "13.5", "7.0", "3.6", "1.9"]
-    assert figures._ticks([1.0]) == [1.0]
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(0.1, 0.9), min_size=1, max_size=30))
-def test_ticks_are_few_and_start_at_dense(rates: list[float]) -> None:
-    densities = [1.0, *np.cumprod(rates)]
-    ticks = figures._ticks(densities)
-    assert ticks[0] == 1.0
-    assert 2 <= len(ticks) <= 7
-    assert set(ticks) <= set(densities)
-
-
-CURVE = st.tuples(st.floats(0.1, 1.0), st.floats(1, 300))
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(CURVE, min_size=1, max_size=6))
-def test_the_zoom_hides_no_curves_end(drawn: list[tuple[float, float]]) -> None:
-    curves = [_curve(end, pace) for end, pace in drawn]
-    low, high = figures._zoom(curves)
-    assert 0 <= low < high <= 1
-    for lines in curves:
-        assert low <= lines["test_accuracy_min"].iloc[-1]
-        assert lines["test_accuracy_max"].max() <= high
-
-
-def test_the_zoom_leaves_the_climb_out() -> None:
-    low, high = figures._zoom([_curve(0.980, 150), _curve(0.984, 100), _curve(0.976, 300)])
-    assert 0.94 <= low <= 0.975
-    assert high < 0.99
-
-
-def _curve(end: float, pace: float) -> pd.DataFrame:
-    iterations = np.arange(0, 12_001, 100)
-    accuracy: Any = end - (end - 0.1) * np.exp(-iterations / pace)
-    return pd.DataFrame({"iteration": iterations} | {f"test_accuracy_{how}": accuracy for how in ("mean", "min", "max")})
+def test_a_metric_without_percent_that_should_be_low_keeps_its_numbers() -> None:
+    lanes = [lane("ticket", k, seed, metric=RMSE, value=0.5 - 0.02 * k) for k in range(3) for seed in (1, 2)]
+    drawn = _drawn(lanes)
+    right, curves = drawn["early_stop"].axes[1], drawn["learning_curves"].axes[0]
+    assert (right.get_ylabel(), curves.get_ylabel()) == ("Test RMSE at early stop", "Test RMSE")
+    np.testing.assert_allclose(np.asarray(right.lines[0].get_ydata()), [0.46, 0.48, 0.5])
+    low, high = curves.get_ylim()
+    assert 0 < low < 0.46
+    assert 0.5 < high < 1.36  # 1.36 is where the curves begin

@@ -1,5 +1,7 @@
 """Gradients and optimizers by hand, held against torch's own."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.domain.masks import Mask
 from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket, ticket
-from pipeline.training import mlp, sparse
+from pipeline.training import mlp, products, sparse
 from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
@@ -57,11 +59,77 @@ def agrees_with_torch(kernel: Kernel, network: Network, chosen: list[Ticket]) ->
         torch.testing.assert_close(logits[i], lone.eval()(x[i]).detach(), **TIGHT)
 
 
+@pytest.fixture(params=["oneDNN", "torch"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All products of a lone lane by one library, whatever this machine's rule says."""
+    if request.param == "oneDNN" and not products.available():
+        pytest.skip("this build of torch has no oneDNN")
+    for least in ("LINEAR_FROM", "PRODUCT_FROM"):
+        monkeypatch.setattr(products, least, 0 if request.param == "oneDNN" else math.inf)
+    return request.param
+
+
 @pytest.mark.parametrize("lanes", [1, 3])
-def test_the_gradients_by_hand_are_autograds(lanes: int) -> None:
+def test_the_gradients_by_hand_are_autograds(lanes: int, library: str) -> None:
     network = toy.mlp()
     chosen = toy.tickets(network, lanes, 0.7)
     agrees_with_torch(by_hand(Mlp, network, chosen), network, chosen)
+
+
+def test_products_by_either_library_are_written_where_they_are_wanted(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    by_onednn = products.onednn
+    monkeypatch.setattr(products, "onednn", lambda *given: asked.append(given) or by_onednn(*given))
+    a, b, bias = torch.randn(1, 7, 5), torch.randn(1, 5, 6), torch.randn(1, 1, 6)
+    out = torch.empty(1, 7, 6)
+    assert products.product(a, b, out=out).data_ptr() == out.data_ptr()
+    for found in (out, products.product(a, b), products.product(a.transpose(1, 2).contiguous().transpose(1, 2), b)):
+        torch.testing.assert_close(found, a @ b, **TIGHT)
+    torch.testing.assert_close(products.linear(a, b.transpose(1, 2), bias), a @ b + bias, **TIGHT)
+    assert len(asked) == (4 if library == "oneDNN" else 0)
+
+
+def test_products_that_onednn_must_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "onednn", lambda *given: pytest.fail("oneDNN was asked"))
+    with_gaps, x = torch.randn(1, 6, 9)[:, :, :5], torch.randn(1, 7, 5)
+    for least in (0, 2 * 7 * 5 * 6 + 1):
+        monkeypatch.setattr(products, "PRODUCT_FROM", least)
+        monkeypatch.setattr(products, "LINEAR_FROM", least)
+        weight = with_gaps.contiguous() if least else with_gaps
+        torch.testing.assert_close(products.product(x, weight.transpose(1, 2)), x @ weight.transpose(1, 2), **TIGHT)
+        torch.testing.assert_close(products.linear(x, weight, torch.zeros(1, 1, 6)), x @ weight.transpose(1, 2), **TIGHT)
+    monkeypatch.setattr(products, "PRODUCT_FROM", 0)
+    products.product(torch.randn(2, 7, 5), torch.randn(2, 5, 6))
+    products.product(torch.randn(1, 7, 5).double(), torch.randn(1, 5, 6).double())
+
+
+def test_which_library_is_a_rule_over_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    never, worth_it = math.inf, products.WORTH_IT
+    assert products.thresholds("AuthenticAMD", 26, True) == (worth_it, worth_it)
+    assert products.thresholds("AuthenticAMD", 25, True) == (worth_it, never)
+    for other in (("AuthenticAMD", 25, False), ("GenuineIntel", 6, True), ("", 0, False)):
+        assert products.thresholds(*other) == (never, never)
+    assert products.of_processor("processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 26\n\n") == ("AuthenticAMD", 26)
+    assert products.of_processor("CPU implementer\t: 0x41\n") == ("", 0)
+    monkeypatch.setattr(products, "available", lambda: False)
+    assert products._here() == (never, never)
+
+
+def test_a_number_that_is_none_is_not_lost_in_a_product(library: str) -> None:
+    """The trainer stops at a loss that is not finite."""
+    weight = torch.ones(1, 3, 4)
+    weight[0, 1, 2] = math.nan
+    hidden = products.linear(torch.ones(1, 2, 4), weight, torch.zeros(1, 1, 3)).relu_()
+    assert hidden[0].isnan().tolist() == [[False, True, False]] * 2
+
+
+def test_a_lane_has_the_same_bits_again_and_resumed(library: str) -> None:
+    network = toy.mlp()
+    whole, again, first, resumed = (toy.trainer(network, toy.tickets(network, 1, 0.6)) for _ in range(4))
+    assert toy.outcome(toy.finish(whole)) == toy.outcome(toy.finish(again))
+    assert next(first.run()) < next(first.run()) < whole.iteration
+    resumed.load(first.state())
+    assert toy.outcome(toy.finish(resumed)) == toy.outcome(whole)
 
 
 @pytest.mark.parametrize("make", [toy.mlp, toy.own])

@@ -241,7 +241,7 @@ HERE = "tests.test_own_arms"
         ({"x": {"name": f"{HERE}:criterion_of_a_control", "rounds": 1}}, ["arms.x", "prunes", "criterion"]),
         (
             {"x": {"name": f"{HERE}:wants", "rounds": 1, "weight": "tomorrow"}},
-            ["arms.x", "tomorrow", "initial, rewound"],
+            ["arms.x", "tomorrow", "initial, rewound, trained"],
         ),
         ({"x": {"name": f"{HERE}:wants", "rounds": 1}}, ["arms.x", "weight"]),
         ({"x": {"name": f"{HERE}:no_arm", "rounds": 1}}, ["arms.x", "str", "should give an Arm"]),
@@ -251,7 +251,7 @@ HERE = "tests.test_own_arms"
         ({"one_shot": {"rounds": 1, "criterion": "size"}}, ["arms.one_shot", "'size'", "one of magnitude"]),
         (
             {"one_shot": {"rounds": 1, "criterion": {"name": "magnitude", "power": 2}}},
-            ["'magnitude'", "power", "options are"],
+            ["'magnitude'", "power", "options are none"],
         ),
         ({"one_shot": {"rounds": 1, "draws": 2}}, ["arms.one_shot.draws is 2", "nothing in this arm is drawn"]),
         ({"x": {"name": f"{HERE}:dense_trained", "rounds": 1}}, ["arms.x", "trained weights", "never pruned"]),

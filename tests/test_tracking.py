@@ -1,104 +1,185 @@
-"""MLflow mirrors the files: all of them, once, whatever happened to the process, the store or the repository."""
+"""MLflow has everything that the files record of a lane, and of the lanes of one recipe together."""
 
 import json
 import math
-import os
-import shutil
-import signal
-import socket
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline import tracking
-from pipeline.files import store
-from pipeline.settings import places
+from pipeline.files import datasets, masks, store
+from pipeline.run import runner, setup
+from pipeline.settings import check, places
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
+from pipeline.tracking.record import IDENTITY
 from pipeline.values import paths
-from pipeline.values.lanes import Item, Lane
-from tests.mirrored import HISTORY, artifacts, environment, points, runs, sync, write, write_chain
+from pipeline.values.experiment import Experiment
+from pipeline.values.lanes import Item
+from tests import mirrored
+from tests.mirrored import RMSE, artifacts, children, control, dense, measured, points, runs, ticket, write, write_experiment
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
+root = mirrored.root
+BEST = 2  # of the evaluations that `write` writes, the one of lowest loss
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow takes seconds to create a store; most tests start from a copy of this one."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (environment() | {"DVC_ROOT": str(folder)}).items():
-            patch.setenv(name, value)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        connection.connect().search_experiments()
-    return folder / "mlflow.db"
+def mean_of_two(evaluation: int = BEST) -> float:
+    return (measured(1, evaluation) + measured(2, evaluation)) / 2
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> Iterator[Path]:
-    folder = tmp_path / "a repo"  # MLflow's locations are URIs: a space must survive
-    folder.mkdir()
-    shutil.copy(empty_store, folder)
-    monkeypatch.chdir(folder)
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
-    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "LOTTERY_TRACKING"):
-        monkeypatch.delenv(name, raising=False)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield folder
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def test_all_that_the_files_hold_arrives(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_chain()
-    write(Lane(Item("toy", 0, "ticket"), 2), final_accuracy=None, rows=2)
-    hardware = {"stage_seconds": 9.0, "training_seconds": 8.0, "device": "cpu", "torch": "2"}
-    store.write_json(paths.runtime("toy", "r01"), hardware)
-    store.write_bytes(places.rounds("toy"), b"round,arm,seed,draw,early_stop_iteration,accuracy_at_early_stop\n")
-    store.write_bytes(places.report("toy") / "figures" / "curve.svg", b"<svg/>")
-    subprocess.run("git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x", shell=True, check=True)
+def test_each_lane_is_a_finished_run_below_its_experiments_parent(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_experiment()
     assert main(["sync"]) == 0
-    assert capsys.readouterr().out == "6 runs in MLflow, 6 new\n"
+    assert "6 lanes, 6 of them new" in capsys.readouterr().out
     found = runs()
-    assert {"toy", "r00/seed1", "r00/seed2", "r01/seed1", "r01/seed2", "reinit_r01/seed1_draw1"} < set(found)
-    parent, ticket = found["toy"], found["r01/seed1"]
-    assert all(run.info.status == "FINISHED" for run in found.values())
-    assert {run.data.tags["mlflow.parentRunId"] for name, run in found.items() if name != "toy"} == {parent.info.run_id}
+    lanes = ["r00/seed1", "r00/seed2", "r01/seed1", "r01/seed2", "reinit_r01/seed1_draw1", "reinit_r01/seed2_draw1"]
+    assert sorted(found) == [*lanes, "toy"]
+    assert children(found["toy"]) == lanes
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+
+
+def test_tags_tell_what_a_lane_is_and_where_it_comes_from(root: Path) -> None:
+    write_experiment()
+    store.write_json(paths.runtime("toy", "r01"), {"device": "cpu", "torch": "2"})
+    subprocess.run("git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x", shell=True, check=True)
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
-    expected = {"round": "1", "arm": "ticket", "seed": "1", "density": "0.8", "git.commit": head, "device": "cpu"}
-    expected |= {"dvc.stage": "experiments/toy/dvc.yaml:retrain@r01", "experiment": "toy", "chain_key": "chain of toy"}
-    assert expected.items() <= ticket.data.tags.items()
-    assert "draw" not in ticket.data.tags
+    assert main(["sync"]) == 0
+    found = runs()
+    expected = {"round": "1", "arm": "ticket", "seed": "1", "density": "0.8", "git.commit": head, "device": "cpu", "torch": "2"}
+    expected |= {"experiment": "toy", "recipe_key": "recipe of toy", "metric": "accuracy", "better": "higher"}
+    assert expected.items() <= found["r01/seed1"].data.tags.items()
+    assert {"metric": "accuracy", "better": "higher"}.items() <= found["toy"].data.tags.items()
+    assert "draw" not in found["r01/seed1"].data.tags
     assert found["reinit_r01/seed1_draw1"].data.tags["draw"] == "1"
-    assert {
-        "model.hidden": "[32, 16]",
-        "pruning.rates.fc": "0.2",
-    }.items() <= ticket.data.params.items() & parent.data.params.items()
-    assert points(ticket, "test_accuracy") == [(0, 1.0), (10, 0.5), (20, 1 / 3)]
-    assert points(ticket, "train_loss") == [(10, 0.5), (20, 1 / 3)]
-    metrics = {"early_stop_iteration": 20, "accuracy_at_early_stop": 0.91, "stage_seconds": 9}
-    assert metrics.items() <= ticket.data.metrics.items()
-    assert ticket.info.end_time - ticket.info.start_time >= 7000
-    mean = (0.9 + 1 / 100 + 0.9 + 2 / 100) / 2
-    assert points(parent, "accuracy_at_early_stop/ticket") == [(0, mean), (1, mean)]
+    assert found["r00/seed1"].data.tags["arm"] == "dense"
+
+
+def test_the_tag_of_the_stage_is_what_dvc_repro_takes(root: Path) -> None:
+    ticket_item = ticket().item
+    write(dense())
+    write(ticket())
+    write(control("one_shot", draw=None))
+    write(control("reinit"), masks_of=ticket_item)
+    write(control("random_mask"), own_mask=True)
+    write(control("dense_long", draw=None), masks_of=dense().item)
+    assert main(["sync"]) == 0
+    stages = {run.data.tags["arm"]: run.data.tags["dvc.stage"].split(":")[1] for name, run in runs().items() if name != "toy"}
+    assert stages == {
+        "dense": "train_dense",
+        "ticket": "retrain@r01",
+        "one_shot": "retrain_one_shot@r01",
+        "reinit": "control_reinit@r01",
+        "random_mask": "control_random_mask@r01",
+        "dense_long": "control_dense_long@r01",
+    }
+
+
+def test_settings_are_parameters_and_the_parent_has_those_of_all_arms(root: Path) -> None:
+    write(ticket(), arm={"criterion": "random"})
+    write(control("mine"), masks_of=ticket().item, arm={"name": "reinit", "masks": "ticket"})
+    assert main(["sync"]) == 0
+    parent, mine = runs()["toy"].data.params, runs()["mine_r01/seed1_draw1"].data.params
+    shared = {"model.hidden": "[32, 16]", "pruning.rates.fc": "0.2", "data.validation": "200"}
+    assert shared.items() <= mine.items() & parent.items()
+    assert {"arm.name": "reinit", "arm.masks": "ticket"}.items() <= mine.items()
+    arms = {"arms.ticket.name": "ticket", "arms.ticket.criterion": "random", "arms.mine.name": "reinit"}
+    assert arms.items() <= parent.items()
+    assert not [name for name in parent if name.startswith("arm.")]
+
+
+def test_histories_and_outcomes_are_metrics(root: Path) -> None:
+    write(dense())
+    store.write_json(paths.runtime("toy", "r00"), {"stage_seconds": 9.0, "training_seconds": 8.0})
+    assert main(["sync"]) == 0
+    run = runs()["r00/seed1"]
+    assert points(run, "test_accuracy") == [(10 * i, measured(1, i)) for i in range(3)]
+    assert points(run, "train_loss") == [(10, 0.5), (20, 1 / 3)]  # before the first iteration there is none
+    ended = {"early_stop_iteration": 20, "accuracy_at_early_stop": measured(1, BEST), "weights": 6, "stage_seconds": 9}
+    assert ended.items() <= run.data.metrics.items()
+    assert run.info.end_time - run.info.start_time >= 7000  # so that MLflow's column tells the training time
+
+
+def test_a_diverged_loss_is_not_a_number(root: Path) -> None:
+    files = write(dense(), final_accuracy=None)
+    columns = files.history.read_text().splitlines()[0]
+    files.history.write_text(f"{columns}\n0,,inf,0.1,nan,0.1\n")
+    assert main(["sync"]) == 0
+    for key in ("validation_loss", "test_loss"):
+        assert [math.isnan(value) for _, value in points(runs()["r00/seed1"], key)] == [True]
+
+
+def test_the_curves_of_the_parent_are_means_at_each_round(root: Path) -> None:
+    write_experiment()
+    assert main(["sync"]) == 0
+    parent = runs()["toy"]
+    assert points(parent, "accuracy_at_early_stop/ticket") == [(0, mean_of_two()), (1, mean_of_two())]
+    assert points(parent, "accuracy_at_early_stop/dense") == [(0, mean_of_two())]
+    assert points(parent, "density/ticket") == [(0, 1.0), (1, 0.8)]
     assert points(parent, "density/reinit") == [(1, 0.8)]
-    [data] = ticket.inputs.dataset_inputs
-    assert (data.dataset.name, data.dataset.digest) == ("digits", "d" * 36)
-    assert artifacts(ticket) == ["mask.safetensors", "start.safetensors", "trained.safetensors"]
-    assert artifacts(found["r00/seed1"]) == ["mask.safetensors", "rewind.safetensors", "start.safetensors", "trained.safetensors"]
-    assert artifacts(parent) == ["report/figures/curve.svg", "report/rounds.csv"]
 
 
-def test_mask_and_weights_load_back(root: Path) -> None:
-    """The lines the README shows."""
+def test_an_experiment_without_a_ticket_has_no_curve_of_one(root: Path) -> None:
+    write(dense())
+    write(control("one_shot", draw=None))
+    assert main(["sync"]) == 0
+    arms = {key.split("/")[1] for key in runs()["toy"].data.metrics}
+    assert arms == {"dense", "one_shot"}
+
+
+def test_a_curve_gets_its_dense_point_when_the_ticket_comes_later(root: Path) -> None:
+    write(dense())
+    assert main(["sync"]) == 0
+    parent = runs()["toy"].info.run_id
+    write(ticket())
+    assert main(["sync"]) == 0
+    assert runs()["toy"].info.run_id == parent
+    assert points(runs()["toy"], "density/ticket") == [(0, 1.0), (1, 0.8)]
+
+
+def test_another_metric_has_its_own_names(root: Path) -> None:
+    write(dense(), metric=RMSE)
+    write(ticket(), metric=RMSE)
+    assert main(["sync"]) == 0
+    run, parent = runs()["r01/seed1"], runs()["toy"]
+    assert points(run, "test_rmse") == [(10 * i, measured(1, i)) for i in range(3)]
+    assert points(run, "final_rmse") == [(0, measured(1, BEST))]
+    assert points(parent, "rmse_at_early_stop/ticket") == [(0, measured(1, BEST)), (1, measured(1, BEST))]
+    for found in (run, parent):
+        assert {"metric": "rmse", "better": "lower"}.items() <= found.data.tags.items()
+        assert not [key for key in found.data.metrics if "accuracy" in key]
+
+
+@pytest.mark.parametrize("options", [{}, {"classes": [3, 8]}])
+def test_the_data_set_is_an_input_with_its_file_as_source(root: Path, options: Mapping[str, Any]) -> None:
+    write(dense(), data=dict(options))
+    assert main(["sync"]) == 0
+    [given] = runs()["r00/seed1"].inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("digits", "d" * 36)
+    slug = json.loads(given.dataset.source)["uri"].removeprefix("work/data/").removesuffix(".safetensors")
+    assert slug == "digits" if not options else slug.startswith("digits_")
+
+
+def test_weights_and_masks_are_artifacts_wherever_the_mask_is(root: Path) -> None:
+    write(dense())
+    write(control("reinit"), masks_of=ticket().item)
+    write(control("random_mask"), own_mask=True)
+    assert not paths.masks("toy", "reinit_r01").exists()
+    assert main(["sync"]) == 0
+    stored = ["mask.safetensors", "start.safetensors", "trained.safetensors"]
+    assert artifacts(runs()["reinit_r01/seed1_draw1"]) == stored
+    assert artifacts(runs()["random_mask_r01/seed1_draw1"]) == stored
+    assert artifacts(runs()["r00/seed1"]) == sorted([*stored, "rewind.safetensors"])
+
+
+def test_mask_and_weights_load_back_by_a_query(root: Path) -> None:
     import mlflow
     from safetensors.torch import load_file
 
-    write_chain()
+    write_experiment()
     assert main(["sync"]) == 0
     mlflow.set_tracking_uri(connection.uri())
     query = "tags.round = '1' and tags.arm = 'ticket' and tags.seed = '2'"
@@ -109,190 +190,53 @@ def test_mask_and_weights_load_back(root: Path) -> None:
     assert weights["fc.weight"].tolist() == [[2, 2, 2], [2, 2, 2]]
 
 
-def test_a_second_sync_adds_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_chain()
-    assert main(["sync", "toy/r00"]) == 0
+@pytest.mark.parametrize("of_these_lanes", [True, False])
+def test_a_report_is_on_the_parent_when_it_is_of_these_lanes(root: Path, of_these_lanes: bool) -> None:
+    about = write(ticket()).read_about()
+    if not of_these_lanes:
+        about["validation_loss_at_early_stop"] /= 2
+    cells = ["" if about[column] is None else str(about[column]) for column in IDENTITY]
+    store.write_bytes(places.rounds("toy"), "\n".join([",".join(IDENTITY), ",".join(cells), ""]).encode())
+    store.write_bytes(places.figures("toy") / "curve.svg", b"<svg/>")
     assert main(["sync"]) == 0
-    before = {name: (run.info.run_id, run.data.tags) for name, run in runs().items()}
-    assert main(["sync", "toy"]) == 0
-    assert [line.split(", ")[1] for line in capsys.readouterr().out.splitlines()] == ["2 new", "4 new", "0 new"]
-    assert {name: (run.info.run_id, run.data.tags) for name, run in runs().items()} == before
-    assert len(points(runs()["toy"], "density/ticket")) == 2
-    assert len(points(runs()["r01/seed1"], "test_loss")) == 3
+    assert artifacts(runs()["toy"]) == (["report/figures/curve.svg", "report/rounds.csv"] if of_these_lanes else [])
 
 
-def test_a_run_left_running_is_replaced(root: Path) -> None:
-    from mlflow import MlflowClient
-
-    write_chain()
-    assert main(["sync", "toy/r00"]) == 0
-    client, seed1 = MlflowClient(connection.uri()), Lane(Item("toy", 1, "ticket"), 1)
-    key = json.loads((paths.lanes("toy", "r01") / seed1.name / "lane.json").read_text())["input_key"]
-    left = client.create_run(runs()["toy"].info.experiment_id, run_name="r01/seed1", tags={"input_key": key})
-    client.log_metric(left.info.run_id, "test_loss", 1, step=0)
+def test_lanes_that_were_really_trained_have_all_that_is_mirrored(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A regression without a ticket, whose own arm draws its masks: what the runner writes is what the other tests write."""
+    monkeypatch.setenv("LOTTERY_TRACKING", "off")
+    Path("pipeline").symlink_to(mirrored.REPOSITORY / "pipeline")
+    settings = {
+        "data": {"name": "diabetes", "validation": 50},
+        "task": "regression",
+        "model": {"name": "lenet", "hidden": [4, 3]},
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "training": {"iterations": 4, "batch_size": 20, "evaluate_every": 2},
+        "pruning": {"criterion": "magnitude", "scope": "layer", "rates": {"fc": 0.4}, "rounds": 1},
+        "rewind": "0it",
+        "seeds": [1],
+        "arms": {
+            "ticket": {"rounds": 0},
+            "one_shot": {"rounds": 1},
+            "mine": {"name": "random_mask", "masks": "one_shot", "rounds": 1},
+        },
+    }
+    checked = check.settings("sugar", Experiment.model_validate_json(json.dumps(settings)))
+    datasets.write_bundle(paths.data("diabetes"), checked.data())
+    begun = setup.begin(checked)
+    first, pruned, mine = begun.lottery.dense, Item("sugar", 1, "one_shot"), Item("sugar", 1, "mine")
+    tickets = setup.dense_tickets(begun)
+    for item in (first, pruned):
+        masks.write(item, {lane.seed: start.mask for lane, start in tickets.items()})
+    runner.train(begun, first, tickets)
+    for item in (pruned, mine):
+        runner.train(begun, item, setup.tickets(begun, item))
     assert main(["sync"]) == 0
-    assert runs()["r01/seed1"].info.status == "FINISHED"
-    assert runs()["r01/seed1"].info.run_id != left.info.run_id
-    assert len(points(runs()["r01/seed1"], "test_loss")) == 3
-
-
-def test_a_terminated_sync_leaves_no_run_running(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlflow import MlflowClient
-
-    write_chain()
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
-        patch.setattr(MlflowClient, "log_inputs", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        main(["sync"])
-    assert stopped.value.code == 128 + signal.SIGTERM
-    assert {name: run.info.status for name, run in runs().items()} == {"toy": "FINISHED", "r00/seed1": "KILLED"}
-    assert main(["sync"]) == 0
-    assert {run.info.status for run in runs().values()} == {"FINISHED"}
-    assert len(runs()) == 7
-
-
-def test_an_emptied_database_is_filled_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_chain()
-    assert main(["sync"]) == 0
-    before = set(runs())
-    moved = root.rename(root.parent / "emptied")  # because this process still has the old database open
-    monkeypatch.chdir(moved)
-    Path("mlflow.db").unlink()
-    assert main(["sync"]) == 0
-    assert set(runs()) == before
-
-
-def test_a_diverged_loss_is_not_a_number(root: Path) -> None:
-    write(Lane(Item("toy", 0, "ticket"), 1), final_accuracy=None)
-    history = paths.lanes("toy", "r00") / "seed1" / "history.csv"
-    history.write_text(f"{','.join(HISTORY)}\n0,,inf,0.1,nan,0.1\n")
-    assert main(["sync"]) == 0
-    for key in ("validation_loss", "test_loss"):
-        assert [math.isnan(value) for _, value in points(runs()["r00/seed1"], key)] == [True]
-
-
-def test_processes_that_start_together_on_a_new_store_log_each_lane_once(root: Path) -> None:
-    write_chain()
-    Path("mlflow.db").unlink()
-    started = [sync(), *(sync("--background", "toy") for _ in range(4))]
-    ended = [(*process.communicate(timeout=90), process.returncode) for process in started]
-    assert [(errors, code) for _, errors, code in ended] == [("", 0)] * 5, ended
-    assert len(runs()) == 7
-    assert sum(int(out.split(", ")[1].split()[0]) for out, _, _ in ended if out) == 6
-    assert sum(bool(out) for out, _, _ in ended[2:]) < 3  # some of them left it to another
-
-
-def test_a_tracking_server_that_is_down_is_one_sentence(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_chain()
-    with socket.create_server(("127.0.0.1", 0)) as hanging:
-        port = hanging.getsockname()[1]
-        for down in (False, True):
-            if down:
-                hanging.close()
-            os.environ["MLFLOW_TRACKING_URI"] = f"http://me:secret@127.0.0.1:{port}"  # the fixture restores it
-            started = time.monotonic()
-            assert main(["sync"]) == 1
-            assert time.monotonic() - started < 15
-            said = capsys.readouterr()
-            assert said.out == ""
-            assert said.err.startswith(f"the MLflow server http://127.0.0.1:{port} cannot be used: it does not answer. ")
-            assert said.err.count("\n") == 1
-            assert "secret" not in said.err
-
-
-def test_a_stage_does_not_wait_for_the_tracker(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_chain()
-    log = Path(".lottery/tracking.log")
-    with socket.create_server(("127.0.0.1", 0)) as hanging:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{hanging.getsockname()[1]}")
-        monkeypatch.setenv("LOTTERY_TRACKING", "off")
-        tracking.start_sync("toy")
-        assert not log.exists()
-        monkeypatch.delenv("LOTTERY_TRACKING")
-        started = time.monotonic()
-        tracking.start_sync("toy")
-        assert time.monotonic() - started < 0.1
-        while not log.read_text():
-            assert time.monotonic() - started < 30
-            time.sleep(0.1)
-    assert "cannot be used" in log.read_text()
-    assert "Traceback" not in log.read_text()
-
-
-def test_start_sync_never_raises(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path(".lottery").write_text("a file where a folder should be")
-    tracking.start_sync("toy")
-    assert "python -m pipeline.tracking sync" in capsys.readouterr().err
-
-
-def test_a_moved_repository_takes_its_store_along(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_chain()
-    assert main(["sync", "toy/r00"]) == 0
-    before = runs()["r00/seed1"].info.run_id
-    moved = root.rename(root.parent / "moved")
-    monkeypatch.chdir(moved)
-    assert main(["sync"]) == 0
-    assert runs()["r00/seed1"].info.run_id == before
-    assert artifacts(runs()["r00/seed1"])[0] == artifacts(runs()["r01/seed1"])[0] == "mask.safetensors"
-    assert not root.exists()
-
-
-def test_stages_in_a_copy_fill_the_store_of_the_repository(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DVC_ROOT", str(root))
-    copy = root / ".dvc" / "tmp"
-    copy.mkdir(parents=True)
-    monkeypatch.chdir(copy)
-    write_chain()
-    assert main(["sync"]) == 0
-    assert (root / "mlflow-artifacts" / "toy").is_dir()
-    assert {path.name for path in copy.iterdir()} == {"work"}
-
-
-def test_another_rate_is_another_parent_and_another_mean_replaces_it(root: Path) -> None:
-    write(Lane(Item("toy", 0, "ticket"), 1))
-    assert main(["sync"]) == 0
-    first = runs()["toy"].info.run_id
-    for rate in (0.2, 0.4):
-        write(Lane(Item("toy", 1, "ticket"), 1), rate=rate)
-        assert main(["sync"]) == 0
-    from mlflow import MlflowClient
-
-    client = MlflowClient(connection.uri())
-    [toy] = [e.experiment_id for e in client.search_experiments() if e.name == "toy"]
-    parents = client.search_runs([toy], "attributes.run_name = 'toy'")
-    assert [p.data.params["pruning.rates.fc"] for p in parents] == ["0.4", "0.2"]
-    assert parents[1].info.run_id == first
-    assert [len(points(p, "density/ticket")) for p in parents] == [2, 2]
-    write(Lane(Item("toy", 1, "ticket"), 3), rate=0.4)
-    assert main(["sync"]) == 0
-    parents = client.search_runs([toy], "attributes.run_name = 'toy'")
-    assert points(parents[0], "accuracy_at_early_stop/ticket") == [(0, 0.91), (1, (0.9 + 1 / 100 + 0.9 + 3 / 100) / 2)]
-    assert len(client.search_runs([toy], f"tags.mlflow.parentRunId = '{parents[0].info.run_id}'")) == 2
-    assert len(client.search_runs([toy])) == 2 + 4
-
-
-def test_nothing_to_show_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sync"]) == 0
-    assert capsys.readouterr().out == "work/ has no results yet; `dvc repro` makes them\n"
-
-
-@pytest.mark.parametrize(
-    ("target", "sentence"),
-    [
-        ("lenet", "work/ has no results of an experiment 'lenet'; it has toy"),
-        ("toy/r07", "work/toy has no round 'r07'; it has r00, r01, reinit_r01"),
-    ],
-)
-def test_unknown_targets_are_told_what_there_is(
-    root: Path, capsys: pytest.CaptureFixture[str], target: str, sentence: str
-) -> None:
-    write_chain()
-    assert main(["sync", target]) == 1
-    assert capsys.readouterr().err == f"{sentence}\n"
-
-
-def test_a_lane_that_is_being_written_is_left_for_later(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_chain()
-    (paths.lanes("toy", "r01") / "seed2" / "trained.safetensors").unlink()
-    (paths.WORK / "toy" / "notes" / "lanes").mkdir(parents=True)
-    assert main(["sync"]) == 0
-    assert capsys.readouterr().out == "5 runs in MLflow, 5 new, 1 left out because their files are not complete\n"
+    found = runs("sugar")
+    assert children(found["sugar"], "sugar") == ["mine_r01/seed1_draw1", "one_shot_r01/seed1", "r00/seed1"]
+    assert found["mine_r01/seed1_draw1"].data.tags["dvc.stage"] == "experiments/sugar/dvc.yaml:control_mine@r01"
+    assert [step for step, _ in points(found["r00/seed1"], "test_rmse")] == [0, 2, 4]
+    trained = json.loads((paths.lanes("sugar", "one_shot_r01") / "seed1" / "lane.json").read_text())
+    written = write(control("one_shot", draw=None), metric=RMSE).read_about()
+    assert list(trained) == list(written)
+    assert trained["metric"] == asdict(RMSE)

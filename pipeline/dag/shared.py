@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.results import family
+from pipeline.report import registry
 from pipeline.run import code
 from pipeline.settings import places
 from pipeline.settings.config import Config
@@ -47,17 +47,17 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     networks: a figure that this report doesn't draw names the report that does.
     """
     names = config.all_reports()[name]
-    shown = {number: found for number in family.COMPARISONS if (found := family.members(config, names, number))}
+    shown = registry.over(config, names)
     files = [path(n) for path in (places.rounds, places.figures) for n in names]
-    files += [places.curves(n) for n in shown.get(family.DEEP, [])]
-    read = dict.fromkeys([*names, *(other for n in names for other in family.alike(config, n))])
+    files += [places.curves(n) for n in registry.need_curves(config, names)]
+    read = dict.fromkeys([*names, *(other for n in names for other in registry.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
         **({} if name == places.MAIN else {"wdir": ".."}),
         "cmd": f"python -m stages.report {name}",
         "params": [
             *(["report", "reports"] if config.reports else ["report"]),
-            *(["figures"] if shown else ["figures.densities"]),
+            "figures",
             *(f"experiments.{n}" for n in read),
             *(f"experiments.{n}.model" for n in others),
         ],

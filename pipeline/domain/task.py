@@ -18,6 +18,10 @@ class Metric:
     better: Literal["higher", "lower"]
     unit: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(f"the metric's name is {self.name!r}, should be like a variable's, such as accuracy")
+
 
 @dataclass(frozen=True)
 class Task:

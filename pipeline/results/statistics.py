@@ -1,50 +1,78 @@
-"""Tables over lanes: means and min-max over trials, as in the error bars of section 2, and the numbers drawn from them."""
+"""Tables over lanes: means and min-max over trials, as in the error bars of the paper's section 2."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from pipeline.results.metric import FIELDS, Metric
 
-from pipeline.values.lanes import ARMS
+if TYPE_CHECKING:
+    import pandas as pd
 
-ROUND_COLUMNS = (
-    "round", "density", "arm", "seed", "draw", "early_stop_iteration", "accuracy_at_early_stop",
-    "validation_loss_at_early_stop", "final_accuracy", "final_iteration", "target",
-)  # fmt: skip
-MEASURES = ("early_stop_iteration", "accuracy_at_early_stop", "final_accuracy")
-HISTORY = ("train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+LATE = 0.95  # of training: a minimum of the validation loss from there on may have been followed by lower ones
 NEAR = 0.2  # how far, relative to it, a round's density may be from the one that is asked for
-Metrics = dict[str, float | None]
+DENSE = "dense"  # the arm of round 0
 
 
 def rounds(lanes: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a lane, from lane.json and `target`, what `dvc repro` takes; ordered by arm, round, seed and draw."""
-    frame = pd.DataFrame(list(lanes), columns=list(ROUND_COLUMNS)).astype({"draw": "Int64"})
-    return _ordered(frame, ["round", "seed", "draw"])
+    """One row a lane, from lane.json and `target`, what `dvc repro` takes; arms as they come, each by round, seed and draw.
+
+    Raises: UserError when the lanes are measured in different ways.
+    """
+    import pandas as pd
+
+    found = [{**lane, **{column: lane["metric"][key] for column, key in FIELDS.items()}} for lane in lanes]
+    frame = pd.DataFrame(found)
+    metric = Metric.of(frame)
+    columns = [
+        "round", "density", "arm", "seed", "draw", "early_stop_iteration", metric.at_early_stop,
+        "validation_loss_at_early_stop", metric.final, "final_iteration", *FIELDS, "target",
+    ]  # fmt: skip
+    return _ordered(frame[columns].astype({"draw": "Int64"}), ["round", "seed", "draw"])
 
 
 def curves(lanes: Iterable[tuple[Mapping[str, Any], pd.DataFrame]]) -> pd.DataFrame:
     """Mean, min and max over the lanes of each (arm, round), at each iteration, of every column of their histories."""
-    known = ("arm", "round", "density")
-    frame = pd.concat([history.assign(**{k: lane[k] for k in known}) for lane, history in lanes], ignore_index=True)
-    named: dict[str, Any] = {f"{column}_{how}": (column, how) for column in HISTORY for how in ("mean", "min", "max")}
-    table = frame.groupby(["arm", "round", "iteration"], as_index=False).agg(density=("density", "first"), **named)
+    import pandas as pd
+
+    known, pairs = ("arm", "round", "density"), list(lanes)
+    frame = pd.concat([history.assign(**{k: lane[k] for k in known}) for lane, history in pairs], ignore_index=True)
+    columns = [column for column in frame if column not in (*known, "iteration")]
+    named: dict[str, Any] = {f"{column}_{how}": (column, how) for column in columns for how in ("mean", "min", "max")}
+    grouped = frame.groupby(["arm", "round", "iteration"], as_index=False, sort=False)
+    table = grouped.agg(density=("density", "first"), **named)
     return _ordered(table[[*known, "iteration", *named]], ["round", "iteration"])
 
 
-def summary(rounds: pd.DataFrame) -> pd.DataFrame:
-    """One row for each (arm, round): n lanes, and `<measure>_mean`, `_min` and `_max` over its seeds and draws."""
+def summary(rounds: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """One row for each (arm, round): n lanes, of how many replicates (seeds), how many censored, and `stop` (the early-stop
+    iteration), `value` (the metric there) and `final` with `_mean`, `_min` and `_max` over seeds and draws.
+    """
+    measures = {"stop": "early_stop_iteration", "value": metric.at_early_stop, "final": metric.final}
     hows: dict[str, Any] = {"mean": _mean, "min": "min", "max": "max"}
-    named: dict[str, Any] = {f"{measure}_{how}": (measure, by) for measure in MEASURES for how, by in hows.items()}
-    fixed: dict[str, Any] = {"density": ("density", "first"), "target": ("target", "first"), "n": ("seed", "size")}
-    return _ordered(rounds.groupby(["arm", "round"], as_index=False).agg(**fixed, **named), ["round"])
+    named: dict[str, Any] = {
+        "density": ("density", "first"), "target": ("target", "first"), "n": ("seed", "size"), "seeds": ("seed", "nunique"),
+        "censored": ("censored", "sum"), "end": ("final_iteration", "max"),
+    }  # fmt: skip
+    for measure, column in measures.items():
+        named |= {f"{measure}_{how}": (column, by) for how, by in hows.items()}
+    marked = rounds.assign(censored=censored(rounds))
+    return _ordered(marked.groupby(["arm", "round"], as_index=False, sort=False).agg(**named), ["round"])
+
+
+def censored(rounds: pd.DataFrame) -> pd.Series[bool]:
+    """Which lanes' early stop lies in the last part of training: the true minimum of their validation loss may come later."""
+    return rounds["early_stop_iteration"] >= LATE * rounds["final_iteration"]
 
 
 def at_points(curves: pd.DataFrame, points: int = 3) -> pd.DataFrame:
     """The evaluations nearest to each of so many equal parts of training, the end being the last: of every arm and round
     one row a point (0, 1, …), of two equally near ones the earlier.
     """
+    import pandas as pd
+
     end = curves["iteration"].max()
     found = []
     for _, rows in curves.groupby(["arm", "round"], sort=False):
@@ -54,7 +82,7 @@ def at_points(curves: pd.DataFrame, points: int = 3) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def at_density(table: pd.DataFrame, arm: str, density: float) -> pd.Series | None:
+def at_density(table: pd.DataFrame, arm: str, density: float) -> pd.Series[Any] | None:
     """The row of the summary for the arm's mask whose density is nearest; None when none is within NEAR of it."""
     rows = table[table["arm"] == arm]
     if rows.empty:
@@ -63,7 +91,14 @@ def at_density(table: pd.DataFrame, arm: str, density: float) -> pd.Series | Non
     return row if abs(row["density"] - density) <= NEAR * density else None
 
 
-def at_round(table: pd.DataFrame, arm: str, number: int) -> pd.Series | None:
+def nearest_rounds(table: pd.DataFrame, densities: Iterable[float]) -> list[int]:
+    """The rounds whose densities are nearest to these, in logarithms, each once and in order. table: one arm's, of any kind."""
+    known = table.drop_duplicates("round")
+    places = [int((known["density"] / density).map(math.log).abs().argmin()) for density in densities]
+    return sorted({int(known["round"].iloc[place]) for place in places})
+
+
+def at_round(table: pd.DataFrame, arm: str, number: int) -> pd.Series[Any] | None:
     """The row of the summary for an arm and a round; None when the arm was not trained in it."""
     rows = table[(table["arm"] == arm) & (table["round"] == number)]
     return None if rows.empty else rows.iloc[0]
@@ -75,49 +110,12 @@ def percent(density: float) -> str:
     return "100" if value >= 99.95 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
-def metrics(rounds: pd.DataFrame) -> Metrics:
-    """The numbers of reports/metrics.json; None for what the experiment cannot tell.
-
-    Units: accuracies are fractions of the test images at early stop; the gap is a difference of fractions.
-    """
-    table = summary(rounds)
-    dense = at_round(table, "ticket", 0)
-    if dense is None:
-        raise ValueError("the table has no round 0 of the arm ticket, which is the dense network")
-    networks = table[table["arm"] == "ticket"].sort_values("density")  # from the smallest, which wins a tie
-    pruned = networks[networks["round"] > 0]
-    best = None if pruned.empty else pruned.iloc[int(pruned["accuracy_at_early_stop_mean"].argmax())]
-    # The dense network is in it: 1.0 says that no ticket is as good.
-    winning = networks[networks["accuracy_at_early_stop_mean"] >= dense["accuracy_at_early_stop_mean"]]
-    ticket = at_density(pruned, "ticket", 0.21)
-    # The same masks: the control counts only in the ticket's own round.
-    reinit = None if ticket is None else at_round(table, "reinit", int(ticket["round"]))
-    return {
-        "dense_accuracy": float(dense["accuracy_at_early_stop_mean"]),
-        "best_ticket_accuracy": None if best is None else float(best["accuracy_at_early_stop_mean"]),
-        "best_ticket_density": None if best is None else float(best["density"]),
-        "smallest_winning_density": float(winning["density"].iloc[0]),
-        "density_near_21": None if ticket is None else float(ticket["density"]),  # of the rows below
-        "early_stop_speedup_at_21": _ratio(dense, ticket),
-        "reinit_early_stop_ratio_at_21": _ratio(reinit, ticket),
-        "reinit_accuracy_gap_at_21": None
-        if ticket is None or reinit is None
-        else float(ticket["accuracy_at_early_stop_mean"] - reinit["accuracy_at_early_stop_mean"]),
-    }
-
-
-def _ratio(above: pd.Series | None, below: pd.Series | None) -> float | None:
-    """Of mean early-stop iterations; None without both, or when the one below stops before its first step."""
-    if above is None or below is None or not below["early_stop_iteration_mean"]:
-        return None
-    return float(above["early_stop_iteration_mean"] / below["early_stop_iteration_mean"])
-
-
-def _mean(values: "pd.Series[Any]") -> float:
-    # Exact sum: two arms with the same accuracies in another order have the same mean, so neither is "worse".
+def _mean(values: pd.Series[Any]) -> float:
+    # Exact sum: two arms with the same values in another order have the same mean.
     return math.fsum(values) / len(values)
 
 
 def _ordered(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    rank = frame["arm"].map({arm: i for i, arm in enumerate(ARMS)})
+    """Arms in the order in which they come."""
+    rank = frame["arm"].map({arm: i for i, arm in enumerate(frame["arm"].drop_duplicates())})
     return frame.assign(_rank=rank).sort_values(["_rank", *by], kind="stable").drop(columns="_rank").reset_index(drop=True)

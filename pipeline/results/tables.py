@@ -1,17 +1,26 @@
 """Lanes and tables as files: what the stages after training read and write."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from pipeline.domain.lottery import Lottery
 from pipeline.files import store
+from pipeline.files.lane import LaneFiles
+from pipeline.results.metric import FIELDS
 from pipeline.settings import places
-from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Experiment
-from pipeline.values.lanes import Item
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LANE = {  # what lane.json has to say, and as what; its metric's two values come on top
+    "round": int, "arm": str, "seed": int, "density": float, "early_stop_iteration": int,
+    "validation_loss_at_early_stop": float, "final_iteration": int,
+}  # fmt: skip
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
@@ -21,6 +30,8 @@ def write(path: Path, table: pd.DataFrame) -> None:
 
 def read(path: Path, made_by: str, column: str = "arm") -> pd.DataFrame:
     """Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it, when it lacks `column` too."""
+    import pandas as pd
+
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
@@ -33,16 +44,52 @@ def read(path: Path, made_by: str, column: str = "arm") -> pd.DataFrame:
     return table
 
 
-def lanes(item: Item, experiment: Experiment) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """lane.json, `target` (what `dvc repro` takes to make it) and history of every seed and draw of an item.
+def lanes(lottery: Lottery) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """lane.json, `target` (what `dvc repro` takes to make it) and history of every lane of an experiment, item by item.
 
-    Raises: UserError that names the first file that is missing and the stage that makes it.
+    Raises: UserError that names the first file that is missing or damaged, and the stage that makes it.
     """
-    target = places.target(item)
-    for lane in experiment.lanes(item):
-        folder = paths.lanes(item.experiment, item.name) / lane.name
-        history = read(folder / "history.csv", target, "validation_loss")
-        path = folder / "lane.json"
-        if not path.is_file():
-            raise UserError(f"{path} is missing; `dvc repro {target}` makes it")
-        yield {**store.read_json(path), "target": target}, history
+    for item in lottery.items():
+        target = places.target(item, lottery.is_control(item))
+        for lane in lottery.lanes(item):
+            yield _lane(LaneFiles.of(lane), target)
+
+
+def _lane(files: LaneFiles, target: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    history = read(files.history, target, "validation_loss")
+    if not files.about.is_file():
+        raise UserError(f"{files.about} is missing; `dvc repro {target}` makes it")
+    found = files.read_about()
+    for file, problem in ((files.about, _wrong_lane(found)), (files.history, _wrong_history(found, history))):
+        if problem:
+            raise UserError(f"{file} is not what training wrote ({problem}); delete it and run `dvc repro {target}`")
+    return {"draw": None, **found, "target": target}, history
+
+
+def _wrong_lane(lane: Any) -> str:
+    """What is wrong with the content of a lane.json; empty when nothing is."""
+    metric = lane.get("metric") if isinstance(lane, Mapping) else None
+    if not isinstance(metric, Mapping) or not all(isinstance(metric.get(key), str) for key in FIELDS.values()):
+        return "it does not say which metric it is measured by"
+    name = metric["name"]
+    for key, kind in (LANE | {f"{name}_at_early_stop": float, f"final_{name}": float}).items():
+        value = lane.get(key)
+        # A JSON number such as 1 may be meant as 1.0.
+        right = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+        if not right or (isinstance(value, float) and not math.isfinite(value)):
+            return f"{key} is {value!r}"
+    return ""
+
+
+def _wrong_history(lane: Any, history: pd.DataFrame) -> str:
+    """What is wrong with a history, given a lane.json that is right."""
+    if _wrong_lane(lane):
+        return ""
+    name = lane["metric"]["name"]
+    for column in ("iteration", "train_loss", "validation_loss", f"validation_{name}", "test_loss", f"test_{name}"):
+        if column not in history:
+            return f"it has no column {column}"
+        if history[column].dtype.kind not in "if":
+            return f"its column {column} has text"
+    last = history["iteration"].max()
+    return "" if last == lane["final_iteration"] else f"it ends at iteration {last}, not at {lane['final_iteration']}"

@@ -19,6 +19,8 @@ from pipeline.values.experiment import Experiment, Section, unique
 class Figures(Section):
     densities: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]  # curves of figure 1
     dpi: Annotated[int, Field(ge=50, le=600)]  # of the PNG files
+    # What arms are called in figures and reports, where it is not what pipeline/figures/style.py says or the arm's own name.
+    labels: dict[str, Annotated[str, Field(min_length=1)]] = Field(default={})
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

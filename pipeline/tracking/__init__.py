@@ -1,13 +1,13 @@
-"""MLflow shows what the files record. Nothing here is an input or an output of a stage.
+"""MLflow mirrors what the files record. Nothing here is an input or an output of a stage.
 
 A stage calls `start_sync` when its outputs are in place and goes on: the mirror is a process of its own, so that a slow
-or absent tracker never delays training. `python -m pipeline.tracking sync` fills the store from all files, whenever.
+or absent tracker never delays training. `python -m pipeline.tracking sync` fills the store from all files at any time.
 
 Environment:
-    MLFLOW_TRACKING_URI     another store than mlflow.db and mlflow-artifacts/ in the root of the repository
-    LOTTERY_TRACKING=off    no mirror in the background, for tests and benchmarks
+    MLFLOW_TRACKING_URI     names another store than mlflow.db and mlflow-artifacts/ in the root of the repository
+    LOTTERY_TRACKING=off    switches the mirror in the background off, for tests and benchmarks
 
-Only this package imports mlflow (2.5 s), and only when it is about to use it.
+Only this package imports mlflow, which takes 2.5 s, and only when it is about to use it.
 """
 
 import os
@@ -32,6 +32,6 @@ def start_sync(experiment: str) -> None:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C in the terminal stops training, not the record of what is trained
             )
-        process.returncode = 0  # it may outlive us, of which Popen would warn
+        process.returncode = 0  # Popen would warn of a process that outlives this one
     except OSError as error:
         print(f"MLflow is not filled ({error}); `python -m pipeline.tracking sync` does it later", file=sys.stderr)

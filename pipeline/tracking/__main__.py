@@ -15,6 +15,7 @@ from pipeline.values.errors import UserError
 
 
 def sync(target: str | None) -> None:
+    """Logs the lanes of an experiment, of one of its items, or all. Raises: UserError when there are no such lanes."""
     experiment, _, item = (target or "").strip("/").partition("/")
     records, incomplete = find(experiment or None, item or None)
     if not records and not incomplete:
@@ -22,25 +23,25 @@ def sync(target: str | None) -> None:
         return
     with connection.explained(), ExitStack() as stack:
         if not stack.enter_context(connection.locked(connection.lock_path(), wait=False)):
-            _say("waiting for another sync to end")
+            _say("this sync waits for another one to end")
             stack.enter_context(connection.locked(connection.lock_path()))
         done = 0
 
         def progress(name: str) -> None:
             nonlocal done
             done += 1
-            _say(f"run {done}, {name}")
+            _say(f"MLflow is given lane {done}, {name}")
 
         new = mirror.fill(records, progress, with_reports=not item)
     _say("")
-    left_out = f", {incomplete} left out because their files are not complete" if incomplete else ""
-    print(f"{len(records)} runs in MLflow, {new} new{left_out}")
+    left_out = f"; the files of {incomplete} more are not complete" if incomplete else ""
+    print(f"MLflow has {_lanes(len(records))}, {new} of them new{left_out}")
 
 
 def sync_in_background(experiment: str) -> None:
-    """Syncs a whole experiment, unless a process that has not begun to read yet is going to.
+    """Syncs a whole experiment, unless another process waits to do so and has not begun to read.
 
-    So a chain of quick stages leaves two processes at most, one at work and one waiting, and no stage is forgotten.
+    So quick stages leave two processes at most, one at work and one that waits, and no stage is forgotten.
     """
     os.nice(19)
     with ExitStack() as stack:
@@ -50,11 +51,11 @@ def sync_in_background(experiment: str) -> None:
             stack.enter_context(connection.locked(connection.lock_path()))
         records, _ = find(experiment)
         new = mirror.fill(records, lambda name: None)
-    print(f"{experiment}: {len(records)} runs in MLflow, {new} new", flush=True)
+    print(f"MLflow has {_lanes(len(records))} of {experiment}, {new} of them new", flush=True)
 
 
 def ui(port: int) -> None:
-    """Raises: UserError when the port is taken."""
+    """Syncs, then becomes MLflow's server. Raises: UserError when the port is taken."""
     if connection.uri().startswith("http"):
         print(f"MLflow is at {connection.uri()}")
         return
@@ -63,14 +64,16 @@ def ui(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise UserError(f"port {port} is taken, perhaps by an MLflow that is already open; else add --port") from None
+            raise UserError(
+                f"port {port} is taken, perhaps by an MLflow that is already open; `--port` chooses another one"
+            ) from None
     try:
         sync(None)
     except UserError as error:
         print(error, file=sys.stderr)
     print(f"MLflow is at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     connection.prepare_environment()
-    # One worker and no job runner: one person looks, on the machine that trains.
+    # One worker and no job runner are enough: one person looks, on the machine that trains.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     artifacts = (connection.root() / connection.ARTIFACTS).as_uri()
@@ -80,10 +83,12 @@ def ui(port: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.tracking", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    syncing = commands.add_parser("sync", help="log to MLflow whatever work/ and reports/ hold and MLflow does not")
-    syncing.add_argument("target", nargs="?", metavar="<experiment>[/<item>]", help="like lenet or lenet/r07; without, all")
-    syncing.add_argument("--background", action="store_true", help="as a stage starts it: nice, and once for many stages")
-    viewing = commands.add_parser("ui", help="sync, then open MLflow in the browser's reach")
+    syncing = commands.add_parser("sync", help="logs to MLflow what work/ and reports/ hold and MLflow lacks")
+    syncing.add_argument("target", nargs="?", metavar="<experiment>[/<item>]", help="such as lenet or lenet/r07; without it, all")
+    syncing.add_argument(
+        "--background", action="store_true", help="runs as a stage starts it: at low priority, and once for many stages"
+    )
+    viewing = commands.add_parser("ui", help="syncs, then serves MLflow's pages to a browser on this machine")
     viewing.add_argument("--port", type=int, default=5000)
     given = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -100,20 +105,24 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; the next sync goes on from here", file=sys.stderr)
+        print("\nthe sync was stopped; the next one goes on from here", file=sys.stderr)
         return 130
     return 0
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Raises, so that the run that is being written is closed; once, so that a second signal cannot prevent that."""
+    """Raises SystemExit, so that the open run is closed; further signals are ignored, so that they cannot prevent that."""
     for again in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(again, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
+def _lanes(count: int) -> str:
+    return "1 lane" if count == 1 else f"{count} lanes"
+
+
 def _say(text: str) -> None:
-    """A line that the next one overwrites, for a person who waits."""
+    """Shows a person who waits a line, which the next one overwrites."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""Where the MLflow store is, and how it is opened: by one process at a time, quietly, wherever the repository now lies."""
+"""The MLflow store: where it is, and how one process at a time opens it, wherever the repository now lies."""
 
 import fcntl
 import logging
@@ -24,14 +24,14 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # MLflow's own are 7 retries of 120 s each: a server that hangs would hold the terminal for a quarter of an hour.
+    # MLflow's own values, 7 retries of 120 s each, would let a server that hangs hold the terminal for a quarter of an hour.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 
 
 def root() -> Path:
-    """The root of the user's repository: `dvc exp run --temp` runs stages in a copy, which it deletes afterwards."""
+    """Finds the root of the user's repository: `dvc exp run --temp` runs stages in a copy, which it deletes afterwards."""
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
@@ -62,7 +62,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 
 
 def lock_path() -> Path:
-    """The lock under which the store is opened and filled: processes that create a sqlite store together corrupt it."""
+    """Names the lock under which the store is opened and filled: processes that create a sqlite store together corrupt it."""
     return root() / paths.lock("tracking")
 
 
@@ -78,12 +78,12 @@ def explained() -> Iterator[None]:
         if "Max retries exceeded" in what:
             what = "it does not answer"
         where = f"the MLflow server {uri()}" if uri().startswith("http") else f"the MLflow store {uri()}"
-        message = f"{where} cannot be used: {what[:300]}. Results are safe in work/; run the sync again when it is mended"
+        message = f"{where} cannot be used: {what[:300]}. The results are safe in work/; when it is mended, run the sync again"
         raise UserError(re.sub(r"//[^/@\s]*@", "//", message)) from error  # a password may stand in the URI
 
 
 def connect() -> "MlflowClient":
-    """Opens the store and creates it when it is new. To be called under the lock."""
+    """Opens the store and creates it when it is new. The caller holds the lock."""
     prepare_environment()
     for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -95,7 +95,7 @@ def connect() -> "MlflowClient":
 
 
 def experiment_id(client: "MlflowClient", name: str) -> str:
-    """The MLflow experiment of that name, made or brought back from the bin when it is not there."""
+    """Finds the MLflow experiment of that name, brings it back from the bin, or makes it."""
     found = client.get_experiment_by_name(name)
     if found is None:
         location = (root() / ARTIFACTS / name).as_uri() if is_default() else None

@@ -1,5 +1,6 @@
-"""Lanes as MLflow runs: one parent run for each chain of rounds, one child run for each lane, none of them twice."""
+"""Lanes as MLflow runs: each recipe and pruning setting has one parent run, each lane one child run, and none is there twice."""
 
+import json
 import subprocess
 import tempfile
 import time
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 from pipeline.settings import places
 from pipeline.tracking import connection
 from pipeline.tracking.record import Point, Record, curve, report, reported
-from pipeline.values import paths
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,9 +26,9 @@ Progress = Callable[[str], None]
 
 
 def fill(records: Sequence[Record], progress: Progress, with_reports: bool = True) -> int:
-    """Logs the lanes that MLflow does not have yet. To be called under the lock of the store.
+    """Logs the lanes that MLflow does not have yet. The caller holds the lock of the store.
 
-    Returns: the number of new runs.
+    Returns: how many lanes are new.
     Raises: UserError when the store cannot be used.
     """
     with connection.explained():
@@ -42,7 +42,7 @@ def fill(records: Sequence[Record], progress: Progress, with_reports: bool = Tru
 
 
 class Filling:
-    """One pass over one experiment: what MLflow has is asked once, not once for each lane."""
+    """One pass over one experiment, which asks MLflow once what it has, not once for each lane."""
 
     def __init__(self, client: "MlflowClient", experiment: str, commit: dict[str, str]) -> None:
         self.client, self.experiment, self.commit = client, experiment, commit
@@ -51,28 +51,32 @@ class Filling:
         self.lane_runs = _by_tag("input_key", runs)
         self.done = {key for key, found in self.lane_runs.items() if any(run.info.status == FINISHED for run in found)}
         self.parents = _by_tag("recipe_key", (run for run in runs if "input_key" not in run.data.tags))
-        self.sizes: Counter[str] = Counter()  # lanes of each parent run
+        self.sizes: Counter[str] = Counter()  # pruned lanes of each parent run
         self.identities: set[tuple[str, ...]] = set()  # of all lanes, as `reported` has them
 
     def lanes(self, records: list[Record], progress: Progress) -> int:
+        """Logs the lanes below their parents. A dense lane belongs to every pruning setting, and is a child of the first.
+
+        Returns: how many lanes are new.
+        """
         new = 0
         self.identities |= {record.identity for record in records}
         for key in dict.fromkeys(record.recipe_key for record in records):
-            chain = [record for record in records if record.recipe_key == key]
-            dense = [record for record in chain if not record.pruning_key]
-            for pruning in dict.fromkeys(record.pruning_key for record in chain if record.pruning_key) or [""]:
-                pruned = [record for record in chain if pruning and record.pruning_key == pruning]
+            alike = [record for record in records if record.recipe_key == key]
+            dense = [record for record in alike if not record.pruning_key]
+            for pruning in dict.fromkeys(record.pruning_key for record in alike if record.pruning_key) or [""]:
+                pruned = [record for record in alike if pruning and record.pruning_key == pruning]
                 parent = self.parent([*dense, *pruned], pruning)
                 self.sizes[parent] += len(pruned)
                 new += sum(self.missing(record, parent, progress) for record in [*dense, *pruned])
         return new
 
     def missing(self, record: Record, parent: str, progress: Progress) -> bool:
-        """Logs a lane that MLflow does not have. Returns: whether it is new."""
+        """Logs a lane unless MLflow has it. Returns: whether it is new."""
         if record.input_key in self.done:
             return False
         progress(f"{record.item.experiment}/{record.name}")
-        # Left by a process that was killed: under the lock nobody else is writing it.
+        # A process that was killed left these: under the lock nobody else is writing them.
         for run in self.lane_runs.pop(record.input_key, []):
             self.client.delete_run(run.info.run_id)
         logged = self.lane(record, parent)
@@ -81,37 +85,37 @@ class Filling:
         return logged
 
     def lane(self, record: Record, parent: str) -> bool:
-        """Returns: whether it was logged; a stage that starts anew deletes its files, perhaps while we read."""
+        """Logs a lane. Returns: whether it could be read to the end; a stage that starts anew deletes its files."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        about = record.about
-        source = f'{{"uri": "{paths.data(about["config"]["data"]["name"])}"}}'
-        # A stand-in for mlflow.data's own classes: these want the images, and hash them.
-        data = Dataset(about["config"]["data"]["name"], str(about["data_digest"])[:36], "local", source)
+        name, file = record.data
+        # This stands in for mlflow.data's own classes, which want the examples and hash them.
+        data = Dataset(name, str(record.about["data_digest"])[:36], "local", json.dumps({"uri": file.as_posix()}))
         try:
             with self._run(record.name, record.tags | {PARENT: parent}, record.seconds) as run_id:
                 self._log(run_id, record.points, record.params)
                 self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
                 with tempfile.TemporaryDirectory() as folder:
-                    for name, file in record.files.items():
-                        Path(folder, name).symlink_to(file.resolve(strict=True))
+                    for artifact, stored in record.files.items():
+                        Path(folder, artifact).symlink_to(stored.resolve(strict=True))
                     self.client.log_artifacts(run_id, folder)
         except FileNotFoundError:
             return False
         return True
 
     def parent(self, records: list[Record], pruning: str) -> str:
-        """The parent run of a chain, with the means of these lanes at their rounds.
+        """Makes or completes the parent run of these lanes, which has their means at each round.
 
-        MLflow cannot change a point. When one differs (a lane was missing, say), a new parent takes the old one's place,
+        MLflow cannot change a point. When one differs (a lane was missing, say), a new parent takes over the old one's place,
         its other points and its lanes.
+        Returns: the id of the parent's run.
         """
         known = self._known_parents(records[0].recipe_key, pruning)
         parent = next((run for run in known if run.info.status == FINISHED), None)
         have = self._curve(parent) if parent else {}
         want = curve(records)
-        params = dict(item for record in records for item in record.params.items())
-        # Compared as text, because a NaN is not equal to itself.
+        params = dict(item for record in records for item in record.parent_params.items())
+        # They are compared as text, because a NaN is not equal to itself.
         if parent is None or any(str(have.get(place, value)) != str(value) for place, value in want.items()):
             with self._run(self.experiment, records[0].recipe_tags | {PRUNING: pruning}, 0) as id:
                 self._log(id, [Point(*place, value) for place, value in (have | want).items()], params)
@@ -130,7 +134,7 @@ class Filling:
         return id
 
     def _known_parents(self, recipe_key: str, pruning: str) -> list["Run"]:
-        """Those of this chain; else, what fits both ways, one that has dense lanes only."""
+        """Finds the parents of a pruning setting; else one that has only dense lanes, which belong to all settings."""
         known = self.parents.get(recipe_key, [])
         return (
             [run for run in known if run.data.tags.get(PRUNING) == pruning]
@@ -139,9 +143,9 @@ class Filling:
         )
 
     def reports(self) -> None:
-        """Puts the experiment's tables and figures on the chain that most of its lanes belong to.
+        """Puts the experiment's tables and figures on the parent of most of its lanes.
 
-        Not those that were made of other lanes: after a change they stay until `aggregate` and `plot` have run again.
+        Tables of other lanes are left out: after a change the old ones stay until `aggregate` and `plot` have run again.
         """
         digest, files = report(self.experiment)
         if not files or not self.sizes or not self.identities.issuperset(reported(self.experiment)):
@@ -155,14 +159,14 @@ class Filling:
 
     @contextmanager
     def _run(self, name: str, tags: dict[str, str], seconds: float) -> Iterator[str]:
-        """A run that is FINISHED when the block ends well and KILLED otherwise, never left RUNNING."""
-        started = int((time.time() - seconds) * 1000)  # so that MLflow's column "Duration" tells the training time
+        """Yields a run that is FINISHED when the block ends well and KILLED otherwise, and never stays RUNNING."""
+        started = int((time.time() - seconds) * 1000)  # MLflow's column "Duration" then shows the training time
         try:
             run_id = str(self.client.create_run(self.id, started, tags | self.commit, name).info.run_id)
             yield run_id
             self.client.set_terminated(run_id, FINISHED)
         except BaseException:
-            # Found by its tags: a signal may have come after the run was made and before its id was here.
+            # The tags find it: a signal may have come after the run was made and before its id was here.
             key = "input_key" if "input_key" in tags else "recipe_key"
             with suppress(Exception):
                 for run in _search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):
@@ -206,7 +210,7 @@ def _by_tag(tag: str, runs: Iterable["Run"]) -> dict[str, list["Run"]]:
 
 
 def _commit() -> dict[str, str]:
-    """The commit that was checked out when the run was logged; empty outside git."""
+    """Finds the commit that is checked out while the run is logged; outside git there is none."""
     with suppress(OSError):
         done = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False)
         if done.returncode == 0:

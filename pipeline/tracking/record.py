@@ -1,4 +1,4 @@
-"""What MLflow is told about a lane and about a chain of rounds, read from the files: plain values, no mlflow."""
+"""What MLflow is told about one lane and about the lanes of one recipe: plain values from the files, without mlflow."""
 
 import csv
 import hashlib
@@ -17,12 +17,14 @@ from pipeline.files.lane import LaneFiles
 from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.lanes import Item
+from pipeline.values.experiment import Data
+from pipeline.values.lanes import DENSE, TICKET, Item
 
-LONGEST_PARAM = 6000  # MLflow cuts what is longer without a word
-
-
-IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration")
+LONGEST_PARAM = 6000  # MLflow cuts a longer value without a word
+# A lane.json without one of these comes from an older version of the pipeline; `dvc repro` trains its lane anew.
+NEEDED = frozenset({"experiment", "seed", "masks", "metric", "input_key", "recipe_key", "config", "data_digest"})
+# The columns by which a lane of a report's table is recognised among those in work/.
+IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "validation_loss_at_early_stop")
 
 
 class Point(NamedTuple):
@@ -33,11 +35,11 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """A lane whose files are all in place."""
+    """A lane as its files tell it. about: the content of lane.json."""
 
     item: Item
     lane: str
-    about: Mapping[str, Any]  # lane.json
+    about: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -53,27 +55,49 @@ class Record:
 
     @property
     def pruning_key(self) -> str:
-        """Tells chains apart that share their dense training; empty for a dense lane, which is in all of them."""
-        settings = {k: v for k, v in self.about["config"].get("pruning", {}).items() if k != "rounds"}  # more rounds: same chain
+        """Tells pruning settings apart that share their dense training; it is empty for a dense lane, which serves all."""
+        settings = {k: v for k, v in self.about["config"].get("pruning", {}).items() if k != "rounds"}  # more rounds: the same
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16] if settings else ""
 
     @property
     def identity(self) -> tuple[str, ...]:
+        """The lane's cells in the columns of IDENTITY, as `reported` reads them from a table."""
         return tuple("" if self.about.get(column) is None else str(self.about[column]) for column in IDENTITY)
 
     @property
+    def data(self) -> tuple[str, Path]:
+        """The name of the data set, and its file, whose name also depends on the data set's options."""
+        settings = Data.model_construct(**self.about["config"]["data"])  # unchecked: its plug-in may be gone by now
+        return settings.name, paths.data(settings.slug)
+
+    @property
     def recipe_tags(self) -> dict[str, str]:
-        return {"experiment": self.item.experiment, "recipe_key": self.recipe_key}
+        """The tags that a lane's run has in common with its parent."""
+        metric = self.about["metric"]
+        return {
+            "experiment": self.item.experiment,
+            "recipe_key": self.recipe_key,
+            "metric": str(metric["name"]),
+            "better": str(metric["better"]),
+        }
+
+    @property
+    def tags(self) -> dict[str, str]:
+        values = {key: self.about.get(key) for key in ("round", "arm", "seed", "draw", "density", "input_key")}
+        # Pruned lanes are trained under masks of their own item; controls under those of another, or under drawn ones.
+        values |= {"dvc.stage": places.target(self.item, is_control=self.about["masks"] != self.item.name)}
+        values |= {key: self.runtime.get(key) for key in ("device", "torch")}
+        return self.recipe_tags | {key: str(value) for key, value in values.items() if value is not None}
 
     @cached_property
     def runtime(self) -> Mapping[str, Any]:
-        """Timings and hardware; empty where the lane was not trained but fetched from a cache."""
+        """Timings and hardware; it is empty when the lane was not trained here but came from a cache."""
         path = paths.runtime(self.item.experiment, self.item.name)
         return dict(store.read_json(path)) if path.exists() else {}
 
     @property
     def seconds(self) -> float:
-        """The time of all lanes of its stage, which train together."""
+        """The training time of all lanes of the item together, because they train side by side."""
         return float(self.runtime.get("training_seconds") or 0)
 
     @property
@@ -81,34 +105,34 @@ class Record:
         return flatten(self.about["config"])
 
     @property
-    def tags(self) -> dict[str, str]:
-        values = {key: self.about.get(key) for key in ("round", "arm", "seed", "draw", "density", "input_key")}
-        values |= {"dvc.stage": places.target(self.item, self.about["masks"] not in (None, self.item.name))}
-        values |= {key: self.runtime.get(key) for key in ("device", "torch")}
-        return self.recipe_tags | {key: str(value) for key, value in values.items() if value is not None}
+    def parent_params(self) -> dict[str, str]:
+        """The same settings for the parent's run, which has several arms: `arm.name` becomes `arms.<arm>.name`."""
+        shared = {key: value for key, value in self.about["config"].items() if key != "arm"}
+        arm = self.about["config"].get("arm")
+        return flatten(shared | ({"arms": {self.item.arm: arm}} if arm else {}))
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantities that are shown against density: the early stop, and the metric there and at the end."""
+        metric = self.about["metric"]["name"]
+        return "early_stop_iteration", f"{metric}_at_early_stop", f"final_{metric}"
 
     @property
     def points(self) -> list[Point]:
-        """The whole history, each value at its iteration, and the summary."""
+        """The whole history, each value at its iteration, then how the lane ended, at step 0."""
         found = []
         with self._files.history.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 step = int(row.pop("iteration"))
                 found += [_point(key, step, float(value)) for key, value in row.items() if value]
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
-        keys = ("density", "weights", *self.curve, "validation_loss_at_early_stop", "final_iteration")
+        keys = ("density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration")
         outcome = {key: self.about.get(key) for key in keys} | seconds
         return found + [_point(key, 0, float(value)) for key, value in outcome.items() if value is not None]
 
     @property
-    def curve(self) -> tuple[str, ...]:
-        """What is shown against density: where the validation loss was lowest, and the task's metric there and in the end."""
-        metric = self.about["metric"]["name"]
-        return "early_stop_iteration", f"{metric}_at_early_stop", f"final_{metric}"
-
-    @property
     def files(self) -> dict[str, Path]:
-        """Artifact name -> file."""
+        """The lane's files by the names that their artifacts have in MLflow."""
         lane = self._files
         weights = [lane.weights_file("start"), lane.weights_file("trained")]
         if lane.weights_file("rewind").exists():
@@ -117,7 +141,8 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        return all(file.exists() for file in (*self.files.values(), self._files.history))
+        """Whether all files are in place, written by this version of the pipeline."""
+        return self.about.keys() >= NEEDED and all(file.exists() for file in (*self.files.values(), self._files.history))
 
     @property
     def _files(self) -> LaneFiles:
@@ -125,21 +150,29 @@ class Record:
 
 
 def curve(records: Iterable[Record]) -> dict[tuple[str, int], float]:
-    """Means over the lanes of each arm and round, as (`accuracy_at_early_stop/ticket`, round) -> mean.
+    """Averages the lanes of each arm and round: (`accuracy_at_early_stop/ticket`, round) -> mean.
 
-    MLflow groups charts by what stands before the slash: the arms of one quantity appear side by side. A chart whose x
-    axis is set to `density/ticket` is the paper's figure of accuracy against density.
+    MLflow groups charts by what stands before the slash, so the arms of one quantity appear side by side. A chart whose x
+    axis is set to `density/ticket` is the paper's figure of accuracy against density. The curve of the ticket begins with the
+    dense network, which has all weights; the dense network also has a curve of its own, of one point.
     """
     values: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for record in records:
-        for key in ("density", *record.curve):
+    lanes = list(records)
+    begins_dense = [TICKET] if any(record.item.arm == TICKET for record in lanes) else []
+    for record in lanes:
+        arms = [record.item.arm, *(begins_dense if record.item.arm == DENSE else [])]
+        for key in ("density", *record.quantities):
             if record.about.get(key) is not None:
-                values[f"{key}/{record.item.arm}", record.item.round].append(float(record.about[key]))
+                for arm in arms:
+                    values[f"{key}/{arm}", record.item.round].append(float(record.about[key]))
     return {place: _finite(fmean(found)) for place, found in values.items()}
 
 
 def report(experiment: str) -> tuple[str, list[Path]]:
-    """The tables and figures of an experiment, relative to its folder in reports/, and a digest of their content."""
+    """Finds the tables and figures of an experiment.
+
+    Returns: a digest of their content, and their paths relative to the experiment's folder in reports/.
+    """
     folder, digest = places.report(experiment), hashlib.sha256()
     files = sorted(file for file in folder.rglob("*") if file.suffix in (".csv", ".svg", ".png"))
     for file in files:
@@ -148,16 +181,16 @@ def report(experiment: str) -> tuple[str, list[Path]]:
 
 
 def reported(experiment: str) -> set[tuple[str, ...]]:
-    """The lanes of an experiment's table, each as its cells in the columns of IDENTITY."""
+    """Reads the lanes of an experiment's table, each as its cells in the columns of IDENTITY."""
     path = places.rounds(experiment)
     if not path.is_file():
         return set()
     with path.open(newline="", encoding="utf-8") as file:
-        return {tuple(row[column] for column in IDENTITY) for row in csv.DictReader(file)}
+        return {tuple(row.get(column) or "" for column in IDENTITY) for row in csv.DictReader(file)}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """`{"model": {"hidden": [300, 100]}}` as `{"model.hidden": "[300, 100]"}`."""
+    """Turns `{"model": {"hidden": [300, 100]}}` into `{"model.hidden": "[300, 100]"}`."""
     flat: dict[str, str] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
@@ -169,8 +202,9 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def find(experiment: str | None = None, item: str | None = None) -> tuple[list[Record], int]:
-    """The lanes in work/ in the order of their rounds, and how many are left out because a stage is writing them.
+    """Finds the lanes in work/, in the order of their rounds.
 
+    Returns: the lanes, and how many more are there whose files are not complete, because a stage is writing them, say.
     Raises: UserError when work/ does not hold the experiment or the item.
     """
     experiments = sorted({path.parent.parent.name for path in paths.WORK.glob("*/*/lanes")})
@@ -179,7 +213,7 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
         raise UserError(f"{paths.WORK}/ has no results of an experiment {experiment!r}; {has}")
     items = [found for name in experiments if experiment in (None, name) for found in _items(name)]
     if item is not None and item not in {i.name for i in items}:
-        raise UserError(f"{paths.WORK}/{experiment} has no round {item!r}; it has {', '.join(i.name for i in items)}")
+        raise UserError(f"{paths.WORK}/{experiment} has no item {item!r}; it has {', '.join(i.name for i in items)}")
     records, incomplete = [], 0
     for chosen in (i for i in items if item in (None, i.name)):
         for folder in sorted(paths.lanes(chosen.experiment, chosen.name).glob("*")):
@@ -197,7 +231,7 @@ def _items(experiment: str) -> list[Item]:
     for path in paths.WORK.glob(f"{experiment}/*/lanes"):
         try:
             found.append(Item.parse(f"{experiment}/{path.parent.name}"))
-        except UserError:  # a folder of somebody else's
+        except UserError:  # somebody else made this folder
             continue
     return sorted(found, key=lambda item: (item.round, item.name))
 
@@ -207,5 +241,5 @@ def _point(key: str, step: int, value: float) -> Point:
 
 
 def _finite(value: float) -> float:
-    """MLflow stores infinity as 1.8e308, which ruins a chart; a diverged loss is shown as not a number instead."""
+    """Shows a diverged loss as not a number: MLflow stores infinity as 1.8e308, which ruins a chart."""
     return value if math.isfinite(value) else math.nan

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.domain.tickets import Ticket
+from pipeline.training import products
 from pipeline.training.stack import Stack
 
 EVALUATED_AT_ONCE = 1000  # examples; larger batches leave the cache, smaller ones cost calls
@@ -59,17 +60,17 @@ class Mlp:
         loss, delta = self.loss_gradient(output, y, 2)
         inputs = [x, *hidden]
         for i in reversed(range(len(self.weights))):
-            torch.bmm(delta.transpose(1, 2), inputs[i], out=self.weight_grads[i])
+            products.product(delta.transpose(1, 2), inputs[i], out=self.weight_grads[i])
             torch.sum(delta, 1, out=self.bias_grads[i])
             if i:
-                delta = torch.ops.aten.threshold_backward(torch.bmm(delta, self.weights[i]), inputs[i], 0)
+                delta = torch.ops.aten.threshold_backward(products.product(delta, self.weights[i]), inputs[i], 0)
         return loss
 
     def _forward(self, x: Tensor) -> list[Tensor]:
         """The outputs of every layer, after its ReLU."""
         outputs: list[Tensor] = []
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.baddbmm(bias, x, weight.transpose(1, 2))
+            x = products.linear(x, weight, bias)
             outputs.append(x.relu_() if i < len(self.weights) - 1 else x)
             x = outputs[-1]
         return outputs

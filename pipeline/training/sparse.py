@@ -13,9 +13,11 @@ from pipeline.domain.tickets import Ticket
 from pipeline.training.mlp import LossGradient, linear_names
 from pipeline.training.stack import Stack
 
-# Measured on one core, a 300 x 784 layer (docs/performance.md): below 20% of the weights a sparse product beats a dense
-# one, below 10% computing the survivors' gradient alone beats picking it out of all of it. Small layers gain nothing.
-SPARSE_BELOW, SAMPLED_BELOW, SPARSE_FROM = 0.2, 0.1, 50_000
+# Measured on one core in whole lane-iterations of LeNet (docs/performance.md): below 20% of its weights the 300 x 784 layer
+# is faster sparse than dense, below 14% computing the survivors' gradient alone beats picking it out of all of it. A layer
+# of the second's size, 100 x 300, gains below 6%; smaller ones gain nothing.
+SPARSE_BELOW, SAMPLED_BELOW, SPARSE_FROM = 0.2, 0.14, 50_000
+SMALL_BELOW, SMALL_FROM = 0.06, 20_000
 EVALUATED_AT_ONCE = 500  # examples: a tile and the products' rows stay in the cache
 
 
@@ -24,7 +26,11 @@ def sparse_layers(module: nn.Module, tickets: Sequence[Ticket], device: torch.de
     if len(tickets) > 1 or device.type != "cpu" or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return []
     masks = {name: tickets[0].mask[name] for name in (f"{n}.weight" for n in linear_names(module))}
-    return [name for name, mask in masks.items() if mask.size >= SPARSE_FROM and mask.mean() < SPARSE_BELOW]
+    return [name for name, mask in masks.items() if _gains(mask.size, float(mask.mean()))]
+
+
+def _gains(size: int, density: float) -> bool:
+    return (size >= SPARSE_FROM and density < SPARSE_BELOW) or (size >= SMALL_FROM and density < SMALL_BELOW)
 
 
 class SparseMlp:

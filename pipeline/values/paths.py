@@ -36,9 +36,13 @@ def layers(experiment: str) -> Path:
     return WORK / experiment / "r00" / "layers.json"
 
 
+def runtimes(experiment: str) -> Path:
+    return SCRATCH / "runtime" / experiment
+
+
 def runtime(experiment: str, name: str) -> Path:
     """Timings and hardware of an item: for MLflow only, never in a DVC output."""
-    return SCRATCH / "runtime" / experiment / f"{name}.json"
+    return runtimes(experiment) / f"{name}.json"
 
 
 def lock(name: str) -> Path:

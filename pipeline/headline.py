@@ -1,11 +1,15 @@
-"""`python -m pipeline.results.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, where the time went."""
+"""`python -m pipeline.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, and
+where the time went."""
 
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 
+from pipeline.figures.shown import Shown
 from pipeline.files import store
-from pipeline.results import report, statistics, tables
+from pipeline.report.findings import findings
+from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
@@ -19,23 +23,31 @@ def main() -> None:
     given = parser.parse_args()
     settings = config.load()
     names = given.experiments or settings.report
-    rounds = {name: tables.read(places.rounds(name), f"{places.chain(name)}:aggregate") for name in names}
-    print("\n" + report.headline({name: statistics.metrics(table) for name, table in rounds.items()}))
+    print("\n" + headline(settings, {name: Outcome.read(name, with_curves=False) for name in names}))
     if given.since:
         print("\n" + _split(settings, given.since))
     page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())
     print(f"The report: {page}")
 
 
+def headline(settings: Config, outcomes: Mapping[str, Outcome]) -> str:
+    """A few lines for the terminal."""
+    lines = []
+    for name, outcome in outcomes.items():
+        lines += [name, *(f"  {line}" for line in findings(Shown(settings, {name: outcome})))]
+    return "\n".join(lines)
+
+
 def _split(settings: Config, since: float) -> str:
     """How much of the time since then was training and evaluation, from what the stages noted down."""
-    items = [item for name, experiment in settings.experiments.items() for item in experiment.items(name)]
-    noted = [store.read_json(path) for item in items if (path := paths.runtime(item.experiment, item.name)).is_file()]
+    notes = [path for name in settings.experiments for path in sorted(paths.runtimes(name).glob("*.json"))]
+    noted = [store.read_json(path) for path in notes]
     trained = [about["training_seconds"] for about in noted if about["finished"] > since]
     wall = time.time() - since
     if not trained:
-        return f"Nothing was trained; all was up to date after {wall:.0f} s."
-    return f"{wall:.0f} s, of which {sum(trained):.0f} s ({sum(trained) / wall:.0%}) trained and evaluated {len(trained)} items."
+        return f"Nothing was trained, because everything was up to date; this took {wall:.0f} s."
+    share = f"{sum(trained):.0f} s ({sum(trained) / wall:.0%})"
+    return f"The run took {wall:.0f} s, of which {share} were training and evaluation of {len(trained)} items."
 
 
 if __name__ == "__main__":

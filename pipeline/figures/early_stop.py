@@ -1,0 +1,49 @@
+"""Early-stop iteration, and the metric there, against density: some arms of one experiment (the paper's figure 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.figures import axes, style
+from pipeline.figures.shown import Shown
+from pipeline.results.statistics import DENSE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline.figures.style import Look
+    from pipeline.results.outcome import Outcome
+
+
+def draw(shown: Shown, arms: Sequence[str]) -> Figure:
+    """An arm that was not trained is left out; the dense network is a level line in all."""
+    outcome = shown.outcome
+    looks = style.looks([arm for arm in outcome.arms if arm in arms and arm != DENSE], shown.labels)
+    table = outcome.table[outcome.table["arm"].isin([DENSE, *looks])]
+    marked = axes.censored_entry([table])
+    entries = len(looks) + 1 + len(marked)
+    columns = 2 if entries in (2, 4) else 3
+    figure = axes.canvas(style.HEIGHT + axes.rows_of(entries, columns))
+    panels = axes.early_stop_panels(figure, outcome.metric)
+    for panel, (measure, scale) in panels.items():
+        for arm, look in looks.items():
+            rows = _rows(outcome, arm, look)
+            axes.line(panel, rows, measure, look.colour, look.marker, look.line, scale, label=look.label)
+        level = scale * float(outcome.dense[f"{measure}_mean"])
+        panel.axhline(level, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="Dense network")
+        axes.density_axis(panel, table["density"], [1.0, *outcome.tickets["density"]])
+    left = next(iter(panels))
+    left.set_ylim(bottom=0)
+    handles, labels = left.get_legend_handles_labels()
+    handles, labels = [*handles, *marked.values()], [*labels, *marked]
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    axes.note(figure, [table], axes.VOID if outcome.is_short else "")
+    return figure
+
+
+def _rows(outcome: Outcome, arm: str, look: Look) -> pd.DataFrame:
+    table = outcome.table
+    chosen = table["arm"].isin([arm, DENSE]) if look.from_dense else table["arm"] == arm
+    return table[chosen]

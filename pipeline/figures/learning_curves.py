@@ -1,0 +1,84 @@
+"""The metric on the test set while tickets of some densities train (the paper's figure 3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.figures import axes
+from pipeline.figures.shown import Shown
+from pipeline.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
+from pipeline.results import statistics
+from pipeline.results.statistics import DENSE, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline.results.metric import Metric
+
+LINES = ((BLACK, "o"), (VERMILLION, "s"), (BLUE, "^"), (ORANGE, "D"), (GREEN, "v"), (PURPLE, "P"), (SKY, "X"))
+
+
+def draw(shown: Shown, arms: Sequence[str]) -> Figure:
+    """The tickets nearest to the densities that `figures:` of params.yaml asks for; arms: the one that is shown."""
+    outcome = shown.outcome
+    if outcome.curves is None:
+        raise ValueError("learning curves are drawn from curves.csv")
+    chosen = _chosen(outcome.curves, arms[0], shown.config.figures.densities)
+    test, scale = outcome.metric.test, outcome.metric.shown(1.0)
+    figure = axes.canvas(4.1)
+    panel = figure.add_subplot()
+    for i, lines in enumerate(chosen):
+        colour, marker = LINES[i % len(LINES)]
+        # Markers on few points, and not on the same ones: otherwise they hide the lines.
+        every = max(1, len(lines) // 10)
+        panel.plot(
+            lines["iteration"], scale * lines[f"{test}_mean"], color=colour, marker=marker,
+            label=percent(float(lines["density"].iloc[0])), markevery=(i * every // len(chosen), every),
+            linestyle="-" if i < len(LINES) else "--",
+        )  # fmt: skip
+        low, high = (scale * lines[f"{test}_{how}"] for how in ("min", "max"))
+        panel.fill_between(lines["iteration"], low, high, color=colour, alpha=0.13, linewidth=0)
+    panel.set(xlabel="Training iteration", ylabel=outcome.metric.axis("Test"))
+    panel.set_xlim(0, float(outcome.curves["iteration"].max()) or 1)
+    panel.set_ylim(*zoom(chosen, outcome.metric))
+    axes.thousands(panel.xaxis)
+    figure.legend(loc="outside right center", title="Weights\nremaining\n(%)", alignment="left")
+    rounds = [int(lines["round"].iloc[0]) for lines in chosen]
+    rows = outcome.table[outcome.table["arm"].isin([DENSE, arms[0]]) & outcome.table["round"].isin(rounds)]
+    axes.note(figure, [rows.drop(columns="censored")])
+    return figure
+
+
+def _chosen(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[pd.DataFrame]:
+    """The curves of an arm and of the dense network at these densities, from the densest."""
+    shown = curves[curves["arm"].isin([DENSE, arm])]
+    rounds = statistics.nearest_rounds(shown, densities)
+    return [shown[shown["round"] == number].sort_values("iteration") for number in rounds]
+
+
+def zoom(curves: Sequence[pd.DataFrame], metric: Metric) -> tuple[float, float]:
+    """Limits that show the differences: they leave out how far the first evaluations are from the rest, but no curve's end.
+
+    Differs: the paper's figures zoom by hand.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    best, worst = ("max", "min") if metric.better == "higher" else ("min", "max")
+    sign, scale = metric.gain(1.0, 0.0), metric.shown(1.0)  # in what follows, more is better
+    early, ends, tops, least = [], [], [], []
+    for lines in curves:
+        # A twelfth of the training, an epoch of `lenet`: by then a network is past the steep part of its climb.
+        after = lines["iteration"] >= lines["iteration"].max() / 12
+        early.append(sign * scale * float(lines[f"{metric.test}_mean"][after].iloc[0]))
+        ends.append(sign * scale * float(lines[f"{metric.test}_{worst}"].iloc[-1]))
+        tops.append(scale * float((sign * lines[f"{metric.test}_{best}"]).max()))
+        least.append(float(lines[f"{metric.test}_min"].min()))
+    low, high = min(sorted(early)[(len(early) - 1) // 2], *ends), max(tops)
+    margin = max((high - low) * 0.06, 1e-3 * scale if metric.is_fraction else 1e-3 * abs(high), 1e-9)
+    steps = MaxNLocator(nbins=8).tick_values(low - margin, high + margin)
+    limits = sorted((round(sign * float(steps[0]), 10), sign * (high + margin)))  # a limit just above a tick would hide it
+    floor = 0.0 if min(least) >= 0 else -math.inf  # what is never negative has no axis below 0
+    return max(floor, limits[0]), min(100.0, limits[1]) if metric.is_fraction else limits[1]

@@ -1,0 +1,114 @@
+"""Figures over several experiments: a colour an experiment, a kind of line an arm (the paper's figures 5 to 8)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.figures import axes, names, networks, style
+from pipeline.figures.shown import Shown
+from pipeline.results.outcome import Outcome
+from pipeline.results.statistics import DENSE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+REINIT = "reinit"
+THIRDS = ("A third of training", "Two thirds", "The end")
+
+
+def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
+    """Early-stop iteration and the metric there. details: what a legend says of a network besides its name.
+
+    An experiment with dropout whose network is here without it too has that one's tickets beside its own, in its colour.
+    """
+    experiments = {name: shown.experiment(name) for name in shown.outcomes}
+    twins = {
+        name: other for name in experiments for other in experiments
+        if networks.is_same_without_dropout(experiments[name], experiments[other])
+    }  # fmt: skip
+    main = [name for name in shown.outcomes if name not in twins.values()]
+    tables = {name: _lines(outcome) for name, outcome in shown.outcomes.items()}
+    drawn = [table for lines in tables.values() for table, _ in lines]
+    dotted = {"The same without dropout": axes.handle(style.GREY, None, ":")} if twins else {}
+    figure = _canvas(shown, main, details, dotted | axes.censored_entry(drawn))
+    panels = axes.early_stop_panels(figure, shown.metric)
+    for panel, (measure, scale) in panels.items():
+        for i, name in enumerate(main):
+            look = style.pair(i)
+            for table, dashes in tables[name]:
+                axes.line(panel, table, measure, *look, dashes, scale)
+            if name in twins:
+                axes.line(panel, tables[twins[name]][0][0], measure, *look, ":", scale)
+        _density_axis(panel, shown.outcomes)
+    next(iter(panels)).set_ylim(bottom=0)
+    axes.note(figure, drawn, _void(shown))
+    return figure
+
+
+def three_points(shown: Shown, details: Sequence[str]) -> Figure:
+    """The metric on the test set against density, a panel for each point of training."""
+    points = {name: outcome.points() for name, outcome in shown.outcomes.items()}
+    figure = _canvas(shown, list(points), details, {})
+    panels = figure.subplots(1, len(THIRDS), sharey=True, gridspec_kw={"wspace": 0.06})
+    for point, panel in enumerate(panels):
+        for i, (name, table) in enumerate(points.items()):
+            for rows, dashes in _lines(shown.outcomes[name], table[table["point"] == point]):
+                axes.line(panel, rows, "value", *style.pair(i), dashes, shown.metric.shown(1.0))
+        _density_axis(panel, shown.outcomes, most=4)
+        iterations = sorted({int(i) for table in points.values() for i in table[table["point"] == point]["iteration"]})
+        at = f"\n{' and '.join(f'{i:,}' for i in iterations)} iterations" if len(iterations) < 3 else ""
+        panel.set_title(THIRDS[point] + at)
+        panel.set_xlabel(axes.WEIGHTS if point == 1 else "")
+    panels[0].set_ylabel(shown.metric.axis("Test"))
+    drawn = [table.drop(columns="censored") for outcome in shown.outcomes.values() for table, _ in _lines(outcome)]
+    axes.note(figure, drawn)
+    return figure
+
+
+def _lines(outcome: Outcome, table: pd.DataFrame | None = None) -> list[tuple[pd.DataFrame, str]]:
+    """The rows of each line of an experiment and how it is dashed: its tickets, from the dense network on, and its reinits."""
+    rows = outcome.table if table is None else table
+    tickets, reinits = rows[rows["arm"].isin([DENSE, outcome.main])], rows[rows["arm"] == REINIT]
+    return [(tickets, "-"), *([] if reinits.empty or outcome.main == REINIT else [(reinits, "--")])]
+
+
+def _void(shown: Shown) -> str:
+    """What the line below says of experiments whose early stops cannot be compared; empty without such."""
+    short = [name for name, outcome in shown.outcomes.items() if outcome.is_short]
+    if len(short) in (0, len(shown.outcomes)):
+        return axes.VOID if short else ""
+    return f"Early stops cannot be compared in {' and '.join(short)}: the dense network's is cut off."
+
+
+def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Mapping[str, Line2D]) -> Figure:
+    """With its legend: a colour an experiment, and in grey what the lines and marks mean. more: its last entries."""
+    colours = {names.label(shown.config, name, main, details): axes.handle(*style.pair(i), "none") for i, name in enumerate(main)}
+    tickets = sorted({shown.label(shown.outcomes[name].main) for name in main})
+    kinds: dict[str, Any] = {style.capital(" or ".join(tickets)): "-"}
+    if any(len(_lines(shown.outcomes[name])) > 1 for name in main):
+        kinds["Random reinit"] = "--"
+    lines = {label: axes.handle(style.GREY, None, dashes) for label, dashes in kinds.items()} | dict(more)
+    height = max(math.ceil(len(colours) / (1 if len(colours) < 4 else 2)), 2 if more else 1)
+    figure = axes.canvas(style.HEIGHT + style.ROW * (height - 1))
+    entries = [*_column(colours, height), *_column(lines, height)]
+    figure.legend(
+        [line for _, line in entries], [label for label, _ in entries], loc="outside upper center", ncols=len(entries) // height
+    )
+    return figure
+
+
+def _column(entries: Mapping[str, Line2D], height: int) -> list[tuple[str, Line2D]]:
+    """Filled up with empty ones: legends are filled column by column, and experiments and lines get columns of their own."""
+    return [*entries.items(), *[("", axes.handle(style.GREY, None, "none"))] * (-len(entries) % height)]
+
+
+def _density_axis(panel: Axes, outcomes: Mapping[str, Outcome], most: int = 7) -> None:
+    """Its labels are the densities of the experiment that goes furthest."""
+    shown = [float(d) for outcome in outcomes.values() for table, _ in _lines(outcome) for d in table["density"]]
+    furthest = min(outcomes.values(), key=lambda outcome: float(outcome.table["density"].min()))
+    axes.density_axis(panel, shown, [1.0, *furthest.tickets["density"]], most)

@@ -1,0 +1,100 @@
+"""How figures look: colours, sizes, and what stands for which arm in all of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Okabe & Ito's colours, which the colour-blind can tell apart; without yellow, which is faint on white.
+BLACK, BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+GREY = "#555555"  # of what is no arm and no experiment
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
+WIDTH, HEIGHT = 7.4, 3.5  # inches
+ROW = 0.18  # inches that a row of the legend takes beyond the second
+NOTE = 8.0  # the size of the line below a figure
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "savefig.facecolor": "white",  # readable on a dark page too
+    "svg.fonttype": "path",  # looks the same wherever it is opened, whatever fonts are there
+    "svg.hashsalt": "lottery",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """from_dense: with all its weights the arm is the dense network, so its line begins there. Not so with fresh weights."""
+
+    label: str
+    colour: str
+    marker: str
+    line: str
+    from_dense: bool = True
+
+
+# Known arms. Two of them may share a colour if no figure shows both: one-shot pruning has a figure of its own.
+LOOKS = {
+    "ticket": Look("ticket", BLUE, "o", "-"),
+    "one_shot": Look("one-shot ticket", GREEN, "s", "-"),
+    "lr_rewind": Look("learning-rate rewinding", ORANGE, "D", "-"),
+    "fine_tune": Look("fine-tuning", SKY, "v", "-"),
+    "continued": Look("ticket, mask without resets", BLACK, "X", "-"),
+    "reinit": Look("random reinit", VERMILLION, "^", "--", from_dense=False),
+    "one_shot_reinit": Look("random reinit, one-shot mask", PURPLE, "D", "--", from_dense=False),
+    "random_mask": Look("random mask", GREEN, "P", ":"),
+    "shuffled_mask": Look("shuffled mask", PURPLE, "<", ":"),
+}
+
+
+def label(arm: str, labels: Mapping[str, str]) -> str:
+    """An arm in figures and sentences. labels: the user's, of `figures:` in params.yaml."""
+    if arm in labels:
+        return labels[arm]
+    return LOOKS[arm].label if arm in LOOKS else arm.replace("_", " ")
+
+
+def looks(arms: Iterable[str], labels: Mapping[str, str]) -> dict[str, Look]:
+    """Of the arms of one figure, in this order. An unknown arm gets the next look that no other arm of the figure has."""
+    shown = list(arms)
+    found = {arm: LOOKS[arm] for arm in shown if arm in LOOKS}
+    for arm in shown:
+        if arm not in found:
+            used = [(look.colour, look.marker) for look in found.values()]
+            colour, marker = _free(used)
+            found[arm] = Look("", colour, marker, "-." if colour in dict(used) else "-", from_dense=False)
+    return {arm: Look(capital(label(arm, labels)), *_rest(found[arm])) for arm in shown}
+
+
+def pair(i: int) -> tuple[str, str]:
+    """Colour and marker of the i-th experiment of a figure: another pair for each of 56."""
+    return COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
+
+
+def _free(used: list[tuple[str, str]]) -> tuple[str, str]:
+    """The colour and the marker that are used least, of those that are not used together."""
+    colours, markers = [c for c, _ in used], [m for _, m in used]
+    pairs = [(colour, marker) for colour in COLOURS for marker in MARKERS if (colour, marker) not in used]
+    return min(pairs or [pair(len(used))], key=lambda p: (colours.count(p[0]), markers.count(p[1])))
+
+
+def _rest(look: Look) -> tuple[str, str, str, bool]:
+    return look.colour, look.marker, look.line, look.from_dense
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,107 @@
+"""The figures of the report, in its order, and what the paper (Frankle & Carbin, ICLR 2019, final version) claims beside each.
+
+To add a figure, add a record to FIGURES; its functions stand in pipeline/figures (drawing) and pipeline/report/here.py.
+"""
+
+from pipeline.figures import early_stop, learning_curves, networks, several
+from pipeline.report import here
+from pipeline.report.figure import Figure, Subject
+from pipeline.results.outcome import Outcome
+from pipeline.results.statistics import DENSE
+
+LENET = Subject("LeNet", "a LeNet", networks.is_lenet, ("lenet_paper",))
+SMALL = Subject(
+    "LeNet and convolutional networks", "a LeNet or a convolutional network",
+    lambda experiment: networks.is_lenet(experiment) or networks.is_convolutional(experiment),
+)  # fmt: skip
+CONVOLUTIONS = Subject(
+    "Conv-2, Conv-4 and Conv-6", "a convolutional network without dropout", networks.has_no_dropout, ("conv2", "conv4", "conv6")
+)
+DROPOUT = Subject("Dropout", "dropout", networks.has_dropout, ("conv2_dropout", "conv4_dropout", "conv6_dropout"))
+DEEP = Subject(
+    "Deep networks and learning-rate warmup", "VGG-19 or a ResNet", networks.is_deep,
+    ("vgg19", "vgg19_low", "vgg19_warmup", "resnet20", "resnet20_low", "resnet20_warmup"),
+)  # fmt: skip
+
+ITERATIONS = {  # of experiments of params.yaml that have the paper's budget, as long as they have it
+    "lenet_paper": 50_000, "conv2": 20_000, "conv4": 25_000, "conv6": 30_000, "conv2_dropout": 60_000, "conv4_dropout": 75_000,
+    "conv6_dropout": 90_000, "vgg19": 112_000, "vgg19_low": 112_000, "vgg19_warmup": 112_000, "resnet20": 30_000,
+    "resnet20_low": 30_000, "resnet20_warmup": 30_000,
+}  # fmt: skip
+
+
+def _main(outcome: Outcome) -> list[str]:
+    return [outcome.main]
+
+
+def _controls(outcome: Outcome) -> list[str]:
+    return list(dict.fromkeys([outcome.main, *(arm for arm in outcome.arms if arm == "reinit")]))
+
+
+def _one_shot(outcome: Outcome) -> list[str]:
+    shown = [outcome.main, "one_shot", "reinit", "one_shot_reinit"]
+    return [arm for arm in outcome.arms if arm in shown] if "one_shot" in outcome.arms else []
+
+
+def _further(outcome: Outcome) -> list[str]:
+    """Every arm that no other figure of an experiment shows, beside the tickets and their controls."""
+    elsewhere = {DENSE, *(arm for figure in OF_ONE for arm in (figure.arms(outcome) if figure.arms else []))}
+    further = [arm for arm in outcome.arms if arm not in elsewhere]
+    return [arm for arm in outcome.arms if arm in (*further, *_controls(outcome))] if further else []
+
+
+OF_ONE = (
+    Figure(
+        file="learning_curves", title="Learning curves of tickets", subject=LENET, number=1, tables=("curves",),
+        arms=_main, draw=learning_curves.draw, here=here.learning_curves,
+        claim="(figure 3): tickets learn faster as density falls from 100% to 21.1%, then slower; at 3.6% they are back at the "
+        "dense network.",
+    ),
+    Figure(
+        file="early_stop", title="Early stop of tickets and of reinitialised controls", subject=LENET, number=2,
+        arms=_controls, draw=early_stop.draw, here=here.early_stop,
+        claim="(figure 4): at 21.1% of the weights early stop comes 38% earlier than dense; accuracy is over 0.3 points higher "
+        "at 13.5% and back at the dense level at 3.6%. With fresh weights the same masks learn ever slower and lose accuracy "
+        "from 21.1% on: at 21% the ticket reaches its early stop 2.51 times as fast and is half a point more accurate.",
+    ),
+    Figure(
+        file="one_shot", title="One-shot pruning", subject=LENET, number=3,
+        arms=_one_shot, draw=early_stop.draw, here=here.one_shot,
+        claim="(figure 4): one-shot tickets stop earlier than dense from 67.5% to 17.6% of the weights and are more accurate "
+        "from 95.0% to 5.17%; iterative pruning finds smaller tickets.",
+        missing="the experiment has no one-shot tickets (`arms.one_shot` in params.yaml).",
+    ),
+)  # fmt: skip
+FURTHER = Figure(
+    file="arms", title="Further arms beside tickets", subject=SMALL, arms=_further, draw=early_stop.draw, here=here.further_arms,
+    arm_claims={
+        "continued": "(appendix B): masks found by rewinding to the initial weights are better than masks found by going on "
+        "from the trained ones.",
+        "random_mask": "(appendix E): random reinit does better than a random mask on LeNet, and no differently on convolutional "
+        "networks.",
+    },
+)  # fmt: skip
+OVER = (
+    Figure(
+        file="conv", title=CONVOLUTIONS.title, subject=CONVOLUTIONS, number=4,
+        draw=several.early_stop, here=here.convolutions,
+        claim="(figure 5): at best, early stop comes 3.5 (Conv-2, at 8.8% of the weights), 3.5 (Conv-4, 9.2%) and 2.5 times "
+        "(Conv-6, 15.1%) as fast as dense, and accuracy is 3.4 (4.6%), 3.5 (11.1%) and 3.3 points (26.4%) higher; all are above "
+        "dense at more than 2% of the weights. Random reinits learn ever slower and lose accuracy.",
+    ),
+    Figure(
+        file="dropout", title=DROPOUT.title, subject=DROPOUT, number=5, details=("dropout",),
+        beside=networks.is_same_without_dropout, draw=several.early_stop, here=here.dropout,
+        claim="(figure 6): before pruning, dropout adds 2.1 (Conv-2), 3.0 (Conv-4) and 2.4 points (Conv-6) of accuracy; tickets "
+        "trained with it add up to 2.3, 4.6 and 4.7 points more.",
+    ),
+    Figure(
+        file="deep", title=DEEP.title, subject=DEEP, number=6, tables=("curves",), details=("lr", "warmup", "rewind"),
+        draw=several.three_points, here=here.deep,
+        claim="(figures 7 and 8): at learning rate 0.1 neither network has winning tickets. VGG-19: at 0.01 they are within a "
+        "point of dense down to 3.5% of the weights, at 0.1 with warmup down to 1.5%. ResNet: at 0.01 tickets reach 89.5% from "
+        "41.7% to 21.9% of the weights, where dense at 0.1 has 90.5%; at 0.03 with warmup they reach 90.5% at 27.1% and win "
+        "down to 11.8%.",
+    ),
+)  # fmt: skip
+FIGURES = (*OF_ONE, FURTHER, *OVER)

@@ -1,0 +1,83 @@
+"""What an experiment found, in a few sentences: the first lines of its section, and those for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.figures.shown import Shown
+from pipeline.report import wording
+from pipeline.report.wording import CHOSEN, capital, count, difference
+from pipeline.results import statistics
+from pipeline.results.numbers import NEAR_21
+from pipeline.results.statistics import percent
+
+if TYPE_CHECKING:
+    from pipeline.results.outcome import Outcome, Row
+
+DENSE_ONE = "the dense network"
+DENSES = "the dense network's"
+
+
+def findings(shown: Shown) -> list[str]:
+    """Of one experiment. What it cannot tell is left out."""
+    outcome = shown.outcome
+    ticket = shown.label(outcome.main)
+    value = outcome.metric.has("The dense network", float(outcome.dense["value_mean"]))
+    lines = [wording.short(outcome), f"{value} at its early stop.", best(outcome, ticket), smallest(outcome, ticket)]
+    near = statistics.at_density(outcome.tickets, outcome.main, NEAR_21)
+    if near is not None:
+        lines += [fast(shown, outcome, near), _fresh(shown, near)]
+    return [line for line in lines if line]
+
+
+def best(outcome: Outcome, ticket: str) -> str:
+    row = outcome.best()
+    if row is None:
+        return ""
+    metric, value = outcome.metric, float(row["value_mean"])
+    return (
+        f"The best of {count(len(outcome.tickets), 'round')}, {CHOSEN}, is the {ticket} with {percent(row['density'])}% of the "
+        f"weights. Its {metric.words} of {metric.text(value)} is {difference(outcome, row, outcome.dense, DENSES)}."
+    )
+
+
+def smallest(outcome: Outcome, ticket: str) -> str:
+    """With its difference and the interval: that it is no worse may be noise."""
+    if outcome.tickets.empty:
+        return ""
+    row = outcome.smallest(outcome.tickets)
+    if row is None:
+        return f"No {ticket} is as good as {DENSE_ONE}."
+    return (
+        f"The smallest {ticket} that is no worse than {DENSE_ONE} keeps {percent(row['density'])}% of the weights. Its "
+        f"{outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}."
+    )
+
+
+def fast(shown: Shown, outcome: Outcome, row: Row) -> str:
+    """How fast a ticket reaches its early stop; why that is not said where training was too short for it."""
+    who = f"the {shown.label(row['arm'])} with {percent(row['density'])}% of the weights"
+    if outcome.is_short:
+        return ""  # said of the whole experiment
+    if void := wording.not_compared(shown, outcome, [outcome.dense, row]):
+        return f"Of {who} and {DENSE_ONE}, {void}."
+    return f"{capital(wording.speed(who, row, DENSE_ONE, outcome.dense))}."
+
+
+def _fresh(shown: Shown, ticket: Row) -> str:
+    """The ticket's own masks with fresh weights."""
+    outcome = shown.outcome
+    row = statistics.at_round(outcome.table, "reinit", int(ticket["round"]))
+    if row is None or ticket["arm"] == "reinit":
+        return ""
+    name = shown.label(ticket["arm"])
+    who = f"the network with the same masks and fresh weights ({shown.label('reinit')})"
+    void = wording.not_compared(shown, outcome, [row, ticket])
+    when = void
+    if not void:
+        when = wording.speed(who, row, f"the {name}", ticket)
+    value = difference(outcome, row, ticket, f"the {name}'s")
+    start = f"At {percent(ticket['density'])}% of the weights, "
+    if void:
+        return f"{start}the {outcome.metric.words} of {who} is {value}; {when}."
+    return f"{start}{when}, and its {outcome.metric.words} is {value}."

@@ -1,0 +1,131 @@
+"""What an experiment runs, in words from params.yaml, and what it is a reduced budget of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.figures import style
+from pipeline.report import content, registry
+from pipeline.report.wording import count
+from pipeline.settings.config import Config
+from pipeline.values.clock import Moment
+from pipeline.values.experiment import Augment, Experiment, OptimizerSettings, Sgd, Training
+
+
+def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
+    """A few sentences. labels: the user's, of arms."""
+    data, model, training, pruning = experiment.data, experiment.model, experiment.training, experiment.pruning
+    options = ", ".join(f"{key} {value}" for key, value in model.options.items())
+    scope = "layer by layer" if pruning.scope == "layer" else "over all layers together"
+    rates = ", ".join(f"{kind} {rate:.0%}" for kind, rate in pruning.rates.items())
+    return (
+        f"The network `{model.name}`{f' ({options})' if options else ''} is trained on `{data.name}`{_augmented(data.augment)} "
+        f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
+        f"{_numbers(training)}; {data.validation:,} training examples are kept for validation. In each of "
+        f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes, {scope}, a part of the surviving weights "
+        f"({rates}); tickets are rewound to {_point(experiment.rewind)}. There are {count(len(experiment.seeds), 'replicate')}. "
+        f"{_arms(experiment, labels)}"
+    )
+
+
+def reduced(config: Config, name: str) -> str | None:
+    """Says what an experiment is a small version of: of those with more iterations the one that differs least in the rest."""
+    this = config.experiment(name)
+    larger = []
+    for other in registry.alike(config, name):
+        full = config.experiment(other)
+        if full.training.iterations > this.training.iterations and _is_same_in_small(this, full):
+            larger.append(other)
+    if not larger:
+        return None
+    other = min(larger, key=lambda n: len(_differences(this, config.experiment(n))))
+    full = config.experiment(other)
+    is_papers = full.training.iterations == content.ITERATIONS.get(other)
+    differences = _differences(this, full)
+    whose = ", the paper's" if is_papers else ""
+    rest = f" It differs besides, with the other's settings in brackets, in {'; '.join(differences)}." if differences else ""
+    return (
+        f"**This is a reduced budget:** it has {this.training.iterations:,} iterations, {count(this.pruning.rounds, 'round')} "
+        f"and {count(len(this.seeds), 'replicate')} instead of {full.training.iterations:,}, {full.pruning.rounds} and "
+        f"{len(full.seeds)} (experiment `{other}`{whose}).{rest}"
+    )
+
+
+def arms(experiment: Experiment) -> list[str]:
+    """All that an experiment trains, in its order, the dense network apart."""
+    return [arm for arm in experiment.all_arms if experiment.rounds_of(arm)]
+
+
+def _is_same_in_small(this: Experiment, full: Experiment) -> bool:
+    """Whether two experiments on the same data and network ask the same question: both prune by the same criterion in the
+    same scope, and the larger one has every arm of the smaller one.
+    """
+    mine, theirs = (e.pruning for e in (this, full))
+    same = (mine.criterion, mine.scope) == (theirs.criterion, theirs.scope)
+    return same and set(arms(this)) <= set(arms(full))
+
+
+def _augmented(augment: Augment) -> str:
+    crop = [f"padded by {count(augment.crop, 'pixel')} and cropped"] if augment.crop else []
+    flip = ["flipped"] if augment.flip else []
+    return f" (training images {', '.join(crop + flip)} at random)" if crop + flip else ""
+
+
+def _schedule(optimizer: OptimizerSettings) -> str:
+    extras = {"momentum": optimizer.momentum if isinstance(optimizer, Sgd) else 0, "weight decay": optimizer.weight_decay}
+    regular = ", ".join(f"{name} {value:g}" for name, value in extras.items() if value)
+    steps = [f"{optimizer.name} at learning rate {optimizer.lr:g}{f' ({regular})' if regular else ''}"]
+    warmup, decay = Moment.parse(optimizer.warmup), optimizer.decay
+    if warmup.count:
+        steps.append(f"after a linear warmup of {warmup.count:,} {'iterations' if warmup.unit == 'it' else 'epochs'}")
+    if decay:
+        steps.append(f"multiplied by {decay.by:g} at {' and '.join(map(_point, decay.at))}")
+    return ", ".join(steps)
+
+
+def _point(text: str) -> str:
+    step = Moment.parse(text)
+    return f"{'iteration' if step.unit == 'it' else 'epoch'} {step.count:,}"
+
+
+def _numbers(training: Training) -> str:
+    """What is not the usual way to compute, which is with 32-bit floats in torch's own order."""
+    precision = f"in {training.precision}" if training.precision != "fp32" else ""
+    order = "channels last in memory" if training.memory_format == "channels_last" else ""
+    found = ", ".join(part for part in (precision, order) if part)
+    return f", {found}" if found else ""
+
+
+def _arms(experiment: Experiment, labels: Mapping[str, str]) -> str:
+    found = []
+    for arm in arms(experiment):
+        draws, rounds = experiment.all_arms[arm].draws, len(experiment.rounds_of(arm))
+        drawn = f" ({count(draws, 'draw')} a seed)" if draws else ""
+        if arm != "ticket":
+            found.append(f"{style.label(arm, labels)} in {count(rounds, 'round')}{drawn}")
+    beside = "Beside the tickets" if "ticket" in arms(experiment) else "Beside the dense network"
+    return f"{beside}, these arms are trained: {'; '.join(found)}." if found else f"{beside}, no other arm is trained."
+
+
+def _differences(this: Experiment, other: Experiment) -> list[str]:
+    """The settings that differ, budget and arms apart, with the other's in brackets."""
+    mine, theirs = _settings(this), _settings(other)
+    keys = [*mine, *(key for key in theirs if key not in mine)]
+    return [f"`{k}` {mine.get(k, 'none')} ({theirs.get(k, 'none')})" for k in keys if mine.get(k) != theirs.get(k)]
+
+
+def _settings(experiment: Experiment) -> dict[str, str]:
+    chosen = experiment.model_dump(include={"data", "optimizer", "training", "pruning", "rewind"})
+    del chosen["training"]["iterations"], chosen["pruning"]["rounds"]
+    return _flat(chosen)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            found[prefix + key] = (
+                ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value}".removesuffix(".0").lower()
+            )
+    return found

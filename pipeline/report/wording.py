@@ -1,0 +1,125 @@
+"""Numbers in the report's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.results.outcome import Outcome
+from pipeline.results.statistics import DENSE, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.figures.shown import Shown
+    from pipeline.results.metric import Metric
+    from pipeline.results.outcome import Row
+
+MEANS = "a ratio of mean iterations"
+BOUNDS = "some of which are lower bounds"
+CHOSEN = "chosen on the test images"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def several(words: list[str]) -> str:
+    """a, b and c"""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def densities(rows: pd.DataFrame) -> str:
+    """51.3%, 21.1% and 7.0%; "none of these densities" without any."""
+    return several([f"{percent(density)}%" for density in rows["density"]]) or "none of these densities"
+
+
+def stop(row: Row) -> str:
+    """A mean early-stop iteration; a lower bound is marked as one."""
+    return f"{'≥ ' if row['censored'] else ''}{row['stop_mean']:,.0f}"
+
+
+def earlier(row: Row, other: Row) -> str:
+    """When the early stop of a row comes, set beside another's, after "its early stop comes"."""
+    its, theirs = float(row["stop_mean"]), float(other["stop_mean"])
+    if its == theirs:
+        return "at the same iteration"
+    if not theirs:
+        return "later, the other one being at iteration 0"
+    open_ended = f" in the mean of iterations, {BOUNDS}," if row["censored"] or other["censored"] else ""
+    return f"{abs(theirs - its) / theirs:.0%} {'earlier' if its < theirs else 'later'}{open_ended}"
+
+
+def speed(who: str, row: Row, other: str, another: Row) -> str:
+    """A sentence on two mean early-stop iterations, without its full stop. other: what the second row is called."""
+    its, theirs = float(row["stop_mean"]), float(another["stop_mean"])
+    means = f"{MEANS}, {BOUNDS}" if row["censored"] or another["censored"] else MEANS
+    if its == theirs:
+        return f"{who} reaches its early stop after as many iterations as {other}, in the mean"
+    if not its or not theirs:
+        return f"{who} has its early stop at iteration {its:,.0f} and {other} at iteration {theirs:,.0f}, in the mean"
+    if its < theirs:
+        return f"{who} reaches its early stop {theirs / its:.2f} times as fast as {other} ({means})"
+    return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({means})"
+
+
+def difference(outcome: Outcome, row: Row, other: Row, whose: str = "") -> str:
+    """How the metric at early stop differs, of what, and how certain that is, after "its accuracy is"."""
+    text = outcome.metric.compared(float(row["value_mean"]), float(other["value_mean"]), whose)
+    differs = not text.startswith("the same")
+    speed = "a difference in speed of learning; " if differs and outcome.cut_off([row, other]) else ""
+    return f"{text} ({speed}{interval(outcome, row, other)})"
+
+
+def interval(outcome: Outcome, row: Row, other: Row) -> str:
+    found = outcome.difference(row, other)
+    if found.bounds is None:
+        return f"{count(found.n, 'replicate')} {'is' if found.n == 1 else 'are'} too few for an interval"
+    return f"95% interval {outcome.metric.between(*found.bounds)}"
+
+
+def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:
+    """How far from the tickets of the same rounds: the smallest and the largest difference; empty without such rounds."""
+    pairs = rows.merge(tickets[["round", "value_mean"]], on="round", suffixes=("", "_ticket"))
+    if pairs.empty:
+        return ""
+    found = pairs["value_mean"] - pairs["value_mean_ticket"]
+    places = dict.fromkeys([int(found.argmin()), int(found.argmax())])
+    span = " to ".join(f"{metric.gap(found.iloc[i])} (at {percent(pairs['density'].iloc[i])}%)" for i in places)
+    return span if metric.better == "higher" else f"{span}, where less is better"
+
+
+# --- What the end of training leaves open
+
+
+def short(outcome: Outcome) -> str:
+    """What to make of differences in the metric when the dense network's training was too short; empty when it was not."""
+    if not outcome.is_short:
+        return ""
+    dense = outcome.dense
+    return (
+        f"The comparison is void, because training ended, after {outcome.iterations:,} iterations, before the dense network's "
+        f"validation loss had its minimum (in {dense['censored']} of {count(int(dense['n']), 'replicate')}): the differences in "
+        f"{outcome.metric.words} are differences in speed of learning, not in final quality."
+    )
+
+
+def not_compared(shown: Shown, outcome: Outcome, rows: list[Row]) -> str:
+    """Why the early stops of these rows are not compared; empty when they are."""
+    cut: dict[str, list[Row]] = {}
+    for row in outcome.cut_off(rows):
+        cut.setdefault(row["arm"], []).append(row)
+    whose = several([_whose(shown, arm, of_arm) for arm, of_arm in cut.items()])
+    if not cut:
+        return ""
+    return f"early stops are not compared, because training ended before the validation loss of {whose} had its minimum"
+
+
+def _whose(shown: Shown, arm: str, rows: list[Row]) -> str:
+    if arm == DENSE:
+        return f"the dense network (in {rows[0]['censored']} of {count(int(rows[0]['n']), 'replicate')})"
+    at = several([f"{percent(row['density'])}%" for row in rows])
+    return f"the {shown.label(arm)} at {at} of the weights (in most lanes)"

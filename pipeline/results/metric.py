@@ -1,0 +1,131 @@
+"""How the quality of a network is measured: the metric's name, its direction and its unit, all of which the tables carry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.values.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIELDS = {"metric": "name", "better": "better", "unit": "unit"}  # columns of rounds.csv and what they are here
+CAPITALS = {"rmse", "mse", "mae", "auc"}
+# What a network does with such a value, where that reads better than "has a test accuracy of".
+DOES = {"accuracy": "classifies {value} of the test images correctly"}
+Number = TypeVar("Number", float, "pd.Series[float]")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """better: "higher" or "lower". unit: "fraction", which is shown in percent, another one, or none ("")."""
+
+    name: str
+    better: str
+    unit: str
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Metric:
+        """Of a table of rounds. Raises: UserError when its lanes are measured in different ways or it does not say how."""
+        missing = [column for column in FIELDS if column not in table]
+        if missing:
+            raise UserError(f"the table of rounds has no column {missing[0]}")
+        found = table[list(FIELDS)].drop_duplicates()
+        if len(found) != 1:
+            raise UserError(f"the lanes of an experiment should have one metric, but theirs are {sorted(set(table['metric']))}")
+        # An empty cell is read as a missing number.
+        name, better, unit = (value if isinstance(value, str) else "" for value in found.iloc[0])
+        if better not in ("higher", "lower"):
+            raise UserError(f"the metric {name} says that {better!r} is better; should be higher or lower")
+        return cls(name, better, unit)
+
+    @property
+    def at_early_stop(self) -> str:
+        return f"{self.name}_at_early_stop"
+
+    @property
+    def final(self) -> str:
+        return f"final_{self.name}"
+
+    @property
+    def test(self) -> str:
+        return f"test_{self.name}"
+
+    @property
+    def histories(self) -> tuple[str, ...]:
+        """The columns of a lane's history, the iteration apart."""
+        return "train_loss", "validation_loss", f"validation_{self.name}", "test_loss", self.test
+
+    @property
+    def words(self) -> str:
+        return self.name.upper() if self.name in CAPITALS else self.name.replace("_", " ")
+
+    # --- Which of two is better
+
+    def gain(self, value: Number, than: Number) -> Number:
+        """How much better the first is: positive when it is, whatever the direction."""
+        return value - than if self.better == "higher" else than - value
+
+    def no_worse(self, value: float, than: float) -> bool:
+        """The one rule of the project. Means that differ in the order of their sums only are equal."""
+        return self.gain(value, than) >= 0 or math.isclose(value, than, rel_tol=1e-9)
+
+    def best(self, values: Sequence[float] | pd.Series[float]) -> int:
+        """The place of the best; of equal ones the first."""
+        ranked = [self.gain(float(value), 0.0) for value in values]
+        return ranked.index(max(ranked))
+
+    # --- In words and on axes
+
+    @property
+    def is_fraction(self) -> bool:
+        return self.unit == "fraction"
+
+    def shown(self, value: Any) -> Any:
+        """A value, or a column of them, as figures and tables show it: a fraction in percent."""
+        return 100 * value if self.is_fraction else value
+
+    def number(self, value: float) -> str:
+        """For the cell of a table whose heading has the unit."""
+        if self.is_fraction:
+            return f"{100 * value:.2f}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+    def text(self, value: float) -> str:
+        """97.89%, 0.512 or 3.1 mm"""
+        return f"{self.number(value)}{self._suffix('%')}"
+
+    def gap(self, difference: float) -> str:
+        """A signed difference: +0.41 points, -0.03"""
+        return f"{self._signed(difference)}{self._suffix(' points')}"
+
+    def between(self, low: float, high: float) -> str:
+        """Two signed differences: -0.41 to +0.03 points"""
+        return f"{self._signed(low)} to {self.gap(high)}"
+
+    def compared(self, value: float, than: float, whose: str = "") -> str:
+        """0.41 points higher than the dense network's; where lower is better, that is said: 0.03 lower (better) than …"""
+        if math.isclose(value, than, rel_tol=1e-9):
+            return f"the same as {whose}" if whose else "the same"
+        meaning = "" if self.better == "higher" else f" ({'worse' if self.gain(value, than) < 0 else 'better'})"
+        size = self.gap(abs(value - than)).removeprefix("+")
+        return f"{size} {'higher' if value > than else 'lower'}{meaning}{f' than {whose}' if whose else ''}"
+
+    def has(self, who: str, value: float) -> str:
+        """What a network has reached, as a sentence without its full stop."""
+        does = DOES.get(self.name, f"has a test {self.words} of {{value}}")
+        return f"{who} {does.format(value=self.text(value))}"
+
+    def axis(self, of: str) -> str:
+        """The label of an axis: Test accuracy (%)"""
+        unit = "%" if self.is_fraction else self.unit
+        return f"{of} {self.words}{f' ({unit})' if unit else ''}"
+
+    def _signed(self, difference: float) -> str:
+        return f"{100 * difference:+.2f}" if self.is_fraction else f"{difference:+.3g}"
+
+    def _suffix(self, fraction: str) -> str:
+        return fraction if self.is_fraction else f" {self.unit}" if self.unit else ""

@@ -1,0 +1,117 @@
+"""What came out of one experiment: its lanes, their summary, its learning curves and how its quality is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.results import intervals, statistics, tables
+from pipeline.results.intervals import Difference
+from pipeline.results.metric import Metric
+from pipeline.results.statistics import DENSE
+from pipeline.settings import places
+from pipeline.values.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Row = pd.Series[Any]  # of the summary: all lanes of an arm in a round
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """lanes: rounds.csv. table: its summary. curves: curves.csv, where it was read."""
+
+    metric: Metric
+    lanes: pd.DataFrame
+    table: pd.DataFrame
+    curves: pd.DataFrame | None = None
+
+    @classmethod
+    def of(cls, rounds: pd.DataFrame, curves: pd.DataFrame | None = None) -> Outcome:
+        """Raises: UserError when the table of rounds does not say how lanes are measured, or has no dense network."""
+        metric = Metric.of(rounds)
+        outcome = cls(metric, rounds, statistics.summary(rounds, metric), curves)
+        if DENSE not in outcome.arms:
+            raise UserError("the table of rounds has no lane of the arm dense, which everything is compared with")
+        if curves is not None and f"{metric.test}_mean" not in curves:
+            raise UserError(f"the table of curves has no column {metric.test}_mean")
+        return outcome
+
+    @classmethod
+    def read(cls, experiment: str, with_curves: bool) -> Outcome:
+        """From the files of an experiment. Raises: UserError that names the file and what makes it."""
+        made_by = f"{places.chain(experiment)}:aggregate"
+        rounds = tables.read(places.rounds(experiment), made_by)
+        curves = tables.read(places.curves(experiment), made_by) if with_curves else None
+        try:
+            return cls.of(rounds, curves)
+        except UserError as error:
+            raise UserError(f"{places.rounds(experiment)}: {error}; `dvc repro --force {made_by}` makes it anew") from None
+
+    @property
+    def arms(self) -> list[str]:
+        """All that were trained, the dense network among them, in the order of the table."""
+        return list(dict.fromkeys(self.table["arm"]))
+
+    @property
+    def main(self) -> str:
+        """The arm that sentences and figures about tickets are of: `ticket`, without it the first beside the dense network."""
+        beside = [arm for arm in self.arms if arm != DENSE]
+        return "ticket" if "ticket" in beside else (beside or [DENSE])[0]
+
+    @property
+    def dense(self) -> Row:
+        return self.table[self.table["arm"] == DENSE].iloc[0]
+
+    @property
+    def tickets(self) -> pd.DataFrame:
+        """The rows of the main arm, from the densest; none when only the dense network was trained."""
+        return self.rows(self.main) if self.main != DENSE else self.table.iloc[:0]
+
+    @property
+    def iterations(self) -> int:
+        return int(self.lanes["final_iteration"].max())
+
+    def rows(self, arm: str) -> pd.DataFrame:
+        return self.table[self.table["arm"] == arm]
+
+    def points(self) -> pd.DataFrame:
+        """The metric on the test set at three points of training, as `value_mean`, `_min` and `_max`."""
+        if self.curves is None:
+            raise ValueError("the outcome was read without its curves")
+        names = {f"{self.metric.test}_{how}": f"value_{how}" for how in ("mean", "min", "max")}
+        return statistics.at_points(self.curves).rename(columns=names)
+
+    def best(self) -> Row | None:
+        """The best of the tickets at early stop, of equal ones the smallest."""
+        rows = self.tickets.sort_values("density")
+        return None if rows.empty else rows.iloc[self.metric.best(rows["value_mean"])]
+
+    def no_worse(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those that are, at early stop, no worse than the dense network."""
+        dense = float(self.dense["value_mean"])
+        return rows.loc[[self.metric.no_worse(float(value), dense) for value in rows["value_mean"]]]
+
+    def smallest(self, rows: pd.DataFrame) -> Row | None:
+        """Of those that are no worse than the dense network, the one with the fewest weights."""
+        rows = self.no_worse(rows).sort_values("density", kind="stable")
+        return None if rows.empty else rows.iloc[0]
+
+    def difference(self, row: Row, than: Row) -> Difference:
+        """Between two rows of the summary in the metric at early stop, paired by seed."""
+        mine, theirs = (self.lanes[(self.lanes["arm"] == r["arm"]) & (self.lanes["round"] == r["round"])] for r in (row, than))
+        return intervals.paired(mine, theirs, self.metric.at_early_stop)
+
+    @staticmethod
+    def cut_off(rows: Iterable[Row]) -> list[Row]:
+        """Of rows whose early stops are to be compared, those that forbid it, because training ended before the validation
+        loss had its minimum: the dense network in any lane, another arm in most of its lanes.
+        """
+        return [row for row in rows if row["censored"] > (0 if row["arm"] == DENSE else row["n"] / 2)]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether training ended before the dense network had its minimum: differences in quality are then those in speed."""
+        return bool(self.cut_off([self.dense]))

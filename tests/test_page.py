@@ -1,0 +1,221 @@
+"""The page of one experiment and the lines for the terminal say what its tables say."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import headline
+from pipeline.report import findings, page
+from pipeline.settings import config, places
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from stages import aggregate
+from tests import synthetic
+from tests.synthetic import LATER, RMSE, lane
+
+
+@pytest.fixture
+def lane_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    monkeypatch.chdir(tmp_path)
+    return synthetic.write()
+
+
+def _page(lanes: list[dict[str, Any]]) -> str:
+    return page.index(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
+
+
+def _findings(lanes: list[dict[str, Any]]) -> str:
+    return "\n".join(findings.findings(synthetic.shown(lanes)))
+
+
+# --- What the page says
+
+
+def test_the_table_has_each_item_with_its_command(lane_folders: list[Path]) -> None:
+    text = _page(synthetic.lanes())
+    commands = re.findall(r"`dvc repro ([^`]+)` \|", text)
+    stages = ["train_dense", *(f"retrain@r0{k}" for k in range(1, 5)), "retrain@one_shot_r03", "control@reinit_r03"]
+    assert commands == [f"experiments/toy/dvc.yaml:{stage}" for stage in stages]
+    assert "| 100 | dense | 2 | 650 (600–700) | 96.15 (96.10–96.20) | 96.00 |" in text
+    assert "| 21.6 | random reinit | 4 | 900 (850–950) | 93.15 (93.10–93.20) | 93.00 |" in text
+    assert "| accuracy at early stop (%) | final accuracy (%) |" in text
+    assert "≥" not in text
+
+
+def test_the_page_says_what_was_run(lane_folders: list[Path]) -> None:
+    text = _page(synthetic.lanes())
+    for part in ("1,000 iterations of batch 30", "adam at learning rate 0.002", "In each of 4 rounds, magnitude pruning",
+                 "layer by layer", "2 replicates", "fc 40%, output 20%", "one-shot ticket in 1 round",
+                 "random reinit in 1 round (2 draws a seed)"):  # fmt: skip
+        assert part in text
+
+
+def test_what_is_seen_follows_the_data(lane_folders: list[Path]) -> None:
+    dense: dict[str, Any] = {"stop": 1000, "value": 0.95}
+    sooner: dict[str, Any] = {"stop": 500, "value": 0.96}
+    later: dict[str, Any] = {"stop": 2000, "value": 0.90}
+    for found, parts in (
+        (
+            sooner,
+            ["early stop comes 50% earlier", "1.00 points higher", "2.00 times as fast as", "The smallest ticket that is no"],
+        ),
+        (later, ["early stop comes 100% later", "5.00 points lower", "2.00 times the iterations of", "No ticket is as good"]),
+    ):
+        text = _page([lane("dense", 0, **dense), lane("ticket", 3, density=0.211, **found)])
+        assert [part for part in parts if part not in text] == []
+
+
+def test_ratios_are_said_to_be_of_means_and_the_best_ticket_to_be_chosen_on_the_test_images() -> None:
+    text = _findings([lane("ticket", k, value=0.9 + 0.01 * k, density=0.6**k) for k in range(4)])
+    assert "The best of 3 rounds, chosen on the test images, is the ticket with 21.6% of the weights." in text
+    assert "a ratio of mean iterations" in text
+
+
+def test_ratios_of_means_with_a_lower_bound_in_them_are_said_to_be_so(lane_folders: list[Path]) -> None:
+    lanes = [lane("dense", 0, seed, stop=1000) for seed in (1, 2, 3)]
+    lanes += [lane("ticket", 3, seed, stop=stop, density=0.211) for seed, stop in ((1, 500), (2, 600), (3, LATER))]
+    assert "(a ratio of mean iterations, some of which are lower bounds)" in _findings(lanes)
+    text = _page(lanes)
+    assert "103% later in the mean of iterations, some of which are lower bounds" in text
+
+
+def test_differences_stand_beside_their_paired_intervals() -> None:
+    values = {0: (0.90, 0.91, 0.92), 3: (0.91, 0.92, 0.945)}
+    three = [lane("ticket", k, seed, value=v) for k, found in values.items() for seed, v in enumerate(found)]
+    smallest = next(line for line in _findings(three).splitlines() if "smallest ticket" in line)
+    assert "keeps 21.6% of the weights" in smallest
+    assert "1.50 points higher" in smallest  # differences 1.0, 1.0 and 2.5 points: half 4.303 * 0.866 / sqrt(3)
+    assert "(95% interval -0.65 to +3.65 points)" in smallest
+    assert "2 replicates are too few for an interval" in _findings([each for each in three if each["seed"] < 2])
+
+
+def test_a_metric_that_should_be_low_is_told_in_its_own_terms(lane_folders: list[Path]) -> None:
+    lanes = [
+        lane("ticket", k, seed, metric=RMSE, value=v) for k, v in {0: 0.5, 2: 0.46, 3: 0.48, 4: 0.6}.items() for seed in (1, 2)
+    ]
+    lanes += [lane("reinit", 3, seed, 1, metric=RMSE, value=0.53) for seed in (1, 2)]
+    text = _page(lanes)
+    for part in (
+        "The dense network has a test RMSE of 0.5 at its early stop.",
+        "is the ticket with 36.0% of the weights. Its RMSE of 0.46 is 0.04 lower (better) than the dense network's",
+        "keeps 21.6% of the weights. Its RMSE is 0.02 lower (better)",
+        "its RMSE is 0.05 higher (worse) than the ticket's",
+        "The best RMSE at early stop is",
+        "| RMSE at early stop | final RMSE |",
+    ):
+        assert part in text
+    told = "\n".join(line for line in text.splitlines() if not line.startswith("- The paper"))
+    assert "ccuracy" not in told
+    assert "points" not in told
+    worse = _findings([lane("ticket", k, metric=RMSE, value=0.5 + 0.1 * k) for k in range(3)])
+    assert "No ticket is as good as the dense network." in worse
+
+
+def test_one_shot_is_judged_in_its_own_rounds(lane_folders: list[Path]) -> None:
+    lanes = [lane("dense", 0, value=0.95, stop=500)]
+    lanes += [lane("ticket", k, value=0.96) for k in (1, 2, 3, 4)]
+    lanes += [lane("one_shot", 1, value=0.96, stop=400), lane("one_shot", 3, value=0.94, stop=600)]
+    text = _page(lanes)
+    assert "One-shot tickets were trained at 60.0% and 21.6% of the weights" in text
+    assert "early stop is earlier than the dense network's at 60.0%." in text
+    assert "accuracy is better than the dense network's at 60.0%." in text
+    assert "are the one-shot ticket at 60.0% and the ticket at 21.6%." in text
+
+
+def test_missing_arms_are_said_and_no_figure_is_promised(lane_folders: list[Path]) -> None:
+    text = _page(synthetic.lanes(one_shot=False, reinit=False))
+    assert "**Figure 3 is not drawn:** the experiment has no one-shot tickets" in text
+    assert "one_shot.svg" not in text
+    assert "no controls with fresh weights" in text
+    assert "Compared with random reinit" not in text
+
+
+def test_an_arm_that_nobody_knows_is_told_by_its_name_in_words_or_the_users(lane_folders: list[Path]) -> None:
+    lanes = [*synthetic.lanes(), *(lane("my_own_arm", k, seed) for k in (1, 2) for seed in (1, 2))]
+    text = _page(lanes)
+    assert "| 60.0 | my own arm | 2 |" in text
+    assert "**Further arms beside tickets: toy**" in text
+    assert "for my own arm -6.00 points" in text
+    paths.PARAMS.write_text(synthetic.PARAMS.replace("dpi: 60", "dpi: 60, labels: { my_own_arm: SNIP, reinit: fresh weights }"))
+    renamed = _page(lanes)
+    assert "my own arm" not in renamed and "random reinit" not in renamed
+    assert "| 60.0 | SNIP | 2 |" in renamed and "| 21.6 | fresh weights | 4 |" in renamed
+
+
+def test_without_tickets_the_page_is_about_the_first_arm(lane_folders: list[Path]) -> None:
+    text = _page([lane("dense", 0), *(lane("snip", k, value=0.97) for k in (1, 2)), lane("other", 1)])
+    assert "is the snip with 60.0% of the weights" in text or "is the snip with 36.0% of the weights" in text
+    assert "from the snip of the same round is for other" in text
+    alone = _page([lane("dense", 0)])
+    assert "The dense network classifies 96.10% of the test images correctly" in alone
+    assert "best of" not in alone
+
+
+# --- Early stops that the end of training cuts off
+
+
+def _cut_off(*arms: str) -> list[dict[str, Any]]:
+    """The lanes of the experiment, with all early stops of these arms at the end of training."""
+    return [each | ({"early_stop_iteration": LATER} if each["arm"] in arms else {}) for each in synthetic.lanes()]
+
+
+def test_where_the_dense_network_is_cut_off_the_comparison_is_void_and_differences_are_of_speed(lane_folders: list[Path]) -> None:
+    text = _page(_cut_off("dense", "ticket", "one_shot", "reinit"))
+    assert "The comparison is void, because training ended, after 5,000 iterations, before the dense network's" in text
+    assert "(in 2 of 2 replicates)" in text
+    assert "differences in speed of learning, not in final quality" in text
+    told = "\n".join(line for line in text.splitlines() if not line.startswith("- The paper"))
+    for word in ("earlier", "times as fast", "earliest", "times the iterations", "sooner"):
+        assert word not in told, word
+    assert told.count("(a difference in speed of learning;") >= 2  # the tickets are as good as the dense network
+    assert "| 100 | dense | 2 | ≥ 5,000 (5,000–5,000) |" in text
+    assert "An early stop marked ≥ is a lower bound" in text
+
+
+def test_a_cut_off_control_is_not_compared_but_the_dense_network_is(lane_folders: list[Path]) -> None:
+    text = _page(_cut_off("reinit"))
+    assert "The comparison is void" not in text
+    assert "times as fast as the dense network (a ratio of mean iterations)" in text
+    assert "early stops are not compared, because training ended before the validation loss of the random reinit" in text
+    assert "| 21.6 | random reinit | 4 | ≥ 5,000 (5,000–5,000) |" in text
+    assert "| 21.6 | ticket | 2 | 500 (450–550) |" in text
+    assert "a lower bound: random reinit at 21.6%." in text
+
+
+def test_the_headline_says_that_a_comparison_is_void() -> None:
+    said = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(_cut_off("dense"))})
+    assert "The comparison is void" in said
+    assert "as fast" not in said
+
+
+# --- The terminal
+
+
+def test_headline_leaves_out_what_is_not_known() -> None:
+    nothing = headline.headline(synthetic.settings(), {"toy": synthetic.outcome([lane("dense", 0)])})
+    assert nothing == "toy\n  The dense network classifies 96.10% of the test images correctly at its early stop."
+    full = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())})
+    assert len(full.splitlines()) == 6
+    assert "3.00 points lower than the ticket's" in full
+
+
+def test_an_early_stop_at_iteration_0_is_no_crash(lane_folders: list[Path]) -> None:
+    lanes = synthetic.lanes()
+    assert "early stop comes at the same iteration" in _page([each | {"early_stop_iteration": 0} for each in lanes])
+    dense = [each | {"early_stop_iteration": 0} for each in lanes if each["round"] == 0]
+    assert "the other one being at iteration 0" in _page([*dense, *(each for each in lanes if each["round"])])
+
+
+def test_after_a_run_the_headline_and_the_page_are_named(
+    lane_folders: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["headline"])
+    with pytest.raises(UserError, match=r"rounds\.csv is missing"):
+        headline.main()
+    aggregate.main("toy")
+    headline.main()
+    shown = capsys.readouterr().out
+    assert "The dense network classifies 96.15%" in shown
+    assert str(places.index()) in shown
