@@ -143,8 +143,8 @@ def test_bad_input_ends_every_stage_with_one_sentence(repository: Repository) ->
 def test_sync_shows_the_runs_of_a_cache_hit(repository: Repository) -> None:
     """All of them were made with tracking off; a new process finds them in the files."""
     output = repository.run(sys.executable, "-m", "pipeline.tracking", "sync")
-    assert "12 runs in MLflow, 12 new" in output
-    assert "12 runs in MLflow, 0 new" in repository.run(sys.executable, "-m", "pipeline.tracking", "sync")
+    assert "12 lanes, 12 of them new" in output
+    assert "12 lanes, 0 of them new" in repository.run(sys.executable, "-m", "pipeline.tracking", "sync")
 
 
 def test_outputs_hold_no_absolute_path(repository: Repository) -> None:
