@@ -57,6 +57,10 @@ def write_params(path: Path, content: Any) -> None:
         YAML(typ="safe").dump(content, file)
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(path.read_text()))
+
+
 @contextmanager
 def repository(folder: Path, content: dict[str, Any], data: Bundle | None = None) -> Iterator[Path]:
     """Every experiment is trained on `data`, whatever the name of its data set."""
@@ -113,7 +117,7 @@ def stage(chosen: Item) -> None:
 
 def stages(name: str) -> dict[str, Any]:
     """Those of an experiment's DVC file, or the templates of several."""
-    content = YAML(typ="safe").load(places.chain(name).read_text())["stages"]
+    content = read_yaml(places.chain(name))["stages"]
     return {stage: dict(found.get("do", found)) for stage, found in content.items()}
 
 

@@ -152,10 +152,11 @@ def test_what_a_criterion_asks_for_is_what_dvc_watches(calls: dict[tuple[str, in
     always = {"work/toy/r00/layers.json", "work/toy/${item}/masks", "work/toy/${item}/lanes"}
     assert work("prune") == always | {"work/toy/r00/lanes", "work/data/digits.safetensors"}
     assert work("prune_chance") == always | {"work/toy/r00/lanes"}  # the data is not asked for
-    assert (
-        "pipeline/scoring/probe.py" in lottery.stages("toy")["prune"]["deps"]
-        or "pipeline/scoring" in lottery.stages("toy")["prune"]["deps"]
-    )
+    assert "pipeline/scoring" in lottery.stages("toy")["prune"]["deps"]  # all of the room: also what makes the network
+    assert "pipeline/scoring/scores.py" in lottery.stages("toy")["prune_chance"]["deps"]
+    for section in ("data", "model", "training", "rewind"):
+        assert f"experiments.toy.{section}" in lottery.stages("toy")["prune"]["params"]
+        assert f"experiments.toy.{section}" not in lottery.stages("toy")["prune_chance"]["params"]
     assert "experiments.toy.pruning.criterion" in lottery.stages("toy")["prune"]["params"]
     assert "experiments.toy.pruning.criterion" not in lottery.stages("toy")["prune_chance"]["params"]
 

@@ -14,6 +14,7 @@ from pipeline.domain.arms import Arm, Weights, fresh, rewound, trained
 from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
 from pipeline.preview.show import show
+from pipeline.run.bound import Bound
 from pipeline.settings import config
 from pipeline.training.examples import Stream
 from pipeline.values import paths
@@ -51,7 +52,7 @@ def halved() -> Arm:
     return Arm(masks_of="ticket", mask=upper, weights=half)
 
 
-OPTIMIZER = {"name": "adam", "lr": 1e-2, "warmup": "4it", "decay": {"at": ["2ep"], "by": 0.5}}
+OPTIMIZER = {"name": "adam", "lr": 1e-2, "warmup": "4it", "decay": {"at": ["10it"], "by": 0.5}}
 TOY = lottery.experiment(
     rewind="7it",
     optimizer=OPTIMIZER,
@@ -125,7 +126,7 @@ def test_dense_long_trains_as_long_as_all_rounds_together_with_its_schedule_stre
         about = lottery.about("toy", item, lane)
         assert (about["density"], about["masks"], about["final_iteration"]) == (1.0, "r00", 15 * (1 + k))
         times = 1 + k
-        stretched = Adam(name="adam", lr=1e-2, warmup=f"{4 * times}it", decay=Decay(at=(f"{2 * times}ep",), by=0.5))
+        stretched = Adam(name="adam", lr=1e-2, warmup=f"{4 * times}it", decay=Decay(at=(f"{10 * times}it",), by=0.5))
         begun = [toy.ticket(toy.full(toy.mlp()), initial)]
         ours = toy.finish(toy.trainer(toy.mlp(), begun, stretched, seeds=[seed], iterations=15 * times, every=5))
         for name, weight in ours.stack.weights(0).items():
@@ -145,6 +146,7 @@ def test_show_counts_the_longer_training(done: Path) -> None:
 
 def test_a_drawn_order_changes_nothing_but_the_order(done: Path) -> None:
     chosen, found = mask("toy", "r02", 1), []
+    scheduled = Adam(name="adam", lr=1e-2, warmup="4it", decay=Decay(at=("10it",), by=0.5))
     for draw in (1, 2):
         lane = f"seed1_draw{draw}"
         start = arrays("toy", "reordered_r02", lane, "start")
@@ -154,8 +156,7 @@ def test_a_drawn_order_changes_nothing_but_the_order(done: Path) -> None:
         assert first == tickets  # the same weights on the same held-out examples: the split is the replicate's
         stream = Stream(1, ("reordered_r02", draw))
         ours = toy.finish(toy.trainer(
-            toy.mlp(), [toy.ticket(chosen, start, origin=7)], Adam(name="adam", lr=1e-2, warmup="4it", decay=Decay(at=("2ep",), by=0.5)),
-            streams=[stream], iterations=15, every=5,
+            toy.mlp(), [toy.ticket(chosen, start, origin=7)], scheduled, streams=[stream], iterations=15, every=5
         ))  # fmt: skip
         trained = arrays("toy", "reordered_r02", lane, "trained")
         for name, weight in ours.stack.weights(0).items():
@@ -284,7 +285,7 @@ def test_what_does_not_go_together_is_one_sentence(arms: dict[str, Any], words: 
 
 
 def plan(arms: dict[str, Any], **changes: Any) -> Lottery:
-    return Lottery.of("toy", Experiment.model_validate_json(json.dumps(lottery.experiment(arms=arms, **changes))))
+    return Bound.of("toy", Experiment.model_validate_json(json.dumps(lottery.experiment(arms=arms, **changes)))).lottery
 
 
 def test_fine_tuning_is_something_else_than_rewinding_the_rate_where_the_rate_changes() -> None:

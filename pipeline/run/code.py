@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.values import plugins
+from pipeline.values.errors import UserError
 from pipeline.values.plugins import Source
 
 OURS = ("pipeline", "stages")
@@ -125,7 +126,11 @@ def _only_says_what_it_is(path: Path) -> bool:
 
 
 def _parsed(path: Path) -> ast.Module:
-    return _parse(path.read_text(encoding="utf-8"))
+    """Raises: UserError when a file is not Python."""
+    try:
+        return _parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:  # ValueError: what is no text
+        raise UserError(f"{path} is not valid Python: {error}") from None
 
 
 @cache

@@ -24,10 +24,12 @@ def _outputs(bundle: Bundle) -> tuple[int, ...]:
 
 
 def _check(bundle: Bundle) -> None:
-    for part in ("train", "test"):
+    numbers = bundle.train_targets.shape[1:]
+    for part in ("train", "test", *(["validation"] if bundle.validation_targets is not None else [])):
         targets = getattr(bundle, f"{part}_targets")
-        if targets.dtype.kind != "f" or targets.ndim < 2:
-            raise ValueError(f"{part}_targets is {targets.dtype} {targets.shape}, should be float (N, numbers of an example)")
+        if targets.dtype.kind != "f" or targets.ndim < 2 or targets.shape[1:] != numbers:
+            should = f"(N, {', '.join(map(str, numbers))})" if numbers else "(N, numbers of an example)"
+            raise ValueError(f"{part}_targets is {targets.dtype} {targets.shape}, should be float {should}")
 
 
 def _sums(output: Tensor, target: Tensor) -> Tensor:

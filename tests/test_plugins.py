@@ -1,0 +1,345 @@
+"""Plug-ins and their options: what is wrong with one is a sentence that names it, never a traceback, before any training."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.domain.bundle import Bundle, Form
+from pipeline.files import datasets
+from pipeline.preview.show import show
+from pipeline.settings import config
+from pipeline.values import paths, plugins
+from pipeline.values.errors import UserError
+from pipeline.values.experiment import Data
+from stages import download, repeat_rounds, run_stage, train_dense
+from tests import lottery, toy
+
+HERE = "tests.test_plugins"
+
+
+def with_plugin(kind: plugins.Kind, name: str, **options: Any) -> dict[str, Any]:
+    """An experiment that names a plug-in of this kind."""
+    chosen: dict[str, Any] = {"name": name, **options}
+    match kind:
+        case "criteria":
+            found = lottery.experiment(arms={})
+            found["pruning"] |= {"criterion": chosen}
+            return found
+        case "arms":
+            return lottery.experiment(arms={"own": {**chosen, "rounds": 1}})
+        case "data":
+            return lottery.experiment(arms={}, data={**chosen, "validation": 30})
+    return lottery.experiment(arms={}, **{{"models": "model", "inits": "init", "tasks": "task"}[kind]: chosen})
+
+
+def sentence(main: Any, *arguments: str) -> str:
+    """What the command line ends with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["stage", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run_stage(main) if arguments else main()
+    message = ended.value.code
+    assert isinstance(message, str)
+    assert message.startswith("error: ")
+    assert "\n" not in message
+    return message
+
+
+# --- A module that cannot be imported
+
+
+BROKEN = {
+    "unparsable": ("def net(:\n", "SyntaxError"),
+    "raising": ("raise RuntimeError('no GPU\\nin this machine')\n", "RuntimeError: no GPU in this machine"),
+    "leaving": ("import sys\nsys.exit('bye')\n", "SystemExit: bye"),
+    "silent": ("raise AssertionError\n", "AssertionError"),
+    "needy": ("import not_there_at_all\n", "ModuleNotFoundError"),
+    "empty": ("", "AttributeError"),
+}
+
+
+@pytest.mark.parametrize("kind", plugins.KINDS)
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_module_that_cannot_be_imported_is_a_sentence(
+    broken: str, kind: plugins.Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, reason = BROKEN[broken]
+    (tmp_path / f"broken_{broken}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as error:
+        plugins.bind(kind, f"broken_{broken}:net", {})
+    message = str(error.value)
+    assert message.startswith(f"{plugins.CALLED[kind]} 'broken_{broken}:net' cannot be loaded: {reason}")
+    assert "\n" not in message
+
+
+WHOLE = {
+    "models": "def net(shape, outputs):\n    pass\n",
+    "criteria": "def net(trained):\n    return trained\n",
+    "arms": "from pipeline.domain.arms import Arm, rewound\ndef net():\n    return Arm(prunes='dense', weights=rewound)\n",
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("broken", ["unparsable", "raising", "leaving"])
+def test_every_command_tells_of_a_broken_module_before_anything_runs(
+    broken: str, kind: plugins.Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / f"broken_{broken}.py"
+    file.write_text(WHOLE[kind])
+    with lottery.repository(tmp_path, lottery.params(toy=with_plugin(kind, f"broken_{broken}:net"))):
+        file.write_text(BROKEN[broken][0])
+        sys.modules.pop(file.stem, None)
+        assert f"broken_{broken}" in sentence(train_dense.main, "toy")
+        for main in (lambda: show("toy", config.load().experiment("toy")), repeat_rounds.main):
+            monkeypatch.setattr(sys, "argv", ["repeat_rounds"])
+            with pytest.raises(UserError, match=rf"experiments\.toy: .*broken_{broken}:net' cannot be loaded"):
+                main()
+        assert not Path("work/toy").exists()
+
+
+def test_a_file_that_is_not_python_is_named_where_dvcs_files_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that the plug-in would import only later is followed too."""
+    monkeypatch.syspath_prepend(tmp_path)
+    changed = lottery.params(toy=with_plugin("models", "mine_too:net"))
+    (tmp_path / "mine_too.py").write_text("def net(shape, outputs):\n    import helper_of_mine\n")
+    (tmp_path / "helper_of_mine.py").write_text("X = 1\n")
+    with lottery.repository(tmp_path, changed):
+        Path("helper_of_mine.py").write_text("X = = 1\n")
+        message = sentence(train_dense.main, "toy")
+    assert "helper_of_mine.py is not valid Python" in message
+
+
+# --- What is no plug-in
+
+
+@pytest.mark.parametrize("kind", plugins.KINDS)
+@pytest.mark.parametrize("name", ["builtins:dict", "math:pi", "tests.test_plugins:HERE"])
+def test_what_has_no_signature_is_a_sentence(name: str, kind: plugins.Kind) -> None:
+    with pytest.raises(UserError, match=rf"{plugins.CALLED[kind]} '{name}' is a \w+ without a signature; should be a function"):
+        plugins.bind(kind, name, {})
+
+
+@pytest.mark.parametrize("name", ["lenets", "my.nets", "a b:c", ":net", "nets:", "nets.:net", "nets:net:net", "../nets:net", ""])
+def test_a_name_that_is_neither_known_nor_a_dotted_path_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(ValueError, match=r"should be one of conv, lenet, .*, or a dotted path such as mypackage\.module:name"):
+        plugins.find("models", name)
+
+
+# --- Options
+
+
+def points(width: int = 3, shift: float = 0.0) -> Bundle:
+    draw = np.random.default_rng(0)
+    labels = np.arange(200) % 3
+    inputs = (draw.standard_normal((200, width)) + labels[:, None] + shift).astype(np.float32)
+    return Bundle(inputs[:130], labels[:130], inputs[130:], labels[130:], scale=np.ones(1, np.float32))
+
+
+def greedy(shape: tuple[int, ...], outputs: int, *, units: int, **others: Any) -> nn.Module:
+    assert not others or {*others} == {"deep"}
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), units), nn.ReLU(), nn.Linear(units, outputs))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options", "words"),
+    [
+        ("models", "lenet", {"width": 3}, ["'width'", "options are hidden"]),
+        ("models", "lenet", {"shape": [1]}, ["shape comes from the pipeline"]),
+        ("models", f"{HERE}:greedy", {}, ["'units'", "options are units"]),
+        ("criteria", "magnitude", {"power": 2}, ["'power'", "options are none"]),
+        ("criteria", "magnitude", {"trained": 2, "rng": 1}, ["rng, trained comes from the pipeline"]),
+        ("data", f"{HERE}:points", {"height": 2}, ["'height'", "options are width, shift"]),
+        ("data", "digits", {"folder": "x"}, ["folder comes from the pipeline"]),
+        ("inits", "glorot_normal", {"gain": 2}, ["'gain'", "options are none"]),
+        ("tasks", "classification", {"smoothing": 0.1}, ["'smoothing'", "options are none"]),
+        ("arms", "reinit", {"mask": "ticket"}, ["'mask'", "options are masks"]),
+    ],
+)
+def test_wrong_options_are_one_sentence_with_those_that_there_are(
+    kind: plugins.Kind, name: str, options: Mapping[str, Any], words: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as error:
+        plugins.bind(kind, name, options)
+    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())):
+        lottery.write_params(paths.PARAMS, lottery.params(toy=with_plugin(kind, name, **options)))
+        with pytest.raises(UserError) as shown:
+            show("toy", config.load().experiment("toy"))
+    assert "experiments.toy" in str(shown.value)
+    for message in (str(error.value), str(shown.value)):
+        assert "\n" not in message
+        assert f"{plugins.CALLED[kind]} '{name}'" in message
+        for word in words:
+            assert word in message
+
+
+def test_options_reach_the_plug_in_also_those_it_takes_by_any_name() -> None:
+    bound = plugins.bind("models", f"{HERE}:greedy", {"units": 7, "deep": True})
+    assert bound.asks == {"shape", "outputs"}
+    assert bound(shape=(1, 2, 2), outputs=3)[1].out_features == 7
+    assert bound.source == ("models", f"{HERE}:greedy")
+
+
+# --- A model that is none
+
+
+class Two(nn.Linear):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(int(np.prod(shape)), outputs)
+
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x.flatten(1)), x
+
+
+class Flat(nn.Linear):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(int(np.prod(shape)), outputs + 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1))
+
+
+def no_network(shape: tuple[int, ...], outputs: int) -> object:
+    return {"layers": [shape, outputs]}
+
+
+def dividing(shape: tuple[int, ...], outputs: int) -> nn.Module:
+    raise ZeroDivisionError(f"nothing\nfor {outputs}")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Two", ["gives a tuple", "one tensor"]),
+        ("Flat", ["gives (2, 4)", "should give (2, 3)"]),
+        ("no_network", ["cannot be built for inputs of shape (1, 4, 4)"]),
+        ("dividing", ["cannot be built for inputs of shape (1, 4, 4)", "ZeroDivisionError: nothing for 3"]),
+    ],
+)
+def test_a_model_that_does_not_give_outputs_is_a_sentence(name: str, words: list[str], tmp_path: Path) -> None:
+    with lottery.repository(tmp_path, lottery.params(toy=with_plugin("models", f"{HERE}:{name}"))):
+        message = sentence(train_dense.main, "toy")
+        assert not Path("work/toy").exists()
+    assert f"experiments.toy: model '{HERE}:{name}'" in message
+    for word in words:
+        assert word in message
+
+
+# --- Data sets
+
+
+def failing_set() -> Bundle:
+    raise ValueError("the server\nis gone")
+
+
+def damaged_set() -> Bundle:
+    bundle = toy.bundle()
+    return Bundle(bundle.train_inputs, bundle.train_targets[1:], bundle.test_inputs, bundle.test_targets)
+
+
+def no_set() -> list[int]:
+    return [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("failing_set", ["ValueError", "the server is gone"]),
+        ("damaged_set", ["train_targets", "one for each of 130 inputs"]),
+        ("no_set", ["list", "should give a Bundle"]),
+    ],
+)
+def test_a_data_set_that_fails_is_a_sentence_and_leaves_no_file(name: str, words: list[str], tmp_path: Path) -> None:
+    with lottery.repository(tmp_path, lottery.params(toy=with_plugin("data", f"{HERE}:{name}"))):
+        slug = config.load().experiment("toy").data.slug
+        paths.data(slug).unlink()
+        message = sentence(download.main, slug)
+        assert not paths.data(slug).exists()
+        assert list(paths.SCRATCH.iterdir()) == []
+    assert f"data set '{HERE}:{name}'" in message
+    for word in words:
+        assert word in message
+
+
+def test_a_data_set_by_dotted_path_with_options_is_made_and_trained_on(tmp_path: Path) -> None:
+    narrow, wide = (with_plugin("data", f"{HERE}:points", **options) for options in ({}, {"width": 5}))
+    for found in (narrow, wide):
+        found["seeds"] = [1]
+        found["pruning"] |= {"rounds": 1}
+    with lottery.repository(tmp_path, lottery.params(narrow=narrow, wide=wide)):
+        slugs = {name: config.load().experiment(name).data.slug for name in ("narrow", "wide")}
+        assert slugs == {"narrow": "tests_test_plugins_points", "wide": "tests_test_plugins_points_width5"}
+        for name, slug in slugs.items():
+            paths.data(slug).unlink()
+            with pytest.raises(
+                UserError, match=rf"{slug}.* is missing .*FORM.*`dvc repro experiments/dvc\.yaml:download_{slug}`"
+            ):
+                show(name, config.load().experiment(name))
+            with pytest.raises(UserError, match=rf"is missing; `dvc repro --force experiments/dvc\.yaml:download_{slug}`"):
+                train_dense.main(name)
+            download.main(slug)
+            lottery.run(name)
+            assert "data set" not in show(name, config.load().experiment(name))
+        assert lottery.layers("narrow")["fc1.weight"].shape == (8, 3)
+        assert lottery.layers("wide")["fc1.weight"].shape == (8, 5)
+        downloads = lottery.read_yaml(Path("experiments/dvc.yaml"))["stages"]
+        for slug in slugs.values():
+            stage = downloads[f"download_{slug}"]
+            assert stage["cmd"] == f"python -m stages.download {slug}"
+            assert stage["outs"] == [f"work/data/{slug}.safetensors"]
+            assert "tests/test_plugins.py" in stage["deps"]
+            assert (
+                f"work/data/{slug}.safetensors" in lottery.stages("wide" if "width" in slug else "narrow")["train_dense"]["deps"]
+            )
+        assert datasets.read_bundle(paths.data(slugs["wide"])).shape == (5,)
+
+
+def test_other_options_make_another_set_of_data() -> None:
+    def slug(**options: Any) -> str:
+        return Data(name="cifar10", validation=1, **options).slug
+
+    found = [
+        slug(),
+        slug(side=16),
+        slug(side=8),
+        slug(side=16, deep=True),
+        slug(path="a/b"),
+        slug(path="a.b"),
+        slug(x=list(range(40))),
+    ]
+    assert len(set(found)) == len(found)
+    assert (found[0], found[1]) == ("cifar10", "cifar10_side16")
+    assert slug(a=1, b=2) == slug(b=2, a=1)
+    assert all(name.replace("_", "").isalnum() and len(name) < 50 for name in found)
+
+
+def test_the_form_of_smaller_images_is_told_before_they_are_there(tmp_path: Path) -> None:
+    small = lottery.experiment(
+        arms={}, data={"name": "cifar10", "side": 8, "validation": 5000}, model={"name": "conv", "depth": 2}
+    )
+    small["pruning"] |= {"rates": {"conv": 0.2}}
+    with lottery.repository(tmp_path, lottery.params(toy=small)):
+        paths.data("cifar10_side8").unlink()
+        assert f"{64 * 3 * 9 + 64 * 64 * 9 + 64 * 16 * 256 + 256 * 256 + 2560:,} weights" in show(
+            "toy", config.load().experiment("toy")
+        )
+
+
+def test_inputs_without_a_scale_are_used_as_they_are(tmp_path: Path) -> None:
+    """Tokens stay whole numbers, and pictures without a scale are not divided by 255."""
+    from pipeline.training.examples import Examples
+
+    data = toy.tokens()
+    found, targets = Examples(data, toy.CPU).batch(torch.tensor([[3, 1]]))
+    assert found.dtype == targets.dtype == torch.int64
+    assert found[0].tolist() == data.train_inputs[[3, 1]].tolist()
+    assert Form.of(data) == Form(130, 70, (6,), "int64", classes=5, scaled=False)
