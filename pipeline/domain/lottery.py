@@ -130,8 +130,8 @@ def _make(name: str, plugin: Plugin) -> Arm:
             raise UserError(f"it gives a {type(arm).__name__}, should give an Arm (pipeline.domain.arms)")
     except UserError as error:
         raise UserError(f"arms.{name}: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise UserError(f"arms.{name}: {' '.join(str(error).split())}") from error
+    except Exception as error:  # whatever the user's arm does
+        raise UserError(f"arms.{name}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     return arm
 
 

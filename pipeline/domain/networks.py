@@ -46,6 +46,7 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
     try:
         module = make()
         found, used = _tried(module, example)
+        draws = _draws(module, example)
     except Exception as error:  # whatever the user's network does
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
@@ -57,15 +58,21 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
         raise UserError(f"{model} gives {tuple(found.shape)} for two examples, should give {(2, *outputs)}")
     layers = _layers(module, used)
     left_out = [n for n, p in module.named_parameters() if p.requires_grad and p.dim() > 1 and n not in layers]
-    return Network(module, make, layers, left_out, _draws(module, example))
+    return Network(module, make, layers, left_out, draws)
 
 
 def fresh(network: Network, init: Plugin, seed: int) -> dict[str, NDArray[Any]]:
-    """Fresh parameters and buffers, by name: those of a module built anew under the seed, then changed by the init."""
+    """Fresh parameters and buffers, by name: those of a module built anew under the seed, then changed by the init.
+
+    Raises: UserError when the init fails.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed((seed + 1) % 2**63)  # not the init's own numbers once more
         module = network.make()
-    init(module=module, generator=torch.Generator().manual_seed(seed))
+    try:
+        init(module=module, generator=torch.Generator().manual_seed(seed))
+    except Exception as error:  # whatever the user's init does
+        raise UserError(f"{init} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     return {name: t.detach().clone().numpy() for name, t in (*module.named_parameters(), *module.named_buffers())}
 
 

@@ -28,7 +28,9 @@ def of(bound: Bound, item: Item, seed: int, mask: Mask) -> Weights:
     offers = _offers(bound, item, seed, mask)
     try:
         found = criterion(**{name: offers[name]() for name in criterion.asks})
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's criterion does
         raise UserError(f"{criterion} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(found, Mapping):
         raise UserError(f"{criterion} gives a {type(found).__name__}, should give a mapping of weights' names to scores")
