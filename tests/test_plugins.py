@@ -1,5 +1,6 @@
 """Plug-ins and their options: what is wrong with one is a sentence that names it, never a traceback, before any training."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.domain.arms import Arm
 from pipeline.domain.bundle import Bundle, Form
 from pipeline.files import datasets
 from pipeline.preview.show import show
+from pipeline.run.bound import Bound
 from pipeline.settings import config
 from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Data
+from pipeline.values.experiment import Data, Experiment
 from stages import download, repeat_rounds, run_stage, train_dense
 from tests import lottery, toy
 
@@ -342,4 +345,91 @@ def test_inputs_without_a_scale_are_used_as_they_are(tmp_path: Path) -> None:
     found, targets = Examples(data, toy.CPU).batch(torch.tensor([[3, 1]]))
     assert found.dtype == targets.dtype == torch.int64
     assert found[0].tolist() == data.train_inputs[[3, 1]].tolist()
-    assert Form.of(data) == Form(130, 70, (6,), "int64", classes=5, scaled=False)
+    assert Form.of(data) == Form(130, 70, (6,), "int64", classes=5, scaled=False, words=5)
+
+
+def test_tokens_may_be_of_fewer_words_than_there_are_classes(tmp_path: Path) -> None:
+    """What the network is tried on has the data's own words and no others."""
+    tokens = toy.tokens()
+    few = Bundle(tokens.train_inputs % 2, tokens.train_targets, tokens.test_inputs % 2, tokens.test_targets)
+    assert (Form.of(few).words, Form.of(few).classes) == (2, 5)
+    changed = with_plugin("models", f"{HERE}:TwoWords")
+    changed["pruning"] |= {"rates": {"embedding": 0.2}, "rounds": 1}
+    with lottery.repository(tmp_path, lottery.params(toy=changed), few):
+        lottery.run("toy", "r00")
+        assert lottery.layers("toy")["0.weight"].shape == (2, 8)
+
+
+class TwoWords(nn.Sequential):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(nn.Embedding(2, 8), nn.Flatten(), nn.Linear(8 * shape[0], outputs))
+
+
+# --- What fails only when it is called
+
+
+class FailsInTraining(Flat):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(shape, outputs - 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            raise KeyError("no labels")
+        return super().forward(x)
+
+
+def failing_init(module: nn.Module) -> None:
+    raise AssertionError("module has no conv")
+
+
+def no_task() -> dict[str, str]:
+    return {"loss": "mse"}
+
+
+def failing_criterion(trained: Any) -> Any:
+    raise AssertionError("all weights are zero")
+
+
+def failing_arm() -> Any:
+    def weights(rewound: Any) -> Any:
+        return rewound["not there"]
+
+    return Arm(masks_of="dense", weights=weights)
+
+
+def half_an_arm() -> Any:
+    def weights(rewound: Any) -> Any:
+        return {name: array for name, array in rewound.items() if name != "fc2.bias"} | {"fc1.bias": np.zeros(3)}
+
+    return Arm(masks_of="dense", weights=weights)
+
+
+def arm_that_cannot_be_made() -> Any:
+    return {}["sigma"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("models", "FailsInTraining", ["cannot be built", "KeyError", "no labels"]),
+        ("inits", "failing_init", ["failed", "AssertionError", "module has no conv"]),
+        ("tasks", "no_task", ["gives a dict", "should give a Task"]),
+        ("criteria", "failing_criterion", ["failed", "AssertionError", "all weights are zero"]),
+        ("arms", "failing_arm", ["arms.own failed", "KeyError", "not there"]),
+        ("arms", "half_an_arm", ["arms.own gives no weights for fc1.bias, fc2.bias"]),
+    ],
+)
+def test_what_fails_when_it_is_called_is_a_sentence(kind: plugins.Kind, name: str, words: list[str], tmp_path: Path) -> None:
+    changed = with_plugin(kind, f"{HERE}:{name}")
+    with lottery.repository(tmp_path, lottery.params(toy=changed)), pytest.raises(UserError) as error:
+        lottery.run("toy")
+    message = str(error.value)
+    assert "\n" not in message
+    assert kind == "arms" or f"{plugins.CALLED[kind]} '{HERE}:{name}'" in message
+    for word in words:
+        assert word in message
+
+
+def test_an_arm_that_cannot_be_made_is_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"arms\.own: KeyError: 'sigma'"):
+        Bound.of("toy", Experiment.model_validate_json(json.dumps(with_plugin("arms", f"{HERE}:arm_that_cannot_be_made"))))

@@ -146,7 +146,7 @@ def test_nothing_to_prune_and_too_little_to_keep_are_said() -> None:
         pruning.check([Group(("fc1",), 84, 0.5), group], 6)
 
 
-# --- The densities of the paper (PAPER.md's table), as printed
+# --- The densities of the paper, as printed
 
 
 def lenet() -> dict[str, Layer]:

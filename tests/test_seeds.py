@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import seeds
 from pipeline.training.examples import Order, Stream, split
+from pipeline.values.experiment import Augment
 from tests import toy
 
 
@@ -21,6 +22,8 @@ def test_seeds_are_pinned() -> None:
         seeds.derive(1, "init"), seeds.derive(2, "split"), seeds.derive(1, "order", 3),
         seeds.derive(1, "control", "reinit_r03", 2),
     ] == [5267816590608909949, 2048315505475934728, 5263713049995906136, 385604657551614613]  # fmt: skip
+    assert seeds.derive(1, "dropout", 7) == 7614188756007883435
+    assert seeds.derive(2, "criterion", "r03") == 5369889235068183597
     assert split(1, 10, 3)[1].tolist() == [2, 8, 4]
     assert order([1], 20, 4).batch(0)[0].tolist() == [[15, 4, 10, 5]]
 
@@ -96,3 +99,16 @@ def test_a_batch_is_the_same_whatever_was_asked_before_and_beside_it() -> None:
         assert torch.equal(order([1, 2]).batch(i)[0], batches[i])
         assert torch.equal(order([2]).batch(i)[0][0], batches[i][1])
         assert torch.equal(in_turn.batch(i)[0], batches[i])
+
+
+def test_an_order_that_is_drawn_is_another_one_of_the_same_images_with_the_same_changes() -> None:
+    """One stream for each draw of an item; split and augmentation stay the replicate's."""
+    train, _ = split(1, 50, 9)
+    streams = [Stream(1), Stream(1, ("shuffled_r01", 1)), Stream(1, ("shuffled_r01", 2)), Stream(1, ("shuffled_r02", 1))]
+    chosen = Order(streams, [train] * len(streams), 41, toy.CPU, Augment(crop=1, flip=True))
+    for epoch in range(2):
+        index, changes = chosen.batch(epoch)
+        assert len({tuple(lane) for lane in index.tolist()}) == len(streams)
+        assert {tuple(sorted(lane)) for lane in index.tolist()} == {tuple(sorted(train.tolist()))}
+        assert all(torch.equal(changes[0], other) for other in changes[1:])
+    assert torch.equal(chosen.batch(0)[0][0], order([1], batch=41).batch(0)[0][0])

@@ -83,6 +83,7 @@ class Form:
 
     train, test: the numbers of examples. shape, dtype: those of one input. classes: the number of classes when targets are
     whole numbers; without it, targets are float32 of shape `target`. scaled: whether inputs are normalised, to float32.
+    words: the bound of whole-number inputs that are not normalised, which are from 0 to below it.
     """
 
     train: int
@@ -92,11 +93,13 @@ class Form:
     classes: int | None = None
     target: tuple[int, ...] = ()
     scaled: bool = True
+    words: int = 2
     own_validation: bool = False
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
         whole = bundle.train_targets.dtype.kind in "ui"
+        tokens = bundle.scale is None and bundle.train_inputs.dtype.kind in "ui"
         return cls(
             train=len(bundle.train_inputs),
             test=len(bundle.test_inputs),
@@ -105,6 +108,7 @@ class Form:
             classes=int(bundle.train_targets.max()) + 1 if whole else None,
             target=tuple(bundle.train_targets.shape[1:]),
             scaled=bundle.scale is not None,
+            words=int(bundle.train_inputs.max()) + 1 if tokens else 2,
             own_validation=bundle.validation_inputs is not None,
         )
 
@@ -122,7 +126,7 @@ class Form:
         kind = np.dtype(self.dtype)
         if kind.kind == "f":
             return draw.standard_normal((count, *self.shape)).astype(kind)
-        most = 256 if self.scaled else self.classes or 2
+        most = 256 if self.scaled else self.words
         return draw.integers(most, size=(count, *self.shape)).astype(kind)
 
     def _targets(self, draw: np.random.Generator, count: int) -> Array:

@@ -7,7 +7,7 @@ from typing import Self
 from pipeline.domain.arms import Arm
 from pipeline.values import plugins
 from pipeline.values.clock import Moment
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 from pipeline.values.plugins import Plugin
@@ -130,8 +130,8 @@ def _make(name: str, plugin: Plugin) -> Arm:
             raise UserError(f"it gives a {type(arm).__name__}, should give an Arm (pipeline.domain.arms)")
     except UserError as error:
         raise UserError(f"arms.{name}: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise UserError(f"arms.{name}: {' '.join(str(error).split())}") from error
+    except Exception as error:  # whatever the user's arm does
+        raise UserError(f"arms.{name}: {reason(error)}") from error
     return arm
 
 

@@ -21,7 +21,7 @@ from pipeline.run.bound import Bound
 from pipeline.training.examples import Examples
 from pipeline.values import paths
 from pipeline.values.clock import Moment
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item, Lane
 
@@ -66,7 +66,9 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> tuple[Task, Network]:
 
     Raises: UserError when they do not fit each other.
     """
-    task: Task = bound.task()
+    task = bound.task()
+    if not isinstance(task, Task):
+        raise UserError(f"{bound.task} gives a {type(task).__name__}, should give a Task (pipeline.domain.task)")
     try:
         task.check(bundle)
     except ValueError as error:
@@ -98,11 +100,21 @@ def tickets(setup: Setup, item: Item) -> dict[Lane, Ticket]:
 
 
 def _ticket(setup: Setup, lane: Lane) -> Ticket:
-    arm = setup.lottery.arms[lane.item.arm]
-    offered = _offered(setup, lane)
-    mask = arms.call(arm.mask, offered) if arm.mask else offered["mask"]()
-    # When the lane has a mask of its own, the weights are chosen for that mask.
-    weights = arms.call(arm.weights, {**offered, "mask": lambda: mask})
+    name = lane.item.arm
+    arm, offered = setup.lottery.arms[name], _offered(setup, lane)
+    try:
+        mask = arms.call(arm.mask, offered) if arm.mask else offered["mask"]()
+        # When the lane has a mask of its own, the weights are chosen for that mask.
+        weights = arms.call(arm.weights, {**offered, "mask": lambda: mask})
+    except UserError:
+        raise
+    except Exception as error:  # the user's arm may raise anything
+        raise UserError(f"arms.{name} failed: {reason(error)}") from error
+    module = setup.network.module
+    shapes = {name: tuple(t.shape) for name, t in (*module.named_parameters(), *module.named_buffers())}
+    wrong = [tensor for tensor, shape in shapes.items() if tensor not in weights or np.shape(weights[tensor]) != shape]
+    if wrong:
+        raise UserError(f"arms.{name} gives no weights for {', '.join(wrong)}, or some of another shape")
     return ticket(mask, weights, _origin(arm, setup.origin))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 
 Kind = Literal["arms", "criteria", "data", "inits", "models", "tasks"]
 Source = tuple[Kind, str]  # identifies the code of a plug-in
@@ -103,5 +103,4 @@ def _load(kind: Kind, name: str) -> Callable[..., Any]:
     try:
         return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
     except (Exception, SystemExit) as error:  # the user's module may raise anything when it is imported
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{CALLED[kind]} {name!r} cannot be loaded: {type(error).__name__}: {reason}") from error
+        raise UserError(f"{CALLED[kind]} {name!r} cannot be loaded: {reason(error)}") from error
