@@ -1,4 +1,4 @@
-"""One script a DVC stage, run as `python -m stages.<name> <item>`; every knob is in params.yaml."""
+"""One script for each DVC stage, run as `python -m stages.<name> <item>`; every setting is in params.yaml."""
 
 import sys
 from collections.abc import Callable
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def experiment_of(name: str) -> "Bound":
-    """An experiment of params.yaml, whose settings are right and whose DVC file agrees with them. Raises: UserError otherwise."""
-    from pipeline.dag import written  # no output depends on what is imported here: it only refuses
+    """An experiment of params.yaml with valid settings, with which its DVC file agrees. Raises: UserError otherwise."""
+    from pipeline.dag import written  # no output depends on what is imported here, which only rejects input
     from pipeline.settings import check, config
 
     bound = check.settings(name, config.load().experiment(name))

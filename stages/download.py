@@ -11,7 +11,7 @@ from stages import run_stage
 
 
 def main(name: str) -> None:
-    # No output depends on these: they find the plug-in that params.yaml means, whose options are in the data set's name.
+    # No output depends on these modules: they find the plug-in that params.yaml means, whose options are in the name.
     from pipeline.settings import check, config
 
     obtain = check.data_set(config.load().experiments.values(), name)
@@ -21,7 +21,7 @@ def main(name: str) -> None:
             bundle = obtain(folder=Path(folder))
         except UserError:
             raise
-        except Exception as error:  # whatever the user's plug-in does
+        except Exception as error:  # the user's plug-in may raise anything
             raise UserError(f"{obtain} failed: {reason(error)}") from error
         if not isinstance(bundle, Bundle):
             raise UserError(f"{obtain} gives a {type(bundle).__name__}, should give a Bundle (pipeline.domain.bundle)")

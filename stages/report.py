@@ -1,4 +1,4 @@
-"""DVC stage report: the headline numbers, the page and the figures over the experiments of a report of params.yaml."""
+"""DVC stage report: the headline numbers, the page and the figures of one report of params.yaml, over its experiments."""
 
 from pipeline.figures import files
 from pipeline.files import store
@@ -12,7 +12,7 @@ from stages import run_stage
 
 
 def main(name: str) -> None:
-    from pipeline.dag import written  # it only refuses: no output depends on it
+    from pipeline.dag import written  # it only rejects input: no output depends on it
 
     settings = config.load()
     reports = settings.all_reports()

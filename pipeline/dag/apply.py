@@ -1,8 +1,8 @@
 """`python -m pipeline.dag.apply EXPERIMENT`: `dvc exp apply` for a repository in which not every chain has been run.
 
-The locks of all committed chains are in git, so that whoever runs one sees whether the bytes are the same. Of a chain that was
-never run here no cache has the outputs: DVC's own command then applies the experiment and fails afterwards, because it wants
-to check everything out. DVC has no option for that, but its function takes one.
+The locks of all committed chains are in git, so that whoever runs one sees whether the bytes are the same. The outputs of a
+chain that was never run here are in no cache. DVC's own command then applies the experiment and fails afterwards, because it
+wants to check everything out. The command has no option against this, but DVC's function has one.
 """
 
 import sys
@@ -12,7 +12,7 @@ from dvc.repo import Repo
 
 
 def apply(name: str) -> None:
-    """Puts params, results and outputs of a DVC experiment into the workspace. Raises: DvcException when there is none."""
+    """Puts params, results and outputs of a DVC experiment into the workspace. Raises: DvcException when it does not exist."""
     Repo().experiments.apply(name, allow_missing=True)
 
 

@@ -14,16 +14,16 @@ from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item
 from pipeline.values.plugins import Source
 
-# The sections of an experiment that each kind of stage reads: a change of another one leaves the stage alone.
+# The sections of an experiment that each kind of stage reads: a change of another section does not affect the stage.
 PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
 TRAINING = ["data", "task", "model", "optimizer", "training", "rewind", "seeds"]
 AGGREGATED = ["pruning.rounds", "arms", "seeds"]
-WITH_NETWORK = {"module", "batch", "gradient"}  # a criterion that asks for one of these needs data and network to prune
-PROBE = Path("pipeline/scoring/probe.py")  # and what makes them
+WITH_NETWORK = {"module", "batch", "gradient"}  # a criterion that asks for one of these needs the data and the network
+PROBE = Path("pipeline/scoring/probe.py")  # makes them
 
 
 def stages(bound: Bound) -> dict[str, Any]:
-    """The content of the file. Every arm's rounds are one template, over what each of them is made from."""
+    """The content of the file. Every arm's rounds are one template over the items that they are made from."""
     name, lottery = bound.name, bound.lottery
     rounds = {arm: _rounds(bound, arm) for arm in lottery.arms}
     found = {"train_dense": _train_dense(bound)}
@@ -47,13 +47,13 @@ def _train_dense(bound: Bound) -> dict[str, Any]:
 
 
 def _rounds(bound: Bound, arm: str) -> dict[str, Any]:
-    """Of each round of an arm, what it is made from."""
+    """What each round of an arm is made from, by the round's name."""
     rounds = bound.experiment.rounds_of(arm)
     return {f"r{k:02d}": _made_from(bound.lottery, Item(bound.name, k, arm)) for k in rounds}
 
 
 def _made_from(lottery: Lottery, item: Item) -> str | dict[str, str]:
-    """The item that it is pruned from, or whose masks it takes; where it goes on from other weights than that one's, both."""
+    """The item that an item is pruned from or takes masks from; both, when the weights it starts from are another item's."""
     if not lottery.is_control(item):
         return lottery.pruned_from(item).name
     masks = lottery.masks_of(item).name
@@ -61,7 +61,7 @@ def _made_from(lottery: Lottery, item: Item) -> str | dict[str, str]:
 
 
 def _takes_both(arm: Arm) -> bool:
-    """Whether it takes another arm's masks and goes on from the weights that those were pruned from."""
+    """Whether an arm takes another arm's masks and starts from the trained weights from which those were pruned."""
     return arm.is_control and "trained" in arm.asks
 
 
@@ -97,7 +97,7 @@ def _trained(script: str, bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     experiment = bound.name
     both = _takes_both(arm)
     masks = paths.masks(experiment, ("${item.masks}" if both else "${item}") if arm.is_control else _item(name))
-    # An arm begins from what the dense training left, or goes on from what its masks were pruned from.
+    # An arm begins with weights of the dense training, or with the trained weights from which its masks were pruned.
     deps = [_data(bound), masks]
     used, sections = [*_network(bound.experiment), bound.lottery.plugins[name].source], [*TRAINING, *PRUNING]
     if "trained" not in arm.asks or arm.asks & {"initial", "rewound"}:
@@ -113,7 +113,7 @@ def _trained(script: str, bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
 
 
 def _item(arm: str) -> str:
-    """The name of an arm's item, in a template over its rounds."""
+    """The name of an arm's item in a template over its rounds."""
     return Item("", 0, arm).name.replace("r00", "${key}")
 
 
@@ -126,18 +126,18 @@ def _data(bound: Bound) -> Path:
 
 
 def _options(experiment: Experiment, arm: str) -> list[str]:
-    """What a stage reads of its own arm: another arm's draws must not train it again, nor another round of its own."""
+    """The keys of its own arm that a stage reads: neither another arm's draws nor another round may cause a new training."""
     return [f"arms.{arm}.{key}" for key in sorted(experiment.all_arms[arm].own_keys)] if arm in experiment.arms else []
 
 
 def _params(bound: Bound, sections: Sequence[str]) -> list[str]:
-    """Those sections that params.yaml has: one that is left out has its usual value, and DVC would look for it in vain."""
+    """Those sections that params.yaml has. A section that is left out has its default, and DVC would not find it."""
     there = [section for section in sections if section.split(".")[0] in bound.experiment.model_fields_set]
     return [f"experiments.{bound.name}.{section}" for section in there]
 
 
 def _network(experiment: Experiment) -> list[Source]:
-    """Found without loading them, which takes torch: every stage compares its DVC file with what it should be."""
+    """The sources of model and task. They are not loaded, which needs torch, because every stage checks its DVC file."""
     return [("models", experiment.model.name), ("tasks", experiment.task.name)]
 
 

@@ -1,7 +1,7 @@
-"""The DVC files that serve several experiments: downloads and further reports in one, the main report in the root's.
+"""The DVC files that serve several experiments: one has downloads and further reports, the root's has the main report.
 
-Downloads have a file of their own because plain `dvc repro` runs every stage of the root's, and must not download what the
-experiments in `report:` don't use.
+Downloads have a file of their own because plain `dvc repro` runs every stage of the root's file, and must not download what
+the experiments in `report:` don't use.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ def stages(config: Config, path: Path) -> dict[str, Any]:
 
 
 def data_sets(config: Config) -> Mapping[str, str]:
-    """Names of plug-ins by the names of their stages and files: those of this repository, and those that experiments make of
-    one with options or have themselves.
+    """The names of plug-ins by the names of their stages and files: the plug-ins of this repository, and those that experiments
+    use with options or bring themselves.
     """
     own = {experiment.data.slug: experiment.data.name for experiment in config.experiments.values()}
     return {name: name for name in plugins.names("data")} | own
@@ -43,8 +43,8 @@ def _downloads(config: Config) -> dict[str, Any]:
 
 
 def _report(config: Config, name: str) -> dict[str, Any]:
-    """Of other experiments it reads those that say whether one of its own is a reduced budget, and which reports have which
-    networks: a figure that this report doesn't draw names the report that does.
+    """The stage of a report. Of other experiments it reads those that tell whether one of its own has a reduced budget, and the
+    models of all others, because the page names the report that draws a figure which this report doesn't draw.
     """
     names = config.all_reports()[name]
     shown = registry.over(config, names)

@@ -1,4 +1,4 @@
-"""DVC's files as text: what should be in each, and whether it is."""
+"""DVC's files as text: what each should contain, and whether it does."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -19,15 +19,15 @@ HEADER = f"# Written from params.yaml by `{places.REMEDY}`; change it there.\n"
 
 
 def wanted(config: Config) -> set[str]:
-    """The experiments whose chains are there, and those that a report needs. The others' are written on request: DVC reads
-    every stage of the repository in every command, 2 ms each.
+    """The experiments whose chains exist, and those that a report needs. Other chains are written only on request, because DVC
+    reads every stage of the repository in every command, which takes 2 ms for each.
     """
     there = {name for name in config.experiments if places.chain(name).is_file()}
     return there.union(*config.all_reports().values())
 
 
 def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
-    """The text of the DVC files of the repository, with the chains of these experiments. Raises: UserError of the check."""
+    """The text of the DVC files of the repository, with the chains of these experiments. Raises: the check's UserError."""
     files = {path: shared.stages(config, path) for path in (places.ROOT_CHAIN, places.DATA_CHAIN)}
     for name in sorted(names):
         files[places.chain(name)] = dag_of_experiment.stages(check.settings(name, config.experiment(name)))
@@ -40,7 +40,7 @@ def agrees(bound: Bound) -> None:
 
 
 def report_agrees(config: Config, name: str) -> None:
-    """The same for the DVC file that has the stage of a report."""
+    """Raises: UserError when the DVC file that has the stage of a report is not what it should be."""
     path = places.report_chain(name)
     _compare(path, shared.stages(config, path))
 

@@ -1,5 +1,5 @@
-"""Data sets: a file defines one, under its own name: `mnist(folder) -> Bundle`, from files that it may put into `folder`.
+"""Data sets: each file defines one, with its own name, such as `mnist(folder) -> Bundle`, which may put files into `folder`.
 
-Beside it stands its FORM, what it will look like once it is there, or a function of its options that tells, so that `--show`
-knows what an experiment costs before anything is downloaded. A data set without one has to be downloaded first.
+Beside it, FORM declares what the data set will look like, or is a function of its options that returns this, so that `--show`
+knows what an experiment costs before anything is downloaded. A data set without a FORM has to be downloaded first.
 """

@@ -1,4 +1,4 @@
-"""A data set's files: nothing is made of them before they have the known checksums, whoever they come from."""
+"""A data set's files: they are used only when they have the known checksums, whatever source they come from."""
 
 import gzip
 import hashlib
@@ -16,9 +16,9 @@ Contents = Mapping[str, bytes]
 def obtain(
     name: str, algorithm: str, sums: Mapping[str, str], sources: Mapping[str, Callable[[Path], Contents]], folder: Path
 ) -> Contents:
-    """The files put in place by hand, or else those of the first source that gives the ones with the known sums.
+    """The files put in place by hand, or else those of the first source that gives files with the known sums.
 
-    Units: sums are hexadecimal, by file, of the uncompressed content; algorithm is hashlib's name of them.
+    Units: sums are hexadecimal, by file, and of the uncompressed content; algorithm is their name in hashlib.
     Raises: UserError when a file put in place by hand is not the known one, or when every source fails.
     """
     if any(_find(by_hand(name), file) for file in sums):

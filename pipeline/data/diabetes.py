@@ -1,4 +1,4 @@
-"""scikit-learn's 442 diabetes patients (Efron et al. 2004): ten numbers each, and how the disease went on."""
+"""scikit-learn's 442 diabetes patients (Efron et al. 2004): ten numbers for each, and how the disease progressed."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ FORM = Form(train=342, test=100, shape=(10,), dtype="float32", target=(1,))
 def diabetes() -> Bundle:
     """342 patients to train on, and the last 100 to test on.
 
-    Units: inputs are normalised by mean and standard deviation of the training part; targets are in such standard deviations
-    from its mean, so that a root mean squared error of 1 is what always answering the mean has.
+    Units: inputs are normalised by the mean and standard deviation of the training part. Targets are distances from its
+    mean in its standard deviations, so that a network which always answers the mean has a root mean squared error of 1.
     """
     from sklearn.datasets import load_diabetes
 

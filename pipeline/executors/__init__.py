@@ -1,4 +1,4 @@
-"""Where groups of lanes run, chosen by what the machine has and never by params.yaml. No result depends on it."""
+"""The executors of groups of lanes. The machine decides which one runs, never params.yaml, and no result depends on it."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], device: "torch.device") -> None:
-    """Runs every group. report: gets the lane-iterations that all groups have done.
+    """Runs every group. report: receives the lane-iterations that all groups have done.
 
     Raises: UserError of the first group that failed; KeyboardInterrupt when interrupted, terminated, or orphaned.
     In both cases the other groups save checkpoints and stop.
     """
     from pipeline.executors import one_by_one, processes
 
-    stop = Stop(os.getppid() if "DVC_ROOT" in os.environ else None)  # a stage run by hand may outlive its shell
+    stop = Stop(os.getppid() if "DVC_ROOT" in os.environ else None)  # a stage that is run by hand may outlive its shell
     (one_by_one if device.type == "cuda" else processes).run(work, groups, report, stop)
     if stop():
         raise KeyboardInterrupt

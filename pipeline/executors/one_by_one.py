@@ -1,4 +1,4 @@
-"""Groups of lanes one after the other in this process: for CUDA, where a group is all lanes of a stage."""
+"""Groups of lanes run one after the other in this process. This is for CUDA, where a group is all lanes of a stage."""
 
 import gc
 import sys
@@ -12,7 +12,7 @@ from pipeline.values.errors import UserError
 
 
 def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], stop: Stop) -> None:
-    """A group that does not fit in the GPU's memory is split in two, and so on.
+    """Runs the groups. A group that does not fit in the GPU's memory is split in two, and so on.
 
     Raises: UserError when one lane alone does not fit.
     """
@@ -29,7 +29,7 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], Non
             work(group, count, stop)
         except torch.OutOfMemoryError:
             short, current = True, 0
-        if short:  # out of the handler, whose traceback would hold on to the memory
+        if short:  # outside the handler, whose traceback would keep the memory
             if len(group) == 1:
                 raise UserError("one lane alone does not fit in the GPU's memory; should be a smaller network or batch")
             half = len(group) // 2

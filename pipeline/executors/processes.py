@@ -1,4 +1,4 @@
-"""Groups of lanes in forked one-thread processes: for a CPU, so that a lane's bits don't depend on what runs beside it."""
+"""Groups of lanes in forked one-thread processes on a CPU, so that a lane's bits don't depend on what runs beside it."""
 
 import multiprocessing
 import os
@@ -18,8 +18,8 @@ def cores() -> int:
 
 
 def at_once(groups: int) -> int:
-    """Processes side by side: the cores, and the remainder, which the system's scheduler shares out evenly:
-    three lanes on two cores so take 1.5 times as long as one, not twice."""
+    """The number of processes side by side: one for each core and one for each group of the remainder, among which the system's
+    scheduler shares the cores evenly: three lanes on two cores then take 1.5 times as long as one, not twice."""
     return min(groups, cores() + groups % cores())
 
 
@@ -33,7 +33,7 @@ class _Pool:
         self.work, self.waiting, self.report, self.stop = work, list(groups), report, stop
         self.limit = at_once(len(groups))
         self.running: dict[Connection, BaseProcess] = {}
-        self.done: dict[int, int] = {}  # by process id
+        self.done: dict[int, int] = {}  # lane-iterations by process id
         self.context = multiprocessing.get_context("fork")
 
     def run(self) -> None:
@@ -47,7 +47,7 @@ class _Pool:
                     self._terminate()
         finally:
             while alive := [process for process in self.running.values() if process.is_alive()]:
-                self._terminate()  # again and again: a process that is only just starting may miss it
+                self._terminate()  # repeated, because a process that is just starting may miss it
                 alive[0].join(0.5)
 
     def _start(self, group: Sequence[int]) -> None:
@@ -85,7 +85,7 @@ STOPPED = 75  # exit code of a process that was told to stop, saved a checkpoint
 
 def _child(work: Work, group: Sequence[int], sender: Connection, parent: int) -> None:
     stop = Stop(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and passes it on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and passes it on
     try:
         work(group, sender.send, stop)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""One line that says what is trained, how fast, and how long it still takes."""
+"""One line that says what is trained, how fast it goes and how long it still takes."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ PLAIN_EVERY = 15.0  # seconds between lines in CI or a pipe
 
 
 class Progress:
-    """A live bar on a terminal, a plain line now and then elsewhere. Counts lane-iterations."""
+    """A live bar on a terminal, and a plain line now and then elsewhere. It counts lane-iterations."""
 
     def __init__(self, title: str, total: int) -> None:
         self.live = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""When to leave: a signal came, or the process that waits for the result is gone."""
+"""The reasons to stop: a signal came, or the process that waits for the result is gone."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from types import FrameType
 
 
 class Stop:
-    """True once asked by a signal, or once the parent is gone: if DVC was killed, a second one may start the same stage."""
+    """True after a signal, or when the parent is gone: if DVC was killed, a second one may start the same stage."""
 
     def __init__(self, parent: int | None) -> None:
         self.asked, self.parent = False, parent

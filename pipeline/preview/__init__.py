@@ -1,1 +1,1 @@
-"""What an experiment holds and costs, before it is run."""
+"""What an experiment contains and costs, shown before it is run."""

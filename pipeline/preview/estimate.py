@@ -18,13 +18,13 @@ from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import plugins
 
-HELD_OUT = 200  # examples of the trial, validation and test each
-LEAST = 0.15  # seconds of one measurement, after a first call that does not count
+HELD_OUT = 200  # examples of the trial, for validation and for test each
+LEAST = 0.15  # seconds that one measurement takes, after a first call that does not count
 
 
 @dataclass
 class Estimate:
-    """The time of each item's lanes on all cores, or as one batch on a GPU; measured once where density changes nothing."""
+    """The time of each item's lanes on all cores, or as one batch on a GPU; it is measured once where density changes nothing."""
 
     fitted: Fitted
 
@@ -35,7 +35,7 @@ class Estimate:
         self.known: dict[tuple[int, int], float] = {}
 
     def seconds(self, rounds: int, lanes: int, iterations: int) -> float:
-        """Of training and evaluating so many lanes whose masks have been pruned for so many rounds."""
+        """The seconds to train and evaluate so many lanes whose masks have been pruned for so many rounds."""
         batched = self.device.type == "cuda" and not self.fitted.network.draws
         together, turns = (lanes, 1.0) if batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
         key = (rounds if self.by_density else 0, together)
@@ -44,7 +44,7 @@ class Estimate:
         return turns * iterations * self.known[key]
 
     def _measure(self, start: Ticket, lanes: int) -> float:
-        """Seconds of an iteration, with its share of an evaluation."""
+        """The seconds of an iteration, with its share of an evaluation."""
         training, data = self.experiment.training, self.experiment.data
         noise = self.fitted.form.noise(training.batch_size + HELD_OUT, HELD_OUT)
         examples = Examples(noise, self.device, data.augment)
@@ -65,7 +65,7 @@ class Estimate:
         return step + (data.validation + self.fitted.form.test) * evaluated / training.evaluate_every
 
     def _clock(self, work: Callable[[], object]) -> float:
-        """Seconds of one call."""
+        """The seconds of one call."""
         work()
         calls, started = 0, time.perf_counter()
         while calls < 2 or time.perf_counter() - started < LEAST:
@@ -77,7 +77,7 @@ class Estimate:
 
 
 def pruned(network: Network, groups: Sequence[pruning.Group], rounds: int) -> Ticket:
-    """A ticket after so many rounds, for timing: magnitude masks of fresh weights cost what trained ones do."""
+    """A ticket after so many rounds, for timing: magnitude masks of fresh weights cost as much as those of trained ones."""
     weights = networks.fresh(network, plugins.bind("inits", "glorot_normal", {}), seed=1)
     mask = Mask.full({name: layer.shape for name, layer in network.layers.items()})
     scores = magnitude({name: weights[name] for name in mask})

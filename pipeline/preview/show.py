@@ -17,7 +17,7 @@ from pipeline.values.lanes import Item
 def show(name: str, experiment: Experiment) -> str:
     """A table of the experiment's items: DVC target, density, lanes, lane-iterations and time.
 
-    Raises: UserError for what a training stage would refuse too; the data need not be there when its plug-in has a FORM.
+    Raises: UserError for everything that a training stage would refuse; data whose plug-in has a FORM need not be there.
     """
     bound = check.settings(name, experiment)
     fitted = check.without_data(bound)
@@ -51,16 +51,16 @@ def show(name: str, experiment: Experiment) -> str:
 def _left_out(names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    return [f"never pruned and not counted, because they are no weights of a known layer: {', '.join(names)}"]
+    return [f"never pruned and not counted, because they are not weights of a known layer: {', '.join(names)}"]
 
 
 def _rounds_of_masks(lottery: Lottery, item: Item) -> int:
-    """How many rounds the masks of an item have been pruned for."""
+    """The number of rounds for which the masks of an item have been pruned."""
     return lottery.masks_of(item).round
 
 
 def _iterations(lottery: Lottery, item: Item, origin: int) -> int:
-    """Of one lane."""
+    """The number of iterations of one lane."""
     iterations = lottery.experiment.training.iterations
     if item == lottery.dense:
         return iterations
@@ -69,7 +69,7 @@ def _iterations(lottery: Lottery, item: Item, origin: int) -> int:
 
 
 def _duration(seconds: float) -> str:
-    """Two digits are all that a few steps can tell."""
+    """A duration with two digits, because a few steps cannot tell more."""
     for unit, size, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
         if seconds < limit * size:
             return f"{_two_digits(seconds / size)} {unit}"
@@ -81,7 +81,7 @@ def _two_digits(value: float) -> str:
 
 
 def _sizes(layers: Mapping[str, pruning.Layer]) -> str:
-    """Of each layer; of a deep network's, of each kind."""
+    """The number of weights in each layer; for a deep network, in each kind."""
     parts = [(f"{name.removesuffix('.weight')} ({layer.kind})", layer.size) for name, layer in layers.items()]
     if len(parts) > 6:
         kinds = dict.fromkeys(layer.kind for layer in layers.values())

@@ -1,1 +1,1 @@
-"""The scores that weights are pruned by: what a criterion is offered, and how it is called."""
+"""The scores by which weights are pruned: what a criterion is offered, and how it is called."""

@@ -1,4 +1,4 @@
-"""What a criterion that looks at the network is offered: the network, examples of the replicate's training part, gradients."""
+"""What is offered to a criterion that looks at the network: the network, training examples of the replicate, and gradients."""
 
 from collections.abc import Callable
 
@@ -14,14 +14,14 @@ from pipeline.training.examples import Examples, Order, Stream, split
 
 
 def module_with(setup: Setup, weights: Weights) -> nn.Module:
-    """A network of its own with these weights and buffers, in training mode."""
+    """A new network with these weights and buffers, in training mode."""
     module = setup.network.make()
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()}, strict=False)
     return module.train()
 
 
 def batches(setup: Setup, seed: int, count: int) -> list[tuple[Tensor, Tensor]]:
-    """The first batches that the replicate's dense network was trained on, augmented alike.
+    """The first batches that the replicate's dense network was trained on, with the same augmentation.
 
     Shapes: inputs (B, *shape), normalised; targets (B, ...).
     """
@@ -34,7 +34,7 @@ def batches(setup: Setup, seed: int, count: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def gradient_of(setup: Setup, seed: int, trained: Weights) -> Callable[..., Arrays]:
-    """`gradient(weights, count=1)`: of the mean loss over so many batches, by every trainable parameter, by its name.
+    """Returns `gradient(weights, count=1)`: that of the mean loss over so many batches, for every trainable parameter by name.
 
     Parameters and buffers that are not among the weights have their trained values.
     """
@@ -43,7 +43,7 @@ def gradient_of(setup: Setup, seed: int, trained: Weights) -> Callable[..., Arra
     def gradient(weights: Weights, count: int = 1) -> Arrays:
         tensors = {name: torch.from_numpy(array.copy()) for name, array in {**trained, **weights}.items()}
         leaves = {name: tensors[name].requires_grad_() for name in networks.trainable(module)}
-        torch.manual_seed(seed)  # for a network that draws random numbers
+        torch.manual_seed(seed)  # matters for a network that draws random numbers
         losses = [setup.task.loss(functional_call(module, tensors, (x,)), y) for x, y in batches(setup, seed, count)]
         found = torch.autograd.grad(torch.stack(losses).mean(), list(leaves.values()), allow_unused=True, materialize_grads=True)
         return {name: g.numpy() for name, g in zip(leaves, found, strict=True)}

@@ -1,4 +1,4 @@
-"""The scores by which a replicate's weights are pruned, from a criterion that asks by name for what it needs."""
+"""The scores by which a replicate's weights are pruned, from a criterion, which asks by name for what it needs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,11 +17,11 @@ from pipeline.values.lanes import Item, Lane
 def of(bound: Bound, item: Item, seed: int, mask: Mask) -> Weights:
     """Scores of every weight of the network; higher is kept.
 
-    A criterion may ask for: `trained`, the weights at the end of what the item is pruned from; `initial`, those of iteration
-    0; `rewound`, those of the rewind point; `mask`, the one that is pruned; `rng`, a NumPy Generator; `module`, the network
-    with the trained weights; `batch`, inputs and targets to train on; `gradient`, a function of weights and of how many
-    batches. All weights are of the masks' names only, but those that `gradient` is given, which need all of them: it takes
-    what is missing from the trained ones.
+    A criterion may ask for: `trained`, the trained weights that the item is pruned from; `initial`, those of iteration 0;
+    `rewound`, those of the rewind point; `mask`, the one that is pruned; `rng`, a NumPy Generator; `module`, the network
+    with the trained weights; `batch`, inputs and targets to train on; `gradient`, a function of weights and a number of
+    batches. Only weights with a mask are offered. `gradient` needs all parameters, and takes those it is not given from the
+    trained ones.
     Raises: UserError when the criterion fails or gives no scores.
     """
     criterion = bound.criteria[item.arm]

@@ -1,1 +1,1 @@
-"""The whole of params.yaml, and where reports and DVC's files stand. No training depends on what is here."""
+"""The whole of params.yaml, and the places of reports and DVC's files. No training depends on what is here."""

@@ -1,6 +1,6 @@
-"""The one check of an experiment: used by `--show`, by the writer of DVC's files, by every stage and by the tests.
+"""The one check of an experiment, which `--show`, the writer of DVC's files, every stage and the tests use.
 
-It only refuses, so no training depends on it.
+It only rejects settings, so no training depends on it.
 """
 
 import importlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the network and the data make of an experiment. groups: weights ranked together; origin: the rewind point."""
+    """An experiment with its network and the form of its data. groups: weights ranked together. origin: the rewind point."""
 
     bound: Bound
     form: Form
@@ -37,17 +37,17 @@ class Fitted:
 
 
 def settings(name: str, experiment: Experiment) -> Bound:
-    """Whatever can be told without the network and the data. Raises: UserError, with the key that is wrong."""
+    """Checks what can be checked without the network and the data. Raises: UserError, with the key that is wrong."""
     with _under(name):
         return Bound.of(name, experiment)
 
 
 def fits(bound: Bound, bundle: Bundle, form: Form) -> Fitted:
-    """Everything else that training would fail by. bundle: the data, or noise of the same form; form: of the data.
+    """Checks everything else that training would fail by. bundle: the data, or noise of its form. form: the form of the data.
 
     Raises: UserError, with the key that is wrong.
     """
-    from pipeline.run import setup  # torch: the stages that do not train come without it
+    from pipeline.run import setup  # it imports torch, which stages that do not train do without
 
     with _under(bound.name):
         experiment = bound.experiment
@@ -61,25 +61,25 @@ def fits(bound: Bound, bundle: Bundle, form: Form) -> Fitted:
 
 
 def without_data(bound: Bound) -> Fitted | None:
-    """The same before the data is there, from its plug-in's FORM, or from the file when it is; None without either."""
+    """The same check with the FORM of the data's plug-in, or with the file when there is one; None without either."""
     form = form_of(bound)
     return None if form is None else fits(bound, form.noise(2, 2), form)
 
 
 def form_of(bound: Bound) -> Form | None:
-    """What the data looks like, as far as that can be told now."""
+    """The form of the data; None when neither a FORM nor a file tells it."""
     module, _ = plugins.find("data", bound.data.name)
     declared = getattr(importlib.import_module(module), "FORM", None)
     if callable(declared):
         return cast(Form, declared(**bound.data.options))
-    if isinstance(declared, Form) and not bound.data.options:  # options may make another set of it
+    if isinstance(declared, Form) and not bound.data.options:  # options may make other data of it
         return declared
     file = paths.data(bound.experiment.data.slug)
     return Form.of(datasets.read_bundle(file)) if file.is_file() else None
 
 
 def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
-    """The data set of this name in stages and files, bound to its options. Raises: UserError that lists those there are."""
+    """The data set with this name in stages and files, bound to its options. Raises: UserError that lists the valid names."""
     named = {experiment.data.slug: experiment.data for experiment in experiments}
     if slug in named:
         return plugins.bind("data", named[slug].name, named[slug].options)
@@ -90,7 +90,7 @@ def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
 
 @contextmanager
 def _under(name: str) -> Iterator[None]:
-    """Puts the experiment's key before what is wrong in it."""
+    """Puts the experiment's key before the message of an error."""
     try:
         yield
     except UserError as error:
@@ -106,7 +106,7 @@ def _check_augment(experiment: Experiment, form: Form) -> None:
 
 
 def _check_moments(experiment: Experiment, form: Form) -> None:
-    """All moments of training lie before its end."""
+    """Checks that all moments of training lie before its end, and that there are enough examples."""
     end, batch, validation = experiment.training.iterations, experiment.training.batch_size, experiment.data.validation
     if form.own_validation and validation:
         raise UserError(f"data.validation is {validation}, should be 0: the data set has a validation part of its own")

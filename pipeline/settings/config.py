@@ -1,4 +1,4 @@
-"""params.yaml as validated values, and what is wrong with it in the user's words."""
+"""params.yaml as validated values, or messages about what is wrong with it in the terms of its keys."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,8 +18,8 @@ from pipeline.values.experiment import Experiment, Section, unique
 
 class Figures(Section):
     densities: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]  # curves of figure 1
-    dpi: Annotated[int, Field(ge=50, le=600)]  # of the PNG files
-    # What arms are called in figures and reports, where it is not what pipeline/figures/style.py says or the arm's own name.
+    dpi: Annotated[int, Field(ge=50, le=600)]  # the resolution of the PNG files
+    # The names of arms in figures and reports, where they differ from pipeline/figures/style.py and from the arm's own name.
     labels: dict[str, Annotated[str, Field(min_length=1)]] = Field(default={})
 
 
@@ -29,7 +29,7 @@ Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]
 
 class Config(Section):
     report: Report  # the experiments that plain `dvc repro` runs
-    reports: dict[Name, Report] = Field(default={})  # further reports, each over experiments of its own
+    reports: dict[Name, Report] = Field(default={})  # further reports, each of which has experiments of its own
     figures: Figures
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
 
@@ -58,7 +58,7 @@ class Config(Section):
 def load(path: Path = paths.PARAMS) -> Config:
     """Reads and validates params.yaml.
 
-    Raises: UserError with a line for each thing that is wrong: key, what was given, what is allowed.
+    Raises: UserError with a line for each fault: the key, what was given and what is allowed.
     """
     try:
         # ruamel reads YAML 1.2 as DVC does: 1e-3 is a number, not the string PyYAML makes of it.
@@ -68,11 +68,11 @@ def load(path: Path = paths.PARAMS) -> Config:
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     try:
-        # JSON, because strictness there still lets an array become a tuple.
+        # JSON is used because strict validation of it still lets an array become a tuple.
         return Config.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         found = error.errors()
-        # A list whose items are refused is said to be empty too.
+        # pydantic also reports a list whose items are refused as empty.
         places = [e["loc"] for e in found]
         told = [e for e in found if not (e["type"] == "too_short" and any(p[:-1] == e["loc"] for p in places if p))]
         raise UserError("\n".join(f"{path}: {_explain(e)}" for e in told)) from None
@@ -118,7 +118,7 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
 
 
 def _sections(annotations: Iterable[Any]) -> list[type[Section]]:
-    """The sections that type annotations speak of."""
+    """The sections that occur in type annotations."""
     found: list[type[Section]] = []
     for annotation in annotations:
         is_section = isclass(annotation) and issubclass(annotation, Section)

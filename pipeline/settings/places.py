@@ -1,4 +1,4 @@
-"""Where DVC's files and reports stand, and what `dvc repro` calls the stages in them."""
+"""The places of DVC's files and of reports, and the names of their stages for `dvc repro`."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ def chain(experiment: str) -> Path:
 
 
 def stage(script: str, arm: str) -> str:
-    """The stage of an arm that a script makes: `retrain`, `retrain_one_shot`. Each arm has stages of its own, because each
-    depends on its own code and options, and DVC's templates cannot vary a list.
+    """The name of the stage that runs a script for an arm, such as `retrain` or `retrain_one_shot`. Each arm has stages of its
+    own, because it depends on its own code and options, and DVC's templates cannot vary a list.
     """
     return script if arm in (DENSE, TICKET) else f"{script}_{arm}"
 
 
 def target(item: Item, is_control: bool) -> str:
-    """What `dvc repro` takes to train an item, `experiments/lenet/dvc.yaml:retrain@r07`."""
+    """The target of `dvc repro` that trains an item, such as `experiments/lenet/dvc.yaml:retrain@r07`."""
     if item.arm == DENSE:
         return f"{chain(item.experiment)}:train_dense"
     return f"{chain(item.experiment)}:{stage('control' if is_control else 'retrain', item.arm)}@r{item.round:02d}"
@@ -37,17 +37,17 @@ def report_chain(name: str) -> Path:
 
 
 def report_stage(name: str) -> str:
-    """Not report@cpu: a foreach cannot give its stages lists of dependencies that differ in length."""
+    """The stage of a report. It is not report@cpu, because a foreach cannot give its stages lists of different lengths."""
     return "report" if name == MAIN else f"report_{name}"
 
 
 def report_target(name: str) -> str:
-    """What `dvc repro` takes to make a report; empty for the main one, which plain `dvc repro` makes."""
+    """The target of `dvc repro` that makes a report; empty for the main report, which plain `dvc repro` makes."""
     return "" if name == MAIN else f"{DATA_CHAIN}:{report_stage(name)}"
 
 
 def overview(report: str) -> Path:
-    """The folder of a report's page and numbers: reports/ itself for the main one, a folder there for each further one."""
+    """The folder of a report's page and numbers: reports/ itself for the main report, a folder in it for each further one."""
     return REPORTS if report == MAIN else REPORTS / report
 
 
@@ -60,7 +60,7 @@ def metrics(report: str = MAIN) -> Path:
 
 
 def comparison(report: str = MAIN) -> Path:
-    """Figures that show several experiments."""
+    """The folder of a report's figures that show several experiments."""
     return overview(report) / "figures"
 
 
@@ -73,7 +73,7 @@ def figures(experiment: str) -> Path:
 
 
 def curves(experiment: str) -> Path:
-    """The learning curves of an experiment: large, so in DVC's cache and not in git."""
+    """The file of an experiment's learning curves. It is large, so it is in DVC's cache and not in git."""
     return paths.WORK / experiment / "curves.csv"
 
 

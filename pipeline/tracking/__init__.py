@@ -1,6 +1,6 @@
 """MLflow mirrors what the files record. Nothing here is an input or an output of a stage.
 
-A stage calls `start_sync` when its outputs are in place and goes on: the mirror is a process of its own, so that a slow
+A stage calls `start_sync` when its outputs are in place, and goes on. The mirror is a process of its own, so that a slow
 or absent tracker never delays training. `python -m pipeline.tracking sync` fills the store from all files at any time.
 
 Environment:

@@ -15,7 +15,7 @@ from pipeline.values.errors import UserError
 
 
 def sync(target: str | None) -> None:
-    """Logs the lanes of an experiment, of one of its items, or all. Raises: UserError when there are no such lanes."""
+    """Logs the lanes of an experiment, of one of its items, or all lanes. Raises: UserError when there are no such lanes."""
     experiment, _, item = (target or "").strip("/").partition("/")
     records, incomplete = find(experiment or None, item or None)
     if not records and not incomplete:
@@ -41,7 +41,7 @@ def sync(target: str | None) -> None:
 def sync_in_background(experiment: str) -> None:
     """Syncs a whole experiment, unless another process waits to do so and has not begun to read.
 
-    So quick stages leave two processes at most, one at work and one that waits, and no stage is forgotten.
+    Thus quick stages leave at most two processes, one at work and one that waits, and no stage is forgotten.
     """
     os.nice(19)
     with ExitStack() as stack:
@@ -122,7 +122,7 @@ def _lanes(count: int) -> str:
 
 
 def _say(text: str) -> None:
-    """Shows a person who waits a line, which the next one overwrites."""
+    """Shows a line to a person who waits; the next line overwrites it."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 

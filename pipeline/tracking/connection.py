@@ -1,4 +1,4 @@
-"""The MLflow store: where it is, and how one process at a time opens it, wherever the repository now lies."""
+"""The MLflow store: where it is, and how one process at a time opens it, even after the repository has been moved."""
 
 import fcntl
 import logging
@@ -31,7 +31,7 @@ ENVIRONMENT = {
 
 
 def root() -> Path:
-    """Finds the root of the user's repository: `dvc exp run --temp` runs stages in a copy, which it deletes afterwards."""
+    """The root of the user's own repository: `dvc exp run --temp` runs stages in a copy, which it deletes afterwards."""
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
@@ -62,7 +62,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 
 
 def lock_path() -> Path:
-    """Names the lock under which the store is opened and filled: processes that create a sqlite store together corrupt it."""
+    """The lock under which the store is opened and filled, because processes that create a sqlite store together corrupt it."""
     return root() / paths.lock("tracking")
 
 
@@ -95,7 +95,7 @@ def connect() -> "MlflowClient":
 
 
 def experiment_id(client: "MlflowClient", name: str) -> str:
-    """Finds the MLflow experiment of that name, brings it back from the bin, or makes it."""
+    """Finds the MLflow experiment of that name, restores it when it was deleted, or creates it."""
     found = client.get_experiment_by_name(name)
     if found is None:
         location = (root() / ARTIFACTS / name).as_uri() if is_default() else None

@@ -1,4 +1,4 @@
-"""Lanes as MLflow runs: each recipe and pruning setting has one parent run, each lane one child run, and none is there twice."""
+"""Lanes as MLflow runs: each recipe and pruning setting has one parent run, each lane has one child run, and no run twice."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def fill(records: Sequence[Record], progress: Progress, with_reports: bool = Tru
 
 
 class Filling:
-    """One pass over one experiment, which asks MLflow once what it has, not once for each lane."""
+    """One pass over one experiment, which asks MLflow only once what it has and not once for each lane."""
 
     def __init__(self, client: "MlflowClient", experiment: str, commit: dict[str, str]) -> None:
         self.client, self.experiment, self.commit = client, experiment, commit
@@ -52,10 +52,10 @@ class Filling:
         self.done = {key for key, found in self.lane_runs.items() if any(run.info.status == FINISHED for run in found)}
         self.parents = _by_tag("recipe_key", (run for run in runs if "input_key" not in run.data.tags))
         self.sizes: Counter[str] = Counter()  # pruned lanes of each parent run
-        self.identities: set[tuple[str, ...]] = set()  # of all lanes, as `reported` has them
+        self.identities: set[tuple[str, ...]] = set()  # those of all lanes, as `reported` returns them
 
     def lanes(self, records: list[Record], progress: Progress) -> int:
-        """Logs the lanes below their parents. A dense lane belongs to every pruning setting, and is a child of the first.
+        """Logs the lanes below their parents. A dense lane belongs to every pruning setting, and is a child of the first one.
 
         Returns: how many lanes are new.
         """
@@ -106,8 +106,8 @@ class Filling:
     def parent(self, records: list[Record], pruning: str) -> str:
         """Makes or completes the parent run of these lanes, which has their means at each round.
 
-        MLflow cannot change a point. When one differs (a lane was missing, say), a new parent takes over the old one's place,
-        its other points and its lanes.
+        MLflow cannot change a point. When a point differs, for example because a lane was missing, a new parent replaces the old
+        one and takes over its other points and its lanes.
         Returns: the id of the parent's run.
         """
         known = self._known_parents(records[0].recipe_key, pruning)
@@ -159,14 +159,14 @@ class Filling:
 
     @contextmanager
     def _run(self, name: str, tags: dict[str, str], seconds: float) -> Iterator[str]:
-        """Yields a run that is FINISHED when the block ends well and KILLED otherwise, and never stays RUNNING."""
+        """Yields a run that is FINISHED when the block ends without an error, KILLED otherwise, and never stays RUNNING."""
         started = int((time.time() - seconds) * 1000)  # MLflow's column "Duration" then shows the training time
         try:
             run_id = str(self.client.create_run(self.id, started, tags | self.commit, name).info.run_id)
             yield run_id
             self.client.set_terminated(run_id, FINISHED)
         except BaseException:
-            # The tags find it: a signal may have come after the run was made and before its id was here.
+            # The run is found by its tags, because a signal may have come after it was made and before its id was known here.
             key = "input_key" if "input_key" in tags else "recipe_key"
             with suppress(Exception):
                 for run in _search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):

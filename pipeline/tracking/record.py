@@ -20,7 +20,7 @@ from pipeline.values.errors import UserError
 from pipeline.values.experiment import Data
 from pipeline.values.lanes import DENSE, TICKET, Item
 
-LONGEST_PARAM = 6000  # MLflow cuts a longer value without a word
+LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
 # A lane.json without one of these comes from an older version of the pipeline; `dvc repro` trains its lane anew.
 NEEDED = frozenset({"experiment", "seed", "masks", "metric", "input_key", "recipe_key", "config", "data_digest"})
 # The columns by which a lane of a report's table is recognised among those in work/.
@@ -35,7 +35,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """A lane as its files tell it. about: the content of lane.json."""
+    """A lane as its files describe it. about: the content of lane.json."""
 
     item: Item
     lane: str
@@ -55,8 +55,8 @@ class Record:
 
     @property
     def pruning_key(self) -> str:
-        """Tells pruning settings apart that share their dense training; it is empty for a dense lane, which serves all."""
-        settings = {k: v for k, v in self.about["config"].get("pruning", {}).items() if k != "rounds"}  # more rounds: the same
+        """Distinguishes pruning settings that share their dense training; it is empty for a dense lane, which serves all."""
+        settings = {k: v for k, v in self.about["config"].get("pruning", {}).items() if k != "rounds"}  # as more rounds are
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16] if settings else ""
 
     @property
@@ -67,7 +67,7 @@ class Record:
     @property
     def data(self) -> tuple[str, Path]:
         """The name of the data set, and its file, whose name also depends on the data set's options."""
-        settings = Data.model_construct(**self.about["config"]["data"])  # unchecked: its plug-in may be gone by now
+        settings = Data.model_construct(**self.about["config"]["data"])  # not checked, because its plug-in may be gone by now
         return settings.name, paths.data(settings.slug)
 
     @property
@@ -113,7 +113,7 @@ class Record:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """The quantities that are shown against density: the early stop, and the metric there and at the end."""
+        """The quantities that are shown against density: the early stop, and the metric at it and at the end."""
         metric = self.about["metric"]["name"]
         return "early_stop_iteration", f"{metric}_at_early_stop", f"final_{metric}"
 
@@ -204,7 +204,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def find(experiment: str | None = None, item: str | None = None) -> tuple[list[Record], int]:
     """Finds the lanes in work/, in the order of their rounds.
 
-    Returns: the lanes, and how many more are there whose files are not complete, because a stage is writing them, say.
+    Returns: the lanes, and the number of further ones whose files are not complete, for example because a stage is writing them.
     Raises: UserError when work/ does not hold the experiment or the item.
     """
     experiments = sorted({path.parent.parent.name for path in paths.WORK.glob("*/*/lanes")})
