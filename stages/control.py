@@ -1,5 +1,5 @@
-"""Train under another arm's masks, with something of it changed: its weights (section 2: random reinitialisation), or which
-connections the mask keeps (appendix E). The arm's file in pipeline/arms says what.
+"""Train under another arm's masks with something changed, such as the weights (section 2: random reinitialisation) or which
+connections the mask keeps (appendix E). The arm's file in pipeline/arms defines the change.
 """
 
 from pipeline.run import runner, setup

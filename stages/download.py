@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets
 from pipeline.values import paths
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 from stages import run_stage
 
 
@@ -22,7 +22,7 @@ def main(name: str) -> None:
         except UserError:
             raise
         except Exception as error:  # whatever the user's plug-in does
-            raise UserError(f"{obtain} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+            raise UserError(f"{obtain} failed: {reason(error)}") from error
         if not isinstance(bundle, Bundle):
             raise UserError(f"{obtain} gives a {type(bundle).__name__}, should give a Bundle (pipeline.domain.bundle)")
         datasets.write_bundle(paths.data(name), bundle)

@@ -1,5 +1,5 @@
-"""Prune the weights of a round's predecessor that score lowest: one mask a replicate (section 2, step 3). NumPy only, unless
-the criterion asks for the network.
+"""Prune the lowest-scoring weights of a round's predecessor, with one mask for each replicate (section 2, step 3). The stage
+uses NumPy only, unless the criterion asks for the network.
 """
 
 from pipeline.domain import pruning

@@ -1,5 +1,5 @@
-"""Rewind what survives to its early weights and train it again: a round's tickets (section 2, step 4). Every other arm that
-is pruned by itself is trained here too, from the weights that its file in pipeline/arms says.
+"""Rewind the surviving weights to their early values and train them again: a round's tickets (section 2, step 4). Every
+other arm with pruned masks of its own is trained here too, from the weights that its file in pipeline/arms defines.
 """
 
 from pipeline.run import runner, setup

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
-from pipeline import chain
+from pipeline.dag import written
 from pipeline.figures.shown import Shown
 from pipeline.files import store
 from pipeline.results import statistics
@@ -138,7 +138,7 @@ def write(params: str = PARAMS) -> list[Path]:
         if not Path(folder).exists():
             Path(folder).symlink_to(ROOT / folder)
     paths.PARAMS.write_text(params)
-    for path, text in chain.expand(config.load(), config.load().experiments).items():
+    for path, text in written.expand(config.load(), config.load().experiments).items():
         store.write_bytes(path, text.encode())
     return [_write(lane) for lane in lanes()]
 

@@ -36,7 +36,7 @@ def _findings(lanes: list[dict[str, Any]]) -> str:
 def test_the_table_has_each_item_with_its_command(lane_folders: list[Path]) -> None:
     text = _page(synthetic.lanes())
     commands = re.findall(r"`dvc repro ([^`]+)` \|", text)
-    stages = ["train_dense", *(f"retrain@r0{k}" for k in range(1, 5)), "retrain@one_shot_r03", "control@reinit_r03"]
+    stages = ["train_dense", *(f"retrain@r0{k}" for k in range(1, 5)), "retrain_one_shot@r03", "control_reinit@r03"]
     assert commands == [f"experiments/toy/dvc.yaml:{stage}" for stage in stages]
     assert "| 100 | dense | 2 | 650 (600–700) | 96.15 (96.10–96.20) | 96.00 |" in text
     assert "| 21.6 | random reinit | 4 | 900 (850–950) | 93.15 (93.10–93.20) | 93.00 |" in text

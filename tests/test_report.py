@@ -26,7 +26,7 @@ def _run() -> dict[str, bytes]:
     aggregate.main("toy")
     plot.main("toy")
     report_stage.main("main")
-    files = [paths.curves("toy"), *(p for p in places.REPORTS.rglob("*") if p.is_file())]
+    files = [places.curves("toy"), *(p for p in places.REPORTS.rglob("*") if p.is_file())]
     return {str(path): path.read_bytes() for path in files}
 
 
@@ -35,7 +35,7 @@ def _run() -> dict[str, bytes]:
 
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
     first = _run()
-    assert {str(paths.curves("toy")), str(places.rounds("toy")), str(places.metrics()), str(places.index())} < set(first)
+    assert {str(places.curves("toy")), str(places.rounds("toy")), str(places.metrics()), str(places.index())} < set(first)
     assert len(first) == 4 + 6
     assert _run() == first
 
@@ -47,8 +47,8 @@ def test_rounds_csv_has_a_row_a_lane_and_empty_draws(lane_folders: list[Path]) -
     assert len(rows) == len(lane_folders) == 16
     assert rows[0] == ("0,1.0,dense,1,,600,0.961,0.1,0.96,5000,accuracy,higher,fraction,experiments/toy/dvc.yaml:train_dense")
     assert rows[-1].startswith(f"3,{0.6**3},reinit,2,2,")
-    assert rows[-1].endswith("experiments/toy/dvc.yaml:control@reinit_r03")
-    header = paths.curves("toy").read_text().splitlines()[0]
+    assert rows[-1].endswith("experiments/toy/dvc.yaml:control_reinit@r03")
+    header = places.curves("toy").read_text().splitlines()[0]
     assert header.startswith("arm,round,density,iteration,train_loss_mean,train_loss_min,train_loss_max,validation_loss_mean,")
 
 
@@ -58,7 +58,9 @@ def test_a_missing_lane_file_is_named_with_the_stage_that_makes_it(lane_folders:
     lost = lane_folders[place] / name
     lost.unlink()
     item = lost.parents[2].name
-    stage = "train_dense" if item == "r00" else f"{'control' if 'reinit' in item else 'retrain'}@{item}"
+    stage = {"r00": "train_dense", "one_shot_r03": "retrain_one_shot@r03", "reinit_r03": "control_reinit@r03"}.get(
+        item, f"retrain@{item}"
+    )
     with pytest.raises(UserError) as caught:
         aggregate.main("toy")
     assert str(lost) in str(caught.value)
@@ -128,7 +130,7 @@ def test_a_table_of_an_older_version_is_named_with_what_makes_it_anew(lane_folde
         ):
             stage.main(argument)
     aggregate.main("toy")
-    curves = paths.curves("toy")
+    curves = places.curves("toy")
     curves.write_text(curves.read_text().replace("test_accuracy_mean", "other"))
     with pytest.raises(UserError, match="the table of curves has no column test_accuracy_mean"):
         plot.main("toy")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import chain
+from pipeline.dag import written
 from pipeline.figures import files
 from pipeline.figures.shown import Shown
 from pipeline.report import page, registry
@@ -152,14 +152,14 @@ def test_further_arms_stand_beside_the_tickets_and_what_the_paper_says_of_them()
 def _write(settings: Config, *names: str) -> None:
     for folder in ("pipeline", "stages", "tests"):
         Path(folder).symlink_to(lottery.ROOT / folder)
-    for path, text in chain.expand(settings, settings.experiments).items():
+    for path, text in written.expand(settings, settings.experiments).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for name in names:
         outcome = synthetic.outcome(synthetic.of_params(settings, name))
         assert outcome.curves is not None
         tables.write(places.rounds(name), outcome.lanes)
-        tables.write(paths.curves(name), outcome.curves)
+        tables.write(places.curves(name), outcome.curves)
         files.save(files.drawn(registry.drawings(Shown(settings, {name: outcome}))), places.figures(name), 50)
 
 

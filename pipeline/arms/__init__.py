@@ -1,1 +1,1 @@
-"""Arms: a file defines one, under its own name: `reinit() -> Arm`; its parameters are the options of params.yaml."""
+"""Arms: each file defines one, with its own name, such as `reinit() -> Arm`; its parameters are options in params.yaml."""

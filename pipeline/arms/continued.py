@@ -1,4 +1,4 @@
-"""Masks found without resets (appendix B): those of learning-rate rewinding, under which the rewound weights are trained."""
+"""Masks found without resets (appendix B): the rewound weights are trained under the masks of learning-rate rewinding."""
 
 from pipeline.domain.arms import Arm, rewound
 

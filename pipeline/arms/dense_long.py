@@ -1,4 +1,4 @@
-"""The dense network, trained as long as all rounds up to this one together: what the same time buys without pruning."""
+"""The dense network, trained as long as all rounds up to this one together: it shows what that time gains without pruning."""
 
 from pipeline.domain.arms import Arm, Weights
 

@@ -1,4 +1,4 @@
-"""Fine-tuning, as Renda et al. (2020) compare it: the trained weights go on at the last learning rate of the schedule."""
+"""Fine-tuning, as in Renda et al. (2020): the trained weights are trained on at the last learning rate of the schedule."""
 
 from pipeline.domain.arms import Arm, trained
 

@@ -1,4 +1,4 @@
-"""Learning-rate rewinding (Renda et al. 2020): the trained weights go on, by the schedule from the rewind point on."""
+"""Learning-rate rewinding (Renda et al. 2020): the trained weights are trained on, by the schedule from the rewind point."""
 
 from pipeline.domain.arms import Arm, trained
 

@@ -7,5 +7,5 @@ from pipeline.domain.arms import Arm, rewound
 
 
 def one_shot(criterion: str | Mapping[str, Any] | None = None) -> Arm:
-    """criterion: another one than the experiment's."""
+    """criterion: a criterion other than the experiment's."""
     return Arm(prunes="dense", criterion=criterion, weights=rewound)

@@ -1,4 +1,4 @@
-"""Random sparsity (appendix E): as many survivors in each layer, anywhere in it, with the ticket's own weights."""
+"""Random sparsity (appendix E): a mask with as many survivors in each layer, at random places, and the ticket's own weights."""
 
 from numpy.random import Generator
 
@@ -7,7 +7,7 @@ from pipeline.domain.masks import Mask
 
 
 def random_mask(masks: str = "ticket") -> Arm:
-    """masks: the arm whose counts are kept."""
+    """masks: the arm whose numbers of survivors are kept."""
     return Arm(masks_of=masks, mask=_scattered, weights=rewound)
 
 

@@ -1,8 +1,8 @@
-"""Random reinitialisation (section 2): the same masks, fresh weights."""
+"""Random reinitialisation (section 2): the same masks with fresh weights."""
 
 from pipeline.domain.arms import Arm, fresh
 
 
 def reinit(masks: str = "ticket") -> Arm:
-    """masks: the arm whose masks these are."""
+    """masks: the arm whose masks are used."""
     return Arm(masks_of=masks, weights=fresh)

@@ -1,6 +1,6 @@
-"""Layer-wise shuffled masks (Frankle et al. 2021): as many survivors in each unit, on other inputs of it.
+"""Layer-wise shuffled masks (Frankle et al. 2021): each unit keeps as many inputs, but random ones.
 
-One that kept only each layer's count would be the random mask.
+A mask that kept only the number of survivors in each layer would be the random mask.
 """
 
 from numpy.random import Generator
@@ -10,7 +10,7 @@ from pipeline.domain.masks import Mask
 
 
 def shuffled_mask(masks: str = "ticket") -> Arm:
-    """masks: the arm whose counts are kept."""
+    """masks: the arm whose numbers of survivors are kept."""
     return Arm(masks_of=masks, mask=_shuffled, weights=rewound)
 
 

@@ -1,4 +1,4 @@
-"""The winning ticket (section 2): iterative pruning, each round from the one before, and back to the rewind point."""
+"""The winning ticket (section 2): each round prunes the one before, and the survivors are rewound to the rewind point."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,5 +7,5 @@ from pipeline.domain.arms import Arm, rewound
 
 
 def ticket(criterion: str | Mapping[str, Any] | None = None) -> Arm:
-    """criterion: another one than the experiment's."""
+    """criterion: a criterion other than the experiment's."""
     return Arm(prunes="own", criterion=criterion, weights=rewound)

@@ -1,4 +1,4 @@
-"""Pruning criteria: a file defines one, under its own name: `magnitude(trained) -> scores`, of which the highest are kept.
+"""Pruning criteria: each file defines one, with its own name, such as `magnitude(trained) -> scores`; the highest are kept.
 
-What a criterion may ask for by the names of its parameters stands in pipeline/run/scores.py.
+pipeline/run/scores.py lists what a criterion may ask for by the names of its parameters.
 """

@@ -1,4 +1,4 @@
-"""Keep the weights of largest magnitude at the end of training (section 2)."""
+"""Magnitude pruning keeps the weights of largest magnitude at the end of training (section 2)."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""Masks, tickets and networks as values: no files, no globals."""
+"""Masks, tickets and networks as values, without files and without globals."""

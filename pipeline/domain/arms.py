@@ -1,4 +1,4 @@
-"""An arm says how the lanes beside the dense network come about in one round: whose masks, which weights, how trained."""
+"""An arm defines how lanes beside the dense network are made in a round: their masks, their weights and their training."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -11,24 +11,26 @@ from pipeline.domain.masks import Mask
 from pipeline.values.errors import UserError
 
 Weights = Mapping[str, NDArray[Any]]
-# What `weights` and `mask` of an arm may ask for by the names of their parameters.
+# What `weights` and `mask` of an arm may ask for by the names of their parameters: what exists, and what is drawn.
 FOUND = ("mask", "initial", "rewound", "trained")
 DRAWN = ("fresh", "rng")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """prunes: its masks are pruned from the arm's own round before, or from the dense network; or else
-    masks_of: they are those of another arm in the same round; those of the arm `dense` are full.
-    criterion: the one its masks are pruned by, when it is not the experiment's.
-    weights: makes the weights that training begins from; a weight that the mask removes is set to 0 afterwards.
-    mask: makes another mask of those that `masks_of` names; without it they are taken as they are.
-    Both ask by name for `mask`, `initial` (weights of iteration 0), `rewound` (of the rewind point), `trained` (at the end
-    of what it was pruned from), `fresh` (new weights from the experiment's init) or `rng` (a NumPy Generator): the last two
-    are drawn for each of the arm's draws.
+    """How the lanes of an arm are made; it has either `prunes` or `masks_of`.
+
+    prunes: the masks are pruned from the arm's own previous round, or from the dense network.
+    masks_of: the masks are those of another arm in the same round; those of the arm `dense` are full.
+    criterion: the criterion by which the masks are pruned, when it is not the experiment's.
+    weights: makes the weights at which training begins; a weight that the mask removes is set to 0 afterwards.
+    mask: makes a new mask from each that `masks_of` names; without it, the masks are used as they are.
+    `weights` and `mask` ask by name for `mask`, `initial` (the weights of iteration 0), `rewound` (those of the rewind point),
+    `trained` (those at the end of the training from which the mask was pruned), `fresh` (new weights from the experiment's
+    init) or `rng` (a NumPy Generator); the last two are drawn for each of the arm's draws.
     training: as the experiment says, at the last learning rate of its schedule, or for as many iterations as all rounds
-    up to this one take together, its schedule stretched.
-    order: of the data; the replicate's own, or drawn.
+    up to this one take together, with the schedule stretched.
+    order: the order of the data, which is the replicate's own or drawn.
     """
 
     weights: Callable[..., Weights]
@@ -52,7 +54,7 @@ class Arm:
 
     @property
     def is_control(self) -> bool:
-        """Whether it takes another arm's masks: it is made by the stage `control`, the others by `prune` and `retrain`."""
+        """Whether the arm takes another arm's masks. The stage `control` makes it; `prune` and `retrain` make others."""
         return self.masks_of is not None
 
     @property
@@ -61,17 +63,17 @@ class Arm:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether anything random is in it, so that it can be drawn several times for a seed."""
+        """Whether the arm has a random part, so that it can be drawn several times for a seed."""
         return bool(self.asks.intersection(DRAWN)) or self.order == "drawn"
 
     @property
     def begins_at_rewind(self) -> bool:
-        """Whether training begins at the rewind point: at iteration 0 it does only with nothing but fresh or initial weights."""
+        """Whether training begins at the rewind point. It begins at iteration 0 only when all weights are fresh or initial."""
         return not {"rewound", "trained"}.isdisjoint(inspect.signature(self.weights).parameters)
 
 
 def call(function: Callable[..., Any], offered: Mapping[str, Callable[[], Any]]) -> Any:
-    """Calls a function of an arm with what it asks for; each of the offers is made only then."""
+    """Calls a function of an arm with what it asks for; what it does not ask for is neither read nor drawn."""
     return function(**{name: offered[name]() for name in inspect.signature(function).parameters})
 
 
@@ -81,7 +83,7 @@ def rewound(rewound: Weights) -> Weights:
 
 
 def trained(trained: Weights) -> Weights:
-    """The weights that the masks were pruned from, as training left them."""
+    """The trained weights from which the masks were pruned."""
     return trained
 
 

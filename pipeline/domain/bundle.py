@@ -11,11 +11,11 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value, so the generated == would raise
 class Bundle:
-    """Inputs and targets of any type and shape, and how inputs are normalised: input * scale + shift, in float32.
+    """Inputs and targets of any type and shape, and the normalisation of inputs: input * scale + shift, in float32.
 
     Shapes: inputs (N, *shape), the same shape in all parts; targets (N, ...); scale and shift broadcast to one input.
-    Without a validation part of its own, each replicate takes another sample of the training part. Without a scale, inputs
-    are used as they are (tokens, say). What the targets must be is for the task to check.
+    Without a validation part, each replicate holds out another sample of the training part. Without a scale, inputs are
+    used as they are, such as tokens. The task checks what the targets must be.
     Raises: ValueError that names the array and says what it should be.
     """
 
@@ -52,14 +52,14 @@ class Bundle:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one input."""
+        """The shape of one input."""
         return tuple(self.train_inputs.shape[1:])
 
 
 def of_images(
     train_images: Array, train_labels: Array, test_images: Array, test_labels: Array, mean: Array, std: Array
 ) -> Bundle:
-    """Pictures with a class each, normalised to (image / 255 - mean) / std.
+    """A bundle of images with one class each, normalised to (image / 255 - mean) / std.
 
     Shapes: images uint8 (N, C, H, W); labels uint8 (N,); mean and std float32 (C,), of images / 255.
     Raises: ValueError when an array has another type or shape, or std is not positive.
@@ -79,11 +79,11 @@ def of_images(
 
 @dataclass(frozen=True)
 class Form:
-    """What a data set looks like, which can be told before it is there: a data plug-in's file may declare its FORM.
+    """The form of a data set, which may be known before the data are there: a data plug-in's file may declare it as FORM.
 
-    train, test: numbers of examples. shape, dtype: of one input. classes: of whole-number targets; without, targets are
-    float32 of shape `target`. scaled: whether inputs are normalised, into float32; of whole-number inputs that are not,
-    `words`: they are from 0 to below that.
+    train, test: the numbers of examples. shape, dtype: those of one input. classes: the number of classes when targets are
+    whole numbers; without it, targets are float32 of shape `target`. scaled: whether inputs are normalised, to float32.
+    words: the bound of whole-number inputs that are not normalised, which are from 0 to below it.
     """
 
     train: int
@@ -113,7 +113,7 @@ class Form:
         )
 
     def noise(self, train: int, test: int) -> Bundle:
-        """A bundle of this form, of so many examples and no meaning; every class is in it. For trials and timing."""
+        """A bundle of this form with so many meaningless examples of all classes, which serves for trials and timing."""
         draw = np.random.default_rng(0)
         train = max(train, self.classes or 1)
         inputs = [self._inputs(draw, count) for count in (train, test)]

@@ -1,4 +1,4 @@
-"""The items of an experiment, and what each is made from."""
+"""The items of an experiment, and what each of them is made from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Self
 from pipeline.domain.arms import Arm
 from pipeline.values import plugins
 from pipeline.values.clock import Moment
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 from pipeline.values.plugins import Plugin
@@ -15,7 +15,7 @@ from pipeline.values.plugins import Plugin
 
 @dataclass(frozen=True)
 class Lottery:
-    """arms: those of the experiment by their names there, each after the one whose masks it takes. plugins: what made them."""
+    """arms: the experiment's arms by name, each after the one whose masks it takes. plugins: the plug-ins that made them."""
 
     name: str
     experiment: Experiment
@@ -36,11 +36,11 @@ class Lottery:
         return lottery
 
     def items(self) -> list[Item]:
-        """In an order in which each comes after what it needs."""
+        """All items, each after those that it needs."""
         return [self.dense, *(Item(self.name, k, arm) for arm in self.arms for k in self.experiment.rounds_of(arm))]
 
     def lanes(self, item: Item) -> list[Lane]:
-        """The replicates of an item, each as often as its arm is drawn."""
+        """The lanes of an item: each replicate, as often as its arm is drawn."""
         draws: list[int | None] = [None]
         if item.round and self.arms[item.arm].is_drawn:
             draws = [*range(1, 1 + (self.experiment.all_arms[item.arm].draws or 1))]
@@ -50,7 +50,7 @@ class Lottery:
         return item != self.dense and self.arms[item.arm].is_control
 
     def require(self, item: Item, is_control: bool) -> None:
-        """Raises: UserError when the experiment has no such item, or it is made by another stage."""
+        """Raises: UserError when the experiment has no such item, or another stage makes it."""
         arm = self.arms.get(item.arm)
         if arm is None or item.round not in self.experiment.rounds_of(item.arm) or arm.is_control != is_control:
             what = "control" if is_control else "pruned item"
@@ -62,21 +62,21 @@ class Lottery:
         return Item(self.name, 0, DENSE)
 
     def pruned_from(self, item: Item) -> Item:
-        """The item whose masks and trained weights an item is pruned from; of a first round the dense network."""
+        """The item from whose masks and trained weights an item is pruned; in a first round it is the dense network."""
         own = self.arms[item.arm].prunes == "own" and item.round > 1
         return Item(self.name, item.round - 1, item.arm) if own else self.dense
 
     def masks_of(self, item: Item) -> Item:
-        """The item that was pruned to the masks which an item is trained under, or makes its own from; or the dense network."""
+        """The pruned item whose masks an item uses, as they are or to make its own from; or the dense network."""
         of = self.arms[item.arm].masks_of if item.round else None
         return item if of is None else self.dense if of == DENSE else self.masks_of(Item(self.name, item.round, of))
 
     def trained_before(self, item: Item) -> Item:
-        """The item whose trained weights an item may go on from: what its masks were pruned from."""
+        """The item whose trained weights an item may start from: the one from which its masks were pruned."""
         return self.pruned_from(self.masks_of(item))
 
     def criterion(self, arm: str) -> Plugin:
-        """What the masks of an arm are pruned by. Raises: UserError when its options don't fit it."""
+        """The criterion by which the masks of an arm are pruned. Raises: UserError when its options don't fit it."""
         own, common = self.arms[arm].criterion, self.experiment.pruning.criterion
         if own is None:
             return plugins.bind("criteria", common.name, common.options)
@@ -100,15 +100,15 @@ class Lottery:
             if missing:
                 raise UserError(f"arms.{name}.rounds has {missing}, which arms.{arm.masks_of}.rounds should have too")
             if self.arms[arm.masks_of].mask:
-                raise UserError(f"arms.{name} takes the masks of {arm.masks_of}, which are made anew for each lane: it cannot")
+                raise UserError(f"arms.{name} cannot take the masks of {arm.masks_of}, which are made anew for each lane")
         if settings.draws is not None and not arm.is_drawn:
             raise UserError(f"arms.{name}.draws is {settings.draws}, but nothing in this arm is drawn; should be left out")
         if "trained" in arm.asks and self.masks_of(Item(self.name, rounds[0], name)) == self.dense:
             raise UserError(f"arms.{name} asks for trained weights, but its masks were never pruned; should ask for others")
         if arm.training == "last_rate" and self._has_constant_rate():
             raise UserError(
-                f"arms.{name} trains at the last learning rate of the schedule, which here is the only one: it would repeat what "
-                f"an arm that follows the schedule does; leave it out, or give the experiment optimizer.decay"
+                f"arms.{name} trains at the last learning rate of the schedule, which here is the only one, so it would "
+                f"repeat an arm that follows the schedule; leave it out, or give the experiment optimizer.decay"
             )
 
     def _has_constant_rate(self) -> bool:
@@ -131,12 +131,12 @@ def _make(name: str, plugin: Plugin) -> Arm:
     except UserError as error:
         raise UserError(f"arms.{name}: {error}") from error
     except Exception as error:  # whatever the user's arm does
-        raise UserError(f"arms.{name}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise UserError(f"arms.{name}: {reason(error)}") from error
     return arm
 
 
 def _place(name: str, known: Mapping[str, Arm], ordered: dict[str, Arm], waiting: tuple[str, ...]) -> None:
-    """Puts an arm behind the one whose masks it takes."""
+    """Adds an arm to the order, after the one whose masks it takes."""
     if name in waiting:
         raise UserError(f"arms.{name} takes its own masks, by way of {', '.join(waiting)}")
     of = known[name].masks_of

@@ -1,4 +1,4 @@
-"""Which weights survive (section 1: the mask m in m * theta)."""
+"""A mask tells which weights survive (section 1: the mask m in m * theta)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,9 +10,9 @@ BoolArray = NDArray[np.bool_]
 
 
 class Mask(Mapping[str, BoolArray]):
-    """An immutable name -> bool array for every weight of a network: those never pruned are all True.
+    """An immutable bool array for every weight of a network, by name; it is all True for a weight that is never pruned.
 
-    Shapes: each array has the shape of the weight it is named after. Biases and norm parameters are not in it.
+    Shapes: each array has the shape of the weight it is named after. Biases and norm parameters have no mask.
     """
 
     def __init__(self, arrays: Mapping[str, BoolArray]) -> None:
@@ -35,7 +35,7 @@ class Mask(Mapping[str, BoolArray]):
 
     @property
     def kept(self) -> dict[str, int]:
-        """Surviving weights of each layer."""
+        """The number of surviving weights in each layer."""
         return {name: int(a.sum()) for name, a in self.items()}
 
     @property
@@ -44,7 +44,7 @@ class Mask(Mapping[str, BoolArray]):
 
     @property
     def density(self) -> float:
-        """The paper's P_m as a fraction: surviving weights over all weights, unpruned layers included."""
+        """The paper's P_m as a fraction: surviving weights over all weights, including those of unpruned layers."""
         return sum(self.kept.values()) / self.size
 
     def __and__(self, other: "Mask") -> "Mask":
@@ -56,11 +56,11 @@ class Mask(Mapping[str, BoolArray]):
         return all(bool(np.all(other[name][a])) for name, a in self.items())
 
     def scattered(self, draw: np.random.Generator) -> "Mask":
-        """As many survivors in each layer, anywhere in it (appendix E: random sparsity)."""
+        """A mask with as many survivors in each layer, at random places in it (appendix E: random sparsity)."""
         return Mask({name: draw.permutation(a.ravel()).reshape(a.shape) for name, a in self.items()})
 
     def shuffled(self, draw: np.random.Generator) -> "Mask":
-        """As many survivors in each unit or channel that a layer computes, on other inputs of it."""
+        """A mask with as many survivors in each unit or channel that a layer computes, at random inputs of it."""
         return Mask({name: draw.permuted(a.reshape(len(a), -1), axis=1).reshape(a.shape) for name, a in self.items()})
 
     def apply(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

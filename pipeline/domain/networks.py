@@ -1,4 +1,4 @@
-"""Networks from the outside: which parameters are weights that can be pruned, of which kind, and how fresh ones are drawn."""
+"""What the pipeline knows of a network: the weights that can be pruned, their kinds, and how fresh parameters are drawn."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.domain.pruning import Layer
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 from pipeline.values.plugins import Plugin
 
-SHORTCUTS = {"downsample", "shortcut"}  # in the name of a convolution: the paper does not prune these, see appendix I
+SHORTCUTS = {"downsample", "shortcut"}  # convolutions with these names are not pruned in the paper, see appendix I
 
 
 @dataclass(frozen=True)
 class Network:
-    """module has meaningless weights; `make` builds another one.
+    """module: the network, with meaningless weights. make: builds another one.
 
-    layers: every weight that can be pruned, in the order of the network; tied ones are there once, frozen ones not at all.
-    left_out: trainable parameters of two or more dimensions that are not among them.
-    draws: whether training it takes random numbers of its own, as dropout does.
+    layers: every weight that can be pruned, in the order of the network; a tied weight occurs once, a frozen one never.
+    left_out: the trainable parameters of two or more dimensions that are not in `layers`.
+    draws: whether its training draws random numbers, as dropout does.
     """
 
     module: nn.Module
@@ -32,10 +32,10 @@ class Network:
 
 
 def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
-    """Builds a network and tries it on two examples.
+    """Builds a network and runs it on two examples.
 
-    Shapes: example (2, *shape), normalised; outputs is the shape of the output for one of them.
-    Raises: UserError when the model does not take the examples or does not give such outputs, or its weights are unclear.
+    Shapes: example (2, *shape), normalised; outputs is the shape of the output for one example.
+    Raises: UserError when the model does not take the examples, does not give such outputs, or names its weights wrongly.
     """
     shape = tuple(example.shape[1:])
 
@@ -47,10 +47,9 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
         module = make()
         found, used = _tried(module, example)
         draws = _draws(module, example)
-    except Exception as error:  # whatever the user's network does
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception as error:  # the user's network may raise anything
         raise UserError(
-            f"{model} cannot be built for inputs of shape {shape} with options {dict(model.options)}: {reason}"
+            f"{model} cannot be built for inputs of shape {shape} with options {dict(model.options)}: {reason(error)}"
         ) from error
     if not isinstance(found, Tensor):
         raise UserError(f"{model} gives a {type(found).__name__}, should give one tensor")
@@ -62,40 +61,40 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
 
 
 def fresh(network: Network, init: Plugin, seed: int) -> dict[str, NDArray[Any]]:
-    """Fresh parameters and buffers, by name: those of a module built anew under the seed, then changed by the init.
+    """Fresh parameters and buffers, by name: those of a module that is built anew under the seed and then changed by the init.
 
     Raises: UserError when the init fails.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed((seed + 1) % 2**63)  # not the init's own numbers once more
+        torch.manual_seed((seed + 1) % 2**63)  # another seed, because the init would draw the same numbers again
         module = network.make()
     try:
         init(module=module, generator=torch.Generator().manual_seed(seed))
     except Exception as error:  # whatever the user's init does
-        raise UserError(f"{init} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{init} failed: {reason(error)}") from error
     return {name: t.detach().clone().numpy() for name, t in (*module.named_parameters(), *module.named_buffers())}
 
 
 def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Parameters that training changes; tied ones once, under their first name."""
+    """The parameters that training changes; a tied one occurs once, under its first name."""
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
 def fixed(module: nn.Module) -> dict[str, Tensor]:
-    """Everything else that a network consists of: buffers, and parameters that are frozen."""
+    """Everything else that a network consists of: buffers and frozen parameters."""
     return dict(module.named_buffers()) | {n: p.detach() for n, p in module.named_parameters() if not p.requires_grad}
 
 
 @torch.no_grad()
 def _tried(module: nn.Module, example: Tensor) -> tuple[Any, list[str]]:
-    """What the network makes of two examples, and its fully connected layers in the order in which they were used."""
+    """The network's output for two examples, and its fully connected layers in the order in which they were used."""
     used: list[str] = []
     hooks = [
         layer.register_forward_hook(lambda *_, name=name: used.append(name))
         for name, layer in module.named_modules()
         if isinstance(layer, nn.Linear)
     ]
-    module.eval()  # without a trace in its running statistics
+    module.eval()  # so that the running statistics do not change
     found = module(example)
     module.train()
     for hook in hooks:
@@ -105,7 +104,7 @@ def _tried(module: nn.Module, example: Tensor) -> tuple[Any, list[str]]:
 
 @torch.no_grad()
 def _draws(module: nn.Module, example: Tensor) -> bool:
-    """Whether a pass in training takes numbers from torch's random generator."""
+    """Whether a forward pass in training mode draws from torch's random generator."""
     buffers: dict[str, Tensor] = {name: buffer.clone() for name, buffer in module.named_buffers()}
     with torch.random.fork_rng(devices=[]):
         before = torch.get_rng_state()
@@ -118,10 +117,10 @@ def _draws(module: nn.Module, example: Tensor) -> bool:
 
 
 def _layers(module: nn.Module, used: Sequence[str]) -> dict[str, Layer]:
-    """Every weight that can be pruned: those that the model names itself, or those of the layers that torch has.
+    """Every weight that can be pruned: those that the model names itself, or those of torch's own layers.
 
-    A model's own `prunable() -> name: kind` comes first, then a layer's own attribute `kind`; of the others the fully connected
-    layer that is used last is the output.
+    A model's own `prunable() -> name: kind` takes precedence, then a layer's own attribute `kind`. Among the other fully
+    connected layers, the one that is used last is the output.
     """
     parameters = trainable(module)
     if hasattr(module, "prunable"):
@@ -142,7 +141,7 @@ def _layers(module: nn.Module, used: Sequence[str]) -> dict[str, Layer]:
 
 
 def _weights(name: str, layer: nn.Module) -> list[tuple[nn.Parameter, str]]:
-    """The weights of one layer, without those inside it, and their kind."""
+    """The weights of one layer, without those of layers inside it, each with its kind."""
     kind = getattr(layer, "kind", None)
     if kind is not None and not isinstance(kind, str):
         raise UserError(f"the kind of {name} is {kind!r}, should be a name, such as conv")
@@ -162,5 +161,5 @@ def _weights(name: str, layer: nn.Module) -> list[tuple[nn.Parameter, str]]:
 
 
 def _is_projection(layer: nn.Module) -> bool:
-    """The last layer of torch's attention, which has a class of its own."""
+    """Whether this is the last layer of torch's attention, which has a class of its own."""
     return isinstance(layer, nn.modules.linear.NonDynamicallyQuantizableLinear)

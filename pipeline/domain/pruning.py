@@ -1,4 +1,4 @@
-"""Scores + scope + counts -> mask (section 2: layer-wise or global, a rate of the survivors each round)."""
+"""Masks from scores (section 2: each round removes a fraction of the survivors, layer-wise or globally)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from pipeline.values.errors import UserError
 
 @dataclass(frozen=True)
 class Layer:
-    """A weight as pruning sees it."""
+    """What pruning knows about a weight."""
 
-    kind: str  # conv, fc, output, downsample, attention, embedding, recurrent, or what a model says
+    kind: str  # conv, fc, output, downsample, attention, embedding, recurrent, or a kind that a model names
     shape: tuple[int, ...]
 
     @property
@@ -25,22 +25,22 @@ class Layer:
 
 @dataclass(frozen=True)
 class Group:
-    """Weights ranked together, and the fraction of them that is removed in a round."""
+    """Weights that are ranked together, and the fraction of their survivors that a round removes."""
 
     names: tuple[str, ...]
     size: int
     rate: float
 
     def kept(self, rounds: int) -> int:
-        """Weights left after so many rounds. Counted from the start, so that rounding does not add up
-        and one-shot pruning to the same round has the same density."""
+        """The number of weights left after so many rounds. It is computed from the full size, so that rounding errors do not
+        add up and one-shot pruning to the same round has the same density."""
         return round(self.size * (1 - self.rate) ** rounds)
 
 
 def groups(layers: Mapping[str, Layer], rates: Mapping[str, float], scope: str) -> list[Group]:
-    """One group a layer, or one of all layers when the scope is global. Kinds without a rate are not pruned.
+    """One group for each layer, or one group of all layers when the scope is global. Kinds without a rate are not pruned.
 
-    Raises: UserError when a rate is for a kind that the network has not.
+    Raises: UserError when there is a rate for a kind that the network does not have.
     """
     kinds = dict.fromkeys(layer.kind for layer in layers.values())
     missing = [kind for kind in rates if kind not in kinds]
@@ -61,7 +61,7 @@ def density(layers: Mapping[str, Layer], chosen: Sequence[Group], rounds: int) -
 
 
 def check(chosen: Sequence[Group], rounds: int) -> None:
-    """Raises: UserError that names the layer and the round in which no weight would be left."""
+    """Raises: UserError that names the layer and the round after which no weight would be left."""
     for k in range(1, rounds + 1):
         for group in chosen:
             if group.kept(k) < 1:
@@ -72,10 +72,10 @@ def check(chosen: Sequence[Group], rounds: int) -> None:
 
 
 def prune(scores: Mapping[str, NDArray[Any]], mask: Mask, chosen: Sequence[Group], rounds: int) -> Mask:
-    """Keeps of each group the surviving weights of highest score, as many as its count after `rounds`.
+    """Keeps the surviving weights of highest score in each group, as many as are left after so many rounds.
 
-    Ties are broken by index: of equal scores the first in the order of layers and rows is kept.
-    Shapes: scores has the masks' names and shapes.
+    Ties are broken by index: among equal scores, the first in the order of layers and rows is kept.
+    Shapes: scores has the names and shapes of the mask.
     Raises: UserError when a score is missing or NaN; ValueError when fewer weights survive in `mask` than should be kept.
     """
     arrays = {name: np.array(a) for name, a in mask.items()}

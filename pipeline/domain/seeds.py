@@ -1,4 +1,4 @@
-"""Named random streams: each draws from its own generator, so changing one leaves the others alone."""
+"""Named random streams. Each has a generator of its own, so that a change of one does not affect the others."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ STREAMS = ("init", "split", "order", "augment", "dropout", "control", "criterion
 
 
 def derive(seed: int, stream: str, *more: int | str) -> int:
-    """A 63-bit seed for one stream of one replicate; `more` tells draws, epochs or rounds apart.
+    """A 63-bit seed for one stream of one replicate; `more` distinguishes draws, epochs or rounds.
 
     Raises: ValueError for a stream that is not in STREAMS.
     """

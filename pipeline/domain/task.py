@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """name: as columns and metrics are called, `accuracy`. unit: `fraction`, which is shown in percent, or what it is in."""
+    """name: what columns and metrics are called, such as `accuracy`. unit: `fraction`, shown in percent, or the actual unit."""
 
     name: str
     better: Literal["higher", "lower"]
@@ -26,13 +26,14 @@ class Metric:
 @dataclass(frozen=True)
 class Task:
     """check: raises ValueError when a data set's targets are not what the task needs.
-    outputs: the shape of the output for one example of a data set; its last number is what a model is given as `outputs`.
-    loss: of outputs (B, ...) and targets (B, ...), the mean over the examples, with a graph that autograd follows.
-    sums: of outputs (L, N, ...) and targets (L, N, ...), L lanes side by side, float64 (L, k): whatever is added up over
-    tiles of examples.
-    value: of sums over all tiles (L, k) and the number of examples, the losses (L,) and the metric's values (L,).
-    gradient: of outputs, targets and the dimension of the outputs' last number, each lane's loss (L,) and the gradient of the
-    mean loss by the outputs, by hand, for the fast path of plain fully connected networks. With None they go through autograd.
+    outputs: returns the shape of the output for one example of a data set; a model is given its last number as `outputs`.
+    loss: takes outputs (B, ...) and targets (B, ...); returns the mean over the examples, with a graph for autograd.
+    sums: takes outputs (L, N, ...) and targets (L, N, ...) of L lanes side by side; returns what is to be added up over
+    tiles of examples, float64 (L, k).
+    value: takes the sums over all tiles (L, k) and the number of examples; returns the losses (L,) and the metric (L,).
+    gradient: takes outputs, targets and the dimension of the outputs' last number; returns each lane's loss (L,) and the
+    gradient of the mean loss with respect to the outputs. It is written by hand for the fast path of plain fully connected
+    networks; with None they go through autograd.
     """
 
     metric: Metric

@@ -1,4 +1,4 @@
-"""A ticket: a mask, and the weights that training under it begins from (section 1: f(x; m * theta_0))."""
+"""A ticket is a mask with the weights at which training under it begins (section 1: f(x; m * theta_0))."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pipeline.values.errors import UserError
 
 @dataclass(frozen=True)
 class Ticket:
-    """weights are 0 where the mask is False. origin is the iteration they come from: 0, or the rewind point."""
+    """weights: they are 0 where the mask is False. origin: the iteration they come from, which is 0 or the rewind point."""
 
     mask: Mask
     weights: Mapping[str, NDArray[Any]]
@@ -20,12 +20,12 @@ class Ticket:
 
 
 def ticket(mask: Mask, weights: Mapping[str, NDArray[Any]], origin: int = 0) -> Ticket:
-    """Puts a mask on weights: rewound ones make the winning ticket, fresh ones the reinit control.
+    """Applies a mask to weights: rewound weights make the winning ticket, fresh weights the reinit control.
 
-    The weights are copied, so that training never changes what it was rewound to.
+    The weights are copied, so that training never changes the weights it was rewound to.
     Raises: UserError when the mask does not fit the weights.
     """
     try:
         return Ticket(mask, mask.apply(weights), origin)
     except ValueError as error:
-        raise UserError(f"{error}; the mask is of another network, `dvc repro` makes the right one") from error
+        raise UserError(f"{error}; the mask is of another network; `dvc repro` makes the right one") from error

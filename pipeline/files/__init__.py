@@ -1,1 +1,1 @@
-"""Arrays, tables and data sets on disk, written whole or not at all."""
+"""Arrays, tables and data sets on disk, which are written whole or not at all."""

@@ -1,4 +1,4 @@
-"""Bundles on disk: work/data/<set>.safetensors. Training reads its data here, without torch, torchvision or scikit-learn."""
+"""Bundles on disk, in work/data/<set>.safetensors. Reading them needs neither torch nor torchvision nor scikit-learn."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -15,12 +15,12 @@ def write_bundle(path: Path, bundle: Bundle) -> None:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Raises: UserError that gives the command which makes the file, when it is missing or damaged."""
+    """Raises: UserError with the command that makes the file, when it is missing or damaged."""
     command = f"`dvc repro --force {paths.download(path.stem)}`"
     if not path.is_file():
         raise UserError(f"{path} is missing; {command} makes it")
     try:
         return Bundle(**store.read_arrays(path))
-    except (UserError, TypeError, ValueError) as error:  # TypeError: an array too few or too many
-        # --force, because DVC would otherwise restore what its cache has, which may be the same damaged bytes.
+    except (UserError, TypeError, ValueError) as error:  # TypeError: an array is missing or unknown
+        # --force is needed, because DVC would otherwise restore the file from its cache, which may have the same damaged bytes.
         raise UserError(f"{path} is damaged ({error.__cause__ or error}); {command} writes it anew") from error

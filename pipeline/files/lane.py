@@ -1,11 +1,11 @@
-"""The folder of one lane: the one place where its files are written and read.
+"""The folder of one lane. This module alone writes and reads the files in it.
 
-start.safetensors    the weights training began from; for a ticket, mask * rewound weights
-trained.safetensors  the weights it ended with
+start.safetensors    the weights at which training began; for a ticket, mask * rewound weights
+trained.safetensors  the weights at which training ended
 rewind.safetensors   dense lanes only: the weights at the rewind point
 mask.safetensors     only where the mask was made for this lane; otherwise lane.json names the item that has it
-history.csv          one row an evaluation
-lane.json            what the lane is, what it depends on, how it ended
+history.csv          one row for each evaluation
+lane.json            what the lane is, what it depends on and how it ended
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,13 +55,13 @@ class LaneFiles:
         return dict(store.read_json(self.about))
 
     def mask_file(self, about: Mapping[str, Any]) -> Path:
-        """The mask the lane was trained under; about: its lane.json."""
+        """The file of the mask the lane was trained under. about: the content of its lane.json."""
         return self.own_mask if about["masks"] is None else paths.mask(about["experiment"], about["masks"], about["seed"])
 
     def write(
         self, about: Mapping[str, Any], weights: Mapping[str, Arrays], history: Sequence[Mapping[str, Any]], mask: Mask | None
     ) -> None:
-        """weights: by their names in WEIGHTS. mask: one that only this lane has. lane.json comes last: with it all is there."""
+        """weights: by their names in WEIGHTS. mask: one that only this lane has. lane.json is last: it marks a complete lane."""
         for which, arrays in weights.items():
             store.write_arrays(self.weights_file(which), arrays)
         if mask is not None:

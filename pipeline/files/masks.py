@@ -1,4 +1,4 @@
-"""The masks of an item, one a replicate, and what pruning has to know of the network they belong to."""
+"""The masks of an item, one for each replicate, and what pruning has to know about the network they belong to."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,14 +11,14 @@ from pipeline.values.lanes import Item
 
 
 def write(item: Item, masks: Mapping[int, Mask]) -> None:
-    """masks: by seed. The folder then holds nothing else."""
+    """masks: the masks by seed. Afterwards the folder holds nothing else."""
     with store.replacing(paths.masks(item.experiment, item.name)) as folder:
         for seed, mask in masks.items():
             store.write_mask(folder / paths.mask(item.experiment, item.name, seed).name, mask)
 
 
 def read(item: Item, seed: int) -> Mask:
-    """Raises: UserError when it is missing or damaged."""
+    """The mask of a replicate. Raises: UserError when it is missing or damaged."""
     return store.read_mask(paths.mask(item.experiment, item.name, seed))
 
 

@@ -1,4 +1,4 @@
-"""Files are the record: safetensors, JSON and CSV, byte for byte the same for the same values, never half written."""
+"""Safetensors, JSON and CSV files: the same values give the same bytes, and no file is ever half written."""
 
 import csv
 import json
@@ -22,15 +22,15 @@ Arrays = dict[str, NDArray[Any]]
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, which takes its place when the block ends well.
+    """Yields a temporary path beside `path`, which replaces `path` when the block ends without an error.
 
-    Raises: UserError when the disk is full or not writable; what stood at `path` is then still there.
+    Raises: UserError when the disk is full or not writable; what was at `path` is then still there.
     """
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{state}") for state in ("tmp", "old"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if path.is_dir():  # a folder cannot be replaced in one step; should the second fail, the old one is put back
+        if path.is_dir():  # a folder cannot be replaced in one step; if the second step fails, the old one is put back
             path.replace(old)
         try:
             temporary.replace(path)
@@ -75,8 +75,8 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: str | None = None) -> None:
-    """about: text that goes along. One, because safetensors writes several in another order each time."""
-    contiguous = {name: np.asarray(a, order="C") for name, a in arrays.items()}  # ascontiguousarray would make 0-d 1-d
+    """about: a text for the file's metadata. It is only one, because safetensors writes several in another order each time."""
+    contiguous = {name: np.asarray(a, order="C") for name, a in arrays.items()}  # ascontiguousarray turns 0-d into 1-d
     write_bytes(path, save(contiguous, metadata=None if about is None else {"about": about}))
 
 
@@ -86,7 +86,7 @@ def read_arrays(path: Path) -> Arrays:
 
 
 def write_mask(path: Path, mask: Mask) -> None:
-    """One bit a weight; the shapes stand in the file's metadata."""
+    """Writes one bit for each weight; the shapes are in the file's metadata."""
     shapes = {name: a.shape for name, a in mask.items()}
     write_arrays(path, {name: np.packbits(a) for name, a in mask.items()}, json.dumps(shapes))
 

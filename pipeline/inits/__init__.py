@@ -1,1 +1,1 @@
-"""Inits: a file defines one, under its own name: `glorot_normal(module, generator)` draws weights in place."""
+"""Inits: each file defines one, with its own name, such as `glorot_normal(module, generator)`, which draws weights in place."""

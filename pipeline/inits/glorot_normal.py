@@ -1,4 +1,4 @@
-"""Gaussian Glorot (section 2): variance 2 / (fan in + fan out), zero biases."""
+"""Gaussian Glorot initialisation (section 2): weights have variance 2 / (fan in + fan out), and biases are zero."""
 
 import torch
 from torch import nn
@@ -7,8 +7,8 @@ from torch import nn
 def glorot_normal(module: nn.Module, generator: torch.Generator) -> None:
     """Draws the weights of fully connected, convolutional, attention and recurrent layers.
 
-    Everything else (norms, embeddings, a model's bare parameters) keeps what the model itself gave it, and so does whatever
-    is frozen.
+    Everything else (norms, embeddings, a model's bare parameters) keeps the values that the model gave it, and so does
+    every frozen parameter.
     """
     for layer in module.modules():
         if isinstance(layer, _DRAWN):

@@ -1,1 +1,1 @@
-"""Networks: a file defines one, under its own name: `lenet(shape, outputs, **options) -> nn.Module`."""
+"""Networks: each file defines one, with its own name, such as `lenet(shape, outputs, **options) -> nn.Module`."""

@@ -4,16 +4,16 @@ from collections import OrderedDict
 
 from torch import nn
 
-WIDTHS = (64, 128, 256)  # of the convolutions, pair by pair
+WIDTHS = (64, 128, 256)  # the filters of the convolutions, pair by pair
 HIDDEN = (256, 256)
 
 
 def conv(shape: tuple[int, int, int], outputs: int, depth: int = 2, dropout: float = 0.0) -> nn.Module:
-    """depth: 2, 4 or 6 convolutions, each pair followed by 2x2 max pooling. dropout: the fraction of units left out in training.
+    """depth: 2, 4 or 6 convolutions, each pair followed by 2x2 max pooling. dropout: the fraction of units dropped in training.
 
     Shapes: images (N, *shape) -> logits (N, outputs). Weights are named conv1.weight, …, fc1.weight, fc2.weight, output.weight.
-    Differs: the paper trains with dropout 0.5 and doesn't say where. Here it follows both hidden fully connected layers, as
-    in VGG, which these networks are shrunk from.
+    Differs: the paper trains with dropout 0.5 and does not say where it is. Here it follows both hidden fully connected
+    layers, as in VGG, of which these networks are smaller versions.
     """
     if not isinstance(depth, int) or depth not in (2, 4, 6):
         raise ValueError(f"depth is {depth!r}, should be 2, 4 or 6")

@@ -1,4 +1,4 @@
-"""LeNet-300-100: two hidden fully connected layers (LeCun et al. 1998; section 2, figure 2). Any widths."""
+"""LeNet-300-100: two hidden fully connected layers (LeCun et al. 1998; section 2, figure 2). Their widths can be set."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

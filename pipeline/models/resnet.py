@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-WIDTHS = (16, 32, 64)  # of the three stages; each but the first begins by halving the image
+WIDTHS = (16, 32, 64)  # the filters of the three stages; each but the first begins by halving the image
 
 
 def resnet(shape: tuple[int, int, int], outputs: int, depth: int = 20) -> nn.Module:
@@ -13,7 +13,7 @@ def resnet(shape: tuple[int, int, int], outputs: int, depth: int = 20) -> nn.Mod
     Shapes: images (N, *shape) -> logits (N, outputs). Weights are named conv.weight, block1.conv1.weight, …,
     block4.shortcut.downsample.weight, …, output.weight.
     Differs: where the size changes, He et al. pad the shortcut with zeros; the paper has a 1x1 convolution there, which it
-    does not prune. Here it has batch norm, as in He et al.'s networks for large images.
+    does not prune. Here batch norm follows it, as in He et al.'s networks for large images.
     """
     if not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
         raise ValueError(f"depth is {depth!r}, should be 6n+2 with n from 1 on, such as 20")
@@ -39,7 +39,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
         stride = 1 if channels == filters else 2
-        # Batch norm takes the mean away, so that a bias before it would do nothing.
+        # Batch norm subtracts the mean, so that a bias before it would have no effect.
         self.conv1 = nn.Conv2d(channels, filters, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(filters)
         self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
@@ -47,7 +47,7 @@ class Block(nn.Module):
         self.relu = nn.ReLU()
         self.shortcut: nn.Module = nn.Identity()
         if stride == 2:
-            downsample = nn.Conv2d(channels, filters, 1, stride, bias=False)  # told from the others by its name
+            downsample = nn.Conv2d(channels, filters, 1, stride, bias=False)  # pruning recognises it by its name
             self.shortcut = nn.Sequential(OrderedDict(downsample=downsample, norm=nn.BatchNorm2d(filters)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,14 +4,14 @@ from collections import OrderedDict
 
 from torch import nn
 
-GROUPS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # (filters, convolutions), halving the images between groups
+GROUPS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # (filters, convolutions); pooling between groups halves the images
 
 
 def vgg19(shape: tuple[int, int, int], outputs: int) -> nn.Module:
     """Shapes: images (N, *shape) -> logits (N, outputs). Weights are named conv1.weight, …, conv16.weight, output.weight.
 
-    The last group ends in the average over all pixels instead of max pooling, and one fully connected layer, as figure 2
-    has it. A convolution has no bias: batch norm, which follows it, would subtract it again.
+    After the last group come the average over all pixels, instead of max pooling, and one fully connected layer, as in
+    figure 2. Convolutions have no bias, because the batch norm after them would subtract it again.
     """
     channels, height, width = shape
     side = 2 ** (len(GROUPS) - 1)

@@ -1,1 +1,1 @@
-"""One item from its settings to its files: checked, keyed, trained."""
+"""One item from its settings to its files: it is checked, keyed and trained."""

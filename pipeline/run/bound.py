@@ -1,4 +1,4 @@
-"""An experiment with the plug-ins that it names, their options bound. No torch: the stages that don't train come without it."""
+"""An experiment with the plug-ins that it names and their options. It needs no torch: stages that don't train do without."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.values.plugins import Plugin
 
 @dataclass(frozen=True)
 class Bound:
-    """criteria: of the arms that prune. Model, task and init are bound when they are asked for, because they import torch."""
+    """criteria: those of the arms that prune. Model, task and init are bound when asked for, because they import torch."""
 
     lottery: Lottery
     criteria: Mapping[str, Plugin]

@@ -1,7 +1,7 @@
-"""Which files a result depends on as code, because DVC does not follow imports.
+"""The source files that a result depends on; they are found here because DVC does not follow imports.
 
-Of this repository's own files, imports inside functions are left out: what a module loads there (tracking, executors, checks)
-changes no output. Of a user's own code, wherever it lies, all imports are followed, into everything that is neither part of
+In this repository's own files, imports inside functions are ignored: what a module loads there (tracking, executors, checks)
+changes no output. In a user's own code, wherever it lies, all imports are followed, into everything that is neither part of
 Python nor an installed package; the package that a plug-in belongs to is followed even when it is installed.
 """
 
@@ -22,8 +22,8 @@ OURS = ("pipeline", "stages")
 
 
 def closure(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[str]:
-    """The scripts and plug-ins, and all they import, as sorted POSIX paths: relative to the root, or absolute where
-    a file lies outside it.
+    """The scripts, the plug-ins and all that they import, as sorted POSIX paths, which are relative to the root or, where
+    a file lies outside it, absolute.
     """
     found: dict[Path, None] = {}
     waiting = [(path, _package_of(path)) for path in scripts]
@@ -39,8 +39,8 @@ def closure(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[str]:
 
 
 def dependencies(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[str]:
-    """The closure as DVC watches it: a room of ours that is in it as a whole stands for its files, because every dependency
-    costs time in every stage and every command. Plug-ins stay files: a new one is nothing to those that are there.
+    """The closure as DVC watches it. A folder of this repository that is in it as a whole replaces its files, because every
+    dependency costs time in every stage and every command. Plug-ins stay files, as a new one does not concern the others.
     """
     files = closure(scripts, used)
     folders = {Path(file).parent for file in files if Path(file).parts[0] == OURS[0]}
@@ -50,8 +50,8 @@ def dependencies(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[s
 
 
 def module_files(name: str, package: str) -> list[Path]:
-    """The files that importing a module runs, packages' __init__ included, relative to the root; none of an installed package
-    other than `package`, and none of Python's own.
+    """The files that importing a module runs, including the __init__ of packages, relative to the root. Files of Python itself
+    and of installed packages other than `package` are left out.
     """
     parts = name.split(".")
     if parts[0] in sys.stdlib_module_names:
@@ -62,7 +62,7 @@ def module_files(name: str, package: str) -> list[Path]:
 
 
 def _file(name: str) -> Path | None:
-    """The source file of a module, found without importing anything; of what is no module (something inside one), none."""
+    """The source file of a module, found without importing anything; None for what is not a module but something inside one."""
     return _find_file(name, Path.cwd())
 
 
@@ -82,7 +82,7 @@ def _find_file(name: str, root: Path) -> Path | None:
 
 
 def _top(name: str, root: Path) -> tuple[list[Path], Path | None]:
-    """The folders of a package, and the file that importing it runs. What lies in the root comes first, as for the stages."""
+    """The folders of a package, and the file that importing it runs. The root comes first, as it does for the stages."""
     here = root / name
     if here.is_dir() or here.with_suffix(".py").is_file():
         init = here / "__init__.py" if here.is_dir() else here.with_suffix(".py")
@@ -98,8 +98,8 @@ def _top(name: str, root: Path) -> tuple[list[Path], Path | None]:
 
 
 def _as_watched(path: Path) -> Path:
-    """Relative to the root, or absolute for what lies outside it or in its virtual environment: `dvc exp run --temp` runs in a
-    copy of the repository, from where relative paths would lead elsewhere.
+    """The path relative to the root, or absolute for what lies outside it or in its virtual environment: `dvc exp run --temp`
+    runs in a copy of the repository, from where relative paths would lead elsewhere.
     """
     root = Path.cwd()
     return path.relative_to(root) if path.is_relative_to(root) and not _installed(path) else path
@@ -121,7 +121,7 @@ def _whole(folder: Path, files: list[str]) -> bool:
 
 
 def _only_says_what_it_is(path: Path) -> bool:
-    """A docstring and no code, as most packages' __init__: no result depends on it."""
+    """Whether a file has a docstring and no code, as most __init__ files do: no result depends on it."""
     return not [node for node in _parsed(path).body if not isinstance(node, ast.Expr)]
 
 
@@ -165,7 +165,7 @@ def _imported(path: Path, nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:
-    """The module that an import names, also relatively to the package that the file is in."""
+    """The module that an import names, possibly relative to the package that the file is in."""
     if not node.level:
         return node.module or ""
     folder = path.resolve().parents[node.level - 1]

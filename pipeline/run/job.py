@@ -1,4 +1,4 @@
-"""The lanes of one item as work for an executor: trained by their arm's recipe, with checkpoints, and written down."""
+"""The lanes of one item as work for an executor: they are trained by their arm's recipe, with checkpoints, and saved."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ CHECKPOINT_EVERY = 20.0  # seconds
 
 @dataclass(frozen=True)
 class Job:
-    """Lanes to train, and where to write them; what the executor hands to a process."""
+    """The lanes to train and where to write them, which the executor hands to a process."""
 
     setup: Setup
     recipe: Recipe
@@ -46,11 +46,11 @@ class Job:
 
     @property
     def iterations(self) -> int:
-        """Of all lanes together."""
+        """The number of iterations of all lanes together."""
         return (self.recipe.training.iterations - self.origin) * len(self.lanes)
 
     def run(self, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
-        """Trains the lanes of these numbers side by side. report: lane-iterations done, those of a checkpoint included."""
+        """Trains the lanes with these indices side by side. report: takes the lane-iterations done, a checkpoint's included."""
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)  # moments of dead inputs decay into denormals, which are slow
         trainer = Trainer(
@@ -70,7 +70,7 @@ class Job:
         for iteration in trainer.run():
             report((iteration - self.origin) * len(group))
             leave = stopped()
-            # A finished lane waits for the others in its checkpoint, should one of them fail.
+            # A finished lane is kept in its checkpoint until the others are finished, in case one of them fails.
             if leave or iteration == self.recipe.training.iterations or time.monotonic() - saved > CHECKPOINT_EVERY:
                 store.write_arrays(checkpoint, trainer.state())
                 saved = time.monotonic()
@@ -80,12 +80,12 @@ class Job:
             self._write(i, trainer, row)
 
     def _checkpoint(self, group: Sequence[int]) -> Path:
-        """Named by the keys of all lanes in it and by where they run: each has a state of its own layout and bits."""
+        """Its name has the keys of all its lanes and where they run, because layout and bits of the state depend on both."""
         state = keys.digest(self.device.type, torch.__version__, *(self.keys[i] for i in group))
         return paths.CHECKPOINTS / f"{self.keys[group[0]]}-{state}.safetensors"
 
     def _config(self, item: Item) -> dict[str, Any]:
-        """What of the experiment the lanes depend on: the dense network on nothing that concerns pruning."""
+        """The settings of the experiment on which the lanes depend; the dense network depends on none that concern pruning."""
         experiment = self.setup.experiment
         settings = experiment.model_dump(mode="json")
         kept = {name: section for name, section in settings.items() if name not in keys.NOT_OF_A_LANE}
@@ -141,7 +141,7 @@ def recipe_of(setup: Setup, item: Item) -> Recipe:
 
 
 def job_of(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], device: torch.device, folder: Path) -> "Job":
-    """The work of an item, to be written below `folder`."""
+    """The job of an item, which writes below `folder`."""
     arm = None if item.arm == DENSE else setup.lottery.arms[item.arm]
     recipe = recipe_of(setup, item)
     digest = keys.digest_file(paths.data(setup.experiment.data.slug))

@@ -1,4 +1,4 @@
-"""Keys that say what determines a result, so that a checkpoint or an MLflow run of the same lane is found again."""
+"""Keys of everything that determines a result, by which a checkpoint or an MLflow run of the same lane is found again."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from pipeline.run import code
 from pipeline.values.experiment import Experiment
 from pipeline.values.plugins import Source
 
-# An arm, a round or a seed more does not change the lanes there are; pruning and arms change them through their masks,
-# their weights and what `input_key` is given besides.
+# Another arm, round or seed does not change the existing lanes; pruning and arms change them through their masks, their
+# weights and what else `input_key` is given.
 NOT_OF_A_LANE = {"arms", "pruning", "seeds"}
-# What all training stages share, so that a change of one stage's script does not tear the record apart.
+# The code that all training stages share, so that a change of one stage's script does not give its lanes other keys.
 SHARED = (Path("pipeline/run/runner.py"), Path("pipeline/run/setup.py"))
 
 
@@ -26,14 +26,14 @@ def digest_file(path: Path) -> str:
 
 
 def recipe_key(name: str, experiment: Experiment, data_digest: str, used: Sequence[Source]) -> str:
-    """The same for all lanes of an experiment that are trained by the same settings, data and code. used: model and task."""
+    """One key for all lanes of an experiment trained by the same settings, data and code. used: the model and the task."""
     settings = experiment.model_dump(mode="json", exclude=NOT_OF_A_LANE)
     files = [digest_file(Path(file)) for file in code.closure(SHARED, used)]
     return digest(name, settings, data_digest, files)
 
 
 def input_key(recipe: str, lane: str, seed: int, ticket: Ticket, more: Mapping[str, Any]) -> str:
-    """more: what of the lane's arm training depends on besides its mask and weights."""
+    """The key of one lane. more: what the training depends on in its arm, besides mask and weights."""
     return digest(recipe, lane, seed, ticket.origin, _arrays(ticket.mask), _arrays(ticket.weights), more)
 
 

@@ -1,4 +1,4 @@
-"""One item from start to end: its lanes trained, saved and mirrored. What the training stages have in common."""
+"""What the training stages have in common: the lanes of one item are trained, saved and mirrored."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ from pipeline.values.lanes import Item, Lane
 def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket]) -> None:
     """Trains an item's lanes and writes work/<experiment>/<item>/lanes.
 
-    Killed and run again, it goes on from the last checkpoints and ends in the same bytes.
+    When it is killed and run again, it goes on from the last checkpoints and ends with the same bytes.
     Raises: UserError when a loss is not finite, the disk is full, or another process trains the same item.
     """
     from pipeline import executors, tracking
@@ -42,25 +42,25 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket]) -> None:
         executors.run(job.run, _groups(setup, len(tickets), device), progress.update, device)
         progress.close()
         missing = [str(lane) for lane in tickets if not LaneFiles(folder / lane.name).about.is_file()]
-        if missing:  # never an output that lacks a lane
+        if missing:  # an output never lacks a lane
             raise UserError(f"{', '.join(missing)} did not end; the same command goes on from the last checkpoint")
         training = time.monotonic() - training_started
-        # Before the lanes are in place, so that whoever mirrors them finds it.
+        # It is written before the lanes are in place, so that whoever mirrors them finds it.
         _write_runtime(item, device, time.monotonic() - started, training)
-    for key in job.keys:  # of these lanes only: another configuration's may still be wanted
+    for key in job.keys:  # only those of these lanes: another configuration's may still be wanted
         for checkpoint in paths.CHECKPOINTS.glob(f"{key}-*"):
             checkpoint.unlink()
     tracking.start_sync(item.experiment)
 
 
 def _device(precision: str) -> torch.device:
-    """Where to train, with the precision set. Raises: UserError when it has not this precision."""
+    """The device to train on, with the precision set. Raises: UserError when it does not have this precision."""
     tf32 = precision == "tf32"
     if not torch.cuda.is_available():
         if tf32:
             raise UserError(f"{paths.PARAMS}: training.precision is tf32, which needs a GPU; should be fp32 or bf16 here")
         return torch.device("cpu")
-    # Two runs on the same GPU give the same bytes. cuBLAS reads the variable when it is first used.
+    # With these settings, two runs on the same GPU give the same bytes. cuBLAS reads the variable when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32  # torch's default for convolutions is on
@@ -68,7 +68,7 @@ def _device(precision: str) -> torch.device:
 
 
 def _groups(setup: Setup, lanes: int, device: torch.device) -> Sequence[Sequence[int]]:
-    """Lanes that are trained as one batch: on CUDA all, unless the network cannot be batched; on a CPU each alone."""
+    """The lanes of each batch: on CUDA all lanes, unless the network cannot be batched; on a CPU each lane alone."""
     if device.type != "cuda":
         return [[i] for i in range(lanes)]
     if lanes > 1 and not mlp.fits(setup.network.module):
@@ -76,7 +76,7 @@ def _groups(setup: Setup, lanes: int, device: torch.device) -> Sequence[Sequence
         x, y = examples.batch(torch.arange(2).unsqueeze(0))
         why = why_not_batched(setup.network, setup.task.loss, (x[0], y[0]))
         if why:
-            print(f"warning: one lane at a time, because this network cannot be batched: {why}", file=sys.stderr)
+            print(f"warning: lanes are trained one at a time, because this network cannot be batched: {why}", file=sys.stderr)
             return [[i] for i in range(lanes)]
     return [range(lanes)]
 

@@ -1,4 +1,4 @@
-"""What a training stage begins with, read and checked before any training, and the tickets that it trains."""
+"""What a training stage needs, which is read and checked before any training, and the tickets that it trains."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from pipeline.run.bound import Bound
 from pipeline.training.examples import Examples
 from pipeline.values import paths
 from pipeline.values.clock import Moment
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item, Lane
 
 
 @dataclass(frozen=True)
 class Setup:
-    """network has meaningless weights; origin is the iteration that tickets are rewound to."""
+    """network has meaningless weights; origin is the iteration to which tickets are rewound."""
 
     bound: Bound
     bundle: Bundle
@@ -50,8 +50,8 @@ class Setup:
 
 
 def begin(bound: Bound) -> Setup:
-    """Raises: UserError when anything in the settings or the data would fail later."""
-    from pipeline.settings import check  # it only refuses: no output depends on it
+    """Reads and checks it all. Raises: UserError when anything in the settings or the data would fail later."""
+    from pipeline.settings import check  # it only rejects input: no output depends on it
 
     torch.set_num_threads(1)  # before anything computes: threads would not survive the fork of the lanes' processes
     bundle = datasets.read_bundle(paths.data(bound.experiment.data.slug))
@@ -62,7 +62,7 @@ def begin(bound: Bound) -> Setup:
 
 
 def build(bound: Bound, bundle: Bundle, form: Form) -> tuple[Task, Network]:
-    """Task and network for a data set. bundle: the data, or noise of the same form; form: of the data.
+    """The task and the network for a data set. bundle: the data, or noise of the same form. form: the form of the data.
 
     Raises: UserError when they do not fit each other.
     """
@@ -79,13 +79,13 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> tuple[Task, Network]:
 
 
 def origin(experiment: Experiment, form: Form) -> int:
-    """The iteration that tickets are rewound to."""
+    """The iteration to which tickets are rewound."""
     per_epoch = (form.train - experiment.data.validation) // experiment.training.batch_size
     return Moment.parse(experiment.rewind).iterations(per_epoch)
 
 
 def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:
-    """Full masks and fresh weights: what round 0 is trained from (section 2, step 1)."""
+    """The tickets of round 0: full masks and fresh weights (section 2, step 1)."""
     mask = Mask.full({name: layer.shape for name, layer in setup.network.layers.items()})
     init = setup.bound.init
     return {
@@ -95,7 +95,7 @@ def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:
 
 
 def tickets(setup: Setup, item: Item) -> dict[Lane, Ticket]:
-    """What the lanes of an item are trained from, as its arm says (section 2, step 4)."""
+    """The tickets of an item's lanes, as its arm defines them (section 2, step 4)."""
     return {lane: _ticket(setup, lane) for lane in setup.lottery.lanes(item)}
 
 
@@ -104,12 +104,12 @@ def _ticket(setup: Setup, lane: Lane) -> Ticket:
     arm, offered = setup.lottery.arms[name], _offered(setup, lane)
     try:
         mask = arms.call(arm.mask, offered) if arm.mask else offered["mask"]()
-        # With a mask of its own, the weights are chosen for that one.
+        # When the lane has a mask of its own, the weights are chosen for that mask.
         weights = arms.call(arm.weights, {**offered, "mask": lambda: mask})
     except UserError:
         raise
-    except Exception as error:  # whatever the user's arm does
-        raise UserError(f"arms.{name} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    except Exception as error:  # the user's arm may raise anything
+        raise UserError(f"arms.{name} failed: {reason(error)}") from error
     module = setup.network.module
     shapes = {name: tuple(t.shape) for name, t in (*module.named_parameters(), *module.named_buffers())}
     wrong = [tensor for tensor, shape in shapes.items() if tensor not in weights or np.shape(weights[tensor]) != shape]
@@ -123,7 +123,7 @@ def _origin(arm: Arm, rewind: int) -> int:
 
 
 def _offered(setup: Setup, lane: Lane) -> Mapping[str, Callable[[], Any]]:
-    """What an arm may ask for, each read or drawn when it is asked for."""
+    """What an arm may ask for; each is read or drawn only when it is asked for."""
     lottery, seed = setup.lottery, lane.seed
     drawn = seeds.derive(seed, "control", lane.item.name, lane.draw or 0)
 

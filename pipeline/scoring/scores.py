@@ -10,7 +10,7 @@ from pipeline.domain.arms import Weights
 from pipeline.domain.masks import Mask
 from pipeline.files.lane import LaneFiles
 from pipeline.run.bound import Bound
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 from pipeline.values.lanes import Item, Lane
 
 
@@ -31,7 +31,7 @@ def of(bound: Bound, item: Item, seed: int, mask: Mask) -> Weights:
     except UserError:
         raise
     except Exception as error:  # whatever the user's criterion does
-        raise UserError(f"{criterion} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{criterion} failed: {reason(error)}") from error
     if not isinstance(found, Mapping):
         raise UserError(f"{criterion} gives a {type(found).__name__}, should give a mapping of weights' names to scores")
     return {name: np.asarray(scores) for name, scores in found.items()}

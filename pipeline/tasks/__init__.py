@@ -1,1 +1,1 @@
-"""Tasks: a file defines one, under its own name: `classification() -> Task`."""
+"""Tasks: each file defines one, with its own name, such as `classification() -> Task`."""

@@ -1,4 +1,4 @@
-"""One class for each example: cross-entropy, and the fraction of examples classified correctly (section 2)."""
+"""One class for each example: the loss is cross-entropy, the metric the fraction classified correctly (section 2)."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pipeline.domain.task import Metric, Task
 
 
 def classification() -> Task:
-    """Targets: whole numbers from 0 on, each of which the training part has. Outputs: one logit a class."""
+    """Targets: whole numbers from 0 on, each of which occurs in the training part. Outputs: one logit for each class."""
     return Task(
         metric=Metric("accuracy", better="higher", unit="fraction"),
         check=_check,
@@ -31,7 +31,7 @@ def _check(bundle: Bundle) -> None:
     for name, array in targets.items():
         if array.dtype.kind not in "ui" or array.ndim != 1:
             raise ValueError(f"{name} is {array.dtype} {array.shape}, should be whole numbers (N,), a class for each example")
-    # A class that is never trained would still get weights, which pruning then counts.
+    # A class that is never trained would still get weights, which pruning would then count.
     there, (classes,) = np.unique(targets["train_targets"]), _outputs(bundle)
     if not np.array_equal(there, np.arange(classes)):
         raise ValueError(f"train_targets has the classes {there.tolist()}, should have all of 0..{classes - 1}")
@@ -58,6 +58,6 @@ def _gradient(logits: Tensor, target: Tensor, dim: int) -> tuple[Tensor, Tensor]
     target = target.unsqueeze(dim)
     loss = -log_p.gather(dim, target).mean((1, 2))
     classes = torch.arange(logits.shape[dim], device=logits.device)
-    # A comparison rather than a scatter: deterministic on CUDA too, and can be recorded.
+    # A comparison is used rather than a scatter, because it is deterministic on CUDA too and can be recorded.
     hit = target == (classes if dim == 2 else classes.unsqueeze(1))
     return loss, log_p.exp_().sub_(hit.to(log_p.dtype)).mul_(1 / examples)

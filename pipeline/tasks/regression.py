@@ -1,4 +1,4 @@
-"""Numbers for each example: mean squared error, and its root, in the unit of the targets."""
+"""Numbers for each example: the loss is the mean squared error, the metric its root, in the unit of the targets."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from pipeline.domain.task import Metric, Task
 
 
 def regression() -> Task:
-    """Targets: float32, one or several numbers an example. Outputs: as many."""
+    """Targets: float32, one or several numbers for each example. Outputs: as many numbers."""
     return Task(
         metric=Metric("rmse", better="lower"),
         check=_check,

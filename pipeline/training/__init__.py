@@ -1,1 +1,1 @@
-"""Training of lanes: the same recipe for the dense network, every ticket and every control (section 2)."""
+"""Training of lanes, by the same recipe for the dense network, every ticket and every control (section 2)."""

@@ -1,4 +1,4 @@
-"""Random changes of training images (appendix C): a window of the image in a black frame, mirrored or not."""
+"""Random changes of training images (appendix C): each becomes a window of itself in a black frame, mirrored or not."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from pipeline.values.experiment import Augment
 
 
 def draw(augment: Augment, seed: int, images: int, epoch: int) -> Tensor:
-    """The changes of an epoch's images. Shapes: -> (N, 3): a window's first row and column, and 1 where it is mirrored."""
+    """Draws the changes of an epoch's images. Shapes: -> (N, 3): a window's first row and column, and 1 where it is mirrored."""
     generator = torch.Generator().manual_seed(seeds.derive(seed, "augment", epoch))
     corners = torch.randint(2 * augment.crop + 1, (images, 2), generator=generator)
     mirrored = torch.randint(2, (images, 1), generator=generator) * int(augment.flip)
@@ -16,7 +16,7 @@ def draw(augment: Augment, seed: int, images: int, epoch: int) -> Tensor:
 
 
 def change(augment: Augment, images: Tensor, changes: Tensor) -> Tensor:
-    """Shapes: images (N, C, H, W), changes (N, 3) as `draw` gives them -> (N, C, H, W)."""
+    """Applies changes. Shapes: images (N, C, H, W), changes (N, 3) as `draw` gives them -> (N, C, H, W)."""
     height, width = images.shape[2:]
     framed = nn.functional.pad(images, (augment.crop,) * 4)
     top, left, mirrored = changes.unsqueeze(2).unbind(1)

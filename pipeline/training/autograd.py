@@ -1,4 +1,4 @@
-"""Gradients of any network, by autograd: one lane plainly, more of them batched by torch.func."""
+"""Gradients of any network by autograd: one lane is computed directly, several lanes are batched by torch.func."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,17 +11,17 @@ from pipeline.domain.networks import Network, fixed, trainable
 from pipeline.domain.tickets import Ticket
 from pipeline.training.stack import Stack
 
-# Images of all lanes together. On a CPU a convolution's outputs for more leave the cache: Conv-2 on one core took 13.2 s for
-# 15,000 images by 50, 13.6 by 100, 18.8 by 250 and 21.5 by 500.
+# The number of images of all lanes together. On a CPU, a convolution's outputs for more images do not fit into the cache:
+# for 15,000 images, Conv-2 on one core took 13.2 s in tiles of 50, 13.6 s of 100, 18.8 s of 250 and 21.5 s of 500.
 EVALUATED_AT_ONCE = {"cpu": 100, "cuda": 1000}
-Loss = Callable[[Tensor, Tensor], Tensor]  # of outputs and targets, as a task has it
+Loss = Callable[[Tensor, Tensor], Tensor]  # takes outputs and targets, as a task defines it
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 class Autograd:
     """Gradients and outputs of L lanes at once. Shapes: x (L, B, …), y (L, B, …).
 
-    With bf16, products are computed in it; parameters, their gradients and the loss are fp32.
+    With bf16, products are computed in bf16; parameters, their gradients and the loss are in fp32.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Autograd:
         self.batched_outputs = vmap(lambda p, b, x: functional_call(module, {**p, **b}, (x,)))
 
     def tiles(self, x: Tensor) -> list[Tensor]:
-        """Examples to evaluate, (L, N, …), cut and laid out as `outputs` takes them fastest."""
+        """Cuts examples to evaluate, (L, N, …), into tiles, laid out as `outputs` is fastest on them."""
         size = max(1, EVALUATED_AT_ONCE[self.stack.device.type] // self.stack.lanes)
         x = x.bfloat16() if self.bf16 and x.is_floating_point() else x
         return [self._laid_out(tile) for tile in torch.split(x, size, 1)]
@@ -72,11 +72,11 @@ class Autograd:
         return losses  # type: ignore[no-any-return]
 
     def _laid_out(self, x: Tensor) -> Tensor:
-        """In the memory format of the experiment, which only images of four dimensions have."""
+        """The examples in the memory format of the experiment, which exists only for images (four dimensions without lanes)."""
         return x.flatten(0, 1).contiguous(memory_format=self.format).view(x.shape) if x.dim() == 5 else x
 
     def _autocast(self) -> torch.autocast:
-        # Without a cache, which would keep a recorded step's first weights.
+        # There is no cache, because it would keep the first weights of a recorded step.
         return torch.autocast(self.stack.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
     def _only(self) -> dict[str, Tensor]:
@@ -84,7 +84,7 @@ class Autograd:
 
 
 def why_not_batched(network: Network, loss: Loss, batch: tuple[Tensor, Tensor]) -> str | None:
-    """Why lanes of a network cannot be trained as one batch; None when they can. Tried with two lanes of a batch of examples.
+    """The reason why lanes cannot be trained as one batch, found by a trial with two lanes on a batch; None when they can.
 
     Shapes: inputs (B, *shape), normalised; targets (B, ...).
     """

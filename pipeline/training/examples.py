@@ -1,4 +1,4 @@
-"""A data set in memory, and which of its examples a lane sees when (appendix C: split, reshuffled every epoch)."""
+"""A data set in memory, and the order in which a lane sees its examples (appendix C: split, reshuffled every epoch)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from pipeline.domain.bundle import Array, Bundle
 from pipeline.training import augment as augmentation
 from pipeline.values.experiment import Augment
 
-Batch = tuple[Tensor, ...]  # the examples' indices and, when they are augmented, the changes: what `Examples.batch` takes
+Batch = tuple[Tensor, ...]  # the arguments of `Examples.batch`: the examples' indices and, when they are augmented, the changes
 
 
 class Examples:
-    """On the training device, in the types that they are stored in; batches are gathered by index, augmented and
-    normalised on the way.
+    """The examples on the training device, in the types in which they are stored. Batches are gathered by index, then
+    augmented and normalised.
     """
 
     def __init__(self, bundle: Bundle, device: torch.device, augment: Augment | None = None) -> None:
@@ -31,7 +31,7 @@ class Examples:
         self.shift = None if bundle.shift is None else torch.from_numpy(bundle.shift).to(device)
 
     def normalise(self, inputs: Tensor) -> Tensor:
-        """(…, *shape) as they are stored -> float32; without a scale as they are, whole numbers as int64."""
+        """Inputs (…, *shape) as stored -> normalised float32; without a scale they stay as they are, whole numbers as int64."""
         if self.scale is None:
             return inputs.to(torch.float32 if inputs.is_floating_point() else torch.int64)
         scaled = inputs.to(torch.float32, copy=True).mul_(self.scale)
@@ -47,9 +47,9 @@ class Examples:
         return inputs, self.train_targets.index_select(0, flat).view(*index.shape, *self.train_targets.shape[1:])
 
     def held_out(self, chosen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """The validation part: of each lane the training examples chosen for it, or the data set's own for all lanes.
+        """The validation part: the training examples chosen for each lane, or the data set's own part for all lanes.
 
-        Shapes: chosen L x (N,) -> inputs (L or 1, N, *shape) as they are stored, targets (L or 1, N, ...).
+        Shapes: chosen L x (N,) -> inputs (L or 1, N, *shape) as stored, targets (L or 1, N, ...).
         """
         if self.validation is not None:
             return self.validation[0].unsqueeze(0), self.validation[1].unsqueeze(0)
@@ -62,23 +62,23 @@ def _targets(array: Array, device: torch.device) -> Tensor:
 
 
 def split(seed: int, examples: int, validation: int) -> tuple[Tensor, Tensor]:
-    """Indices of a replicate's training and validation examples."""
+    """The indices of a replicate's training examples and of its validation examples."""
     order = torch.randperm(examples, generator=torch.Generator().manual_seed(seeds.derive(seed, "split")))
     return order[validation:], order[:validation]
 
 
 class Stream(NamedTuple):
-    """Where a lane's random numbers come from: its replicate's seed, and, when its order of the data is drawn, the draw."""
+    """The source of a lane's random numbers: its replicate's seed and, when its order of the data is drawn, the draw."""
 
     seed: int
     order: tuple[int | str, ...] = ()
 
 
 class Order:
-    """The batches of each lane: every epoch a new shuffle and new augmentation, drawn from (seed, epoch) alone.
+    """The batches of each lane. Every epoch has a new shuffle and new augmentation, drawn from (seed, epoch) alone.
 
-    So a lane that starts at iteration k, or goes on after a kill, sees what it would have seen.
-    The last `examples % batch_size` examples of an epoch's shuffle are left out, so that all batches have one size.
+    Therefore a lane that starts at iteration k, or resumes after a kill, sees the batches that it would have seen anyway.
+    The last `examples % batch_size` examples of an epoch's shuffle are left out, so that all batches have the same size.
     """
 
     def __init__(

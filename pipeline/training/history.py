@@ -1,4 +1,4 @@
-"""What a lane's training left behind, and the early-stop iteration found in it (section 2)."""
+"""The history of a lane's training, and the early-stop iteration found in it (section 2)."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -9,7 +9,7 @@ from pipeline.domain.task import Metric
 
 @dataclass(frozen=True)
 class Row:
-    """One evaluation. train_loss: mean over the batches since the one before; None at the first. Metrics: of the task."""
+    """One evaluation. train_loss: the mean over the batches since the previous one; None at the first. Metrics: the task's."""
 
     iteration: int
     train_loss: float | None
@@ -20,7 +20,7 @@ class Row:
 
 
 def columns(metric: Metric) -> tuple[str, ...]:
-    """The names of a row's values, with the metric's own: validation_accuracy, test_accuracy."""
+    """The names of a row's values, including the metric's own, such as validation_accuracy."""
     return tuple(name.replace("metric", metric.name) for name in Row.__annotations__)
 
 
@@ -29,7 +29,7 @@ def table(history: Sequence[Row], metric: Metric) -> list[dict[str, Any]]:
 
 
 def outcome(history: Sequence[Row], metric: Metric) -> dict[str, float | int]:
-    """The early stop is the first iteration of minimum validation loss; the metric there is of the test examples."""
+    """The early stop is the first iteration of minimum validation loss; the metric at it is that of the test examples."""
     best = min(history, key=lambda row: row.validation_loss)
     return {
         "early_stop_iteration": best.iteration,

@@ -11,19 +11,19 @@ from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp
 
-WARM_UP = 3  # runs before recording, in which cuBLAS and autograd set themselves up
+WARM_UP = 3  # runs before the recording, in which cuBLAS and autograd set themselves up
 
 
 class Iteration:
-    """Calling it with what `Order.batch` gives trains every lane once and returns the losses before, (L,).
+    """A call with a batch of `Order.batch` trains every lane for one iteration and returns the losses before it, (L,).
 
-    On CUDA the returned tensor is the same each time: copy it before the next call.
+    On CUDA every call returns the same tensor, so it must be copied before the next call.
     """
 
     def __init__(self, examples: Examples, compute: Mlp | SparseMlp | Autograd, optimizer: Optimizer) -> None:
         self.examples, self.compute, self.optimizer = examples, compute, optimizer
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.recorded = compute.stack.device.type != "cuda"  # nothing to record on a CPU
+        self.recorded = compute.stack.device.type != "cuda"  # there is nothing to record on a CPU
         self.batch: Batch = ()
         self.losses = torch.empty(0)
 
@@ -45,7 +45,7 @@ class Iteration:
         return losses
 
     def _record(self, batch: Batch) -> None:
-        """Launching a LeNet step's twenty kernels one by one takes longer than running them."""
+        """Records the step, because launching a LeNet step's twenty kernels one by one takes longer than running them."""
         self.recorded = True
         self.batch = tuple(tensor.clone() for tensor in batch)
         before = [tensor.clone() for tensor in self._state()]
@@ -64,7 +64,7 @@ class Iteration:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            torch.cuda.set_stream(current)  # a recording that fails leaves its own stream behind
+            torch.cuda.set_stream(current)  # a failed recording leaves its own stream set
             print(f"warning: the step runs without a CUDA graph, which is slower: {str(error).splitlines()[0]}", file=sys.stderr)
         for tensor, old in zip(self._state(), before, strict=True):
             tensor.copy_(old)

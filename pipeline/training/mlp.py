@@ -1,7 +1,7 @@
-"""Forward and backward of fully connected layers and ReLUs one after the other, by hand.
+"""Forward and backward passes of alternating fully connected layers and ReLUs, written by hand.
 
-Autograd keeps books and makes fresh gradient tensors, which is much beside products this small (docs/performance.md);
-here every gradient is written where the optimizer reads it. A test holds it against autograd.
+Autograd's bookkeeping and its fresh gradient tensors are costly beside products this small (docs/performance.md); here
+every gradient is written to where the optimizer reads it. A test compares the result with autograd's.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ from pipeline.domain.tickets import Ticket
 from pipeline.training import products
 from pipeline.training.stack import Stack
 
-EVALUATED_AT_ONCE = 1000  # examples; larger batches leave the cache, smaller ones cost calls
-LossGradient = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]  # as a task has it
+EVALUATED_AT_ONCE = 1000  # examples; larger tiles do not fit into the cache, smaller ones take more calls
+LossGradient = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]  # as a task defines it
 
 
 def linear_names(module: nn.Module) -> list[str]:
@@ -22,7 +22,7 @@ def linear_names(module: nn.Module) -> list[str]:
 
 
 def fits(module: nn.Module) -> bool:
-    """Whether a network is Flatten, then linear layers with biases and a ReLU between each two, all of them trained."""
+    """Whether a network is Flatten, then linear layers with biases and a ReLU between any two, all of which are trained."""
     kinds = [type(layer) for layer in module.children()]
     linear = [layer for layer in module.children() if isinstance(layer, nn.Linear)]
     return (
@@ -47,7 +47,7 @@ class Mlp:
         self.bias_grads = [stack.gradients[f"{n}.bias"] for n in names]
 
     def tiles(self, x: Tensor) -> list[Tensor]:
-        """Examples to evaluate, (L, N, …), cut and laid out as `outputs` takes them fastest."""
+        """Cuts examples to evaluate, (L, N, …), into tiles, laid out as `outputs` is fastest on them."""
         return [part.flatten(2) for part in torch.split(x, EVALUATED_AT_ONCE, 1)]
 
     def outputs(self, x: Tensor) -> Tensor:

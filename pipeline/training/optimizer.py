@@ -1,6 +1,6 @@
 """Adam and SGD on one flat tensor, through torch's functional forms.
 
-torch.optim's classes import the compiler on first use, 2.4 s in every stage; the functions behind them do not.
+The classes of torch.optim import the compiler on first use, which takes 2.4 s in every stage; these functions do not.
 """
 
 from typing import Any
@@ -14,9 +14,9 @@ from pipeline.values.experiment import Adam, OptimizerSettings
 
 
 class Optimizer:
-    """State is fresh, all zeros: it belongs to one training, never to two rounds.
+    """The state starts at all zeros, because it belongs to one training and never to two rounds.
 
-    lr is a number, and on CUDA a tensor, whose content a recorded step reads each time.
+    lr is a number, or on CUDA a tensor, whose content a recorded step reads each time.
     """
 
     def __init__(self, flat: Tensor, grad: Tensor, chosen: OptimizerSettings) -> None:

@@ -1,7 +1,7 @@
 """Which library computes a product of matrices: torch's own choice (MKL on a CPU, cuBLAS on CUDA) or oneDNN.
 
-A rule decides, from processor and sizes, and not a race: the libraries round differently, and on one machine a lane must give
-the same bits in every run.
+A rule on processor and sizes decides, not a comparison of speeds at run time, because the libraries round differently and a
+lane must give the same bits in every run on one machine.
 """
 
 import math
@@ -10,16 +10,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-WORTH_IT = 20e6  # floating-point operations of a product; oneDNN's calls cost 15 µs more, too much for a smaller one
+WORTH_IT = 20e6  # floating-point operations of a product; oneDNN's calls take 15 µs more, too much for a smaller one
 
 
 def thresholds(vendor: str, family: int, avx512: bool) -> tuple[float, float]:
-    """From how many operations on oneDNN computes `linear`, and from how many `product`; infinity where it never does.
+    """The numbers of operations from which oneDNN computes `linear` and `product`; infinity where it never does.
 
-    MKL is at its peak on Intel, and has code of 256 bits for AMD. That is half the speed of a processor with units of 512 bits
-    (family 26, Zen 5), and nearly all of one that makes two halves of each instruction (Zen 4): there oneDNN gains 5 to 13% on
-    what it can write as it likes, and nothing on a weight's gradient, which must be copied to where the optimizer reads it.
-    Measured on Zen 4 by this code, on what seems to be Zen 5 only by its forerunner (docs/performance.md).
+    MKL reaches its peak on Intel and uses 256-bit code on AMD. This gives half the speed of a processor with 512-bit units
+    (family 26, Zen 5), and nearly the full speed of one that splits each instruction in two halves (Zen 4). On the latter,
+    oneDNN gains 5 to 13% where it may choose where to write, and nothing on a weight's gradient, which must be copied to
+    where the optimizer reads it. This code was measured on Zen 4; on what seems to be Zen 5, only its forerunner was
+    (docs/performance.md).
     """
     if vendor != "AuthenticAMD" or not avx512:
         return math.inf, math.inf
@@ -27,7 +28,7 @@ def thresholds(vendor: str, family: int, avx512: bool) -> tuple[float, float]:
 
 
 def of_processor(cpuinfo: str) -> tuple[str, int]:
-    """Vendor and family; empty and 0 where Linux does not tell."""
+    """The vendor and the family of a processor; empty and 0 where Linux does not report them."""
     lines = (line.partition(":") for line in cpuinfo.splitlines())
     found = {key.strip(): value.strip() for key, _, value in lines}
     family = found.get("cpu family", "")
@@ -45,7 +46,7 @@ def _here() -> tuple[float, float]:
 
 
 def available() -> bool:
-    """Whether this build of torch has oneDNN and the operator, which torch's compiler uses and does not document."""
+    """Whether this build of torch has oneDNN and the operator, which torch's compiler uses but which is not documented."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # type: ignore[no-untyped-call]
 
 
@@ -69,13 +70,13 @@ def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
 
 def onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x @ weight.T + bias, for one lane."""
-    # Its fused ReLU is not asked for: it gains nothing here and turns NaN into 0, which would hide that a training diverges.
+    # Its fused ReLU is not used: it gains nothing here and turns NaN into 0, which would hide that a training diverges.
     found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return found
 
 
 def _pays(least: float, x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN takes x @ weight.T. A weight with gaps between its rows it would multiply a thousand times slower."""
+    """Whether oneDNN computes x @ weight.T. It is a thousand times slower on a weight with gaps between its rows."""
     return (
         2 * x.numel() * weight.shape[1] >= least
         and len(x) == 1

@@ -7,14 +7,14 @@ from pipeline.values.experiment import OptimizerSettings
 
 
 class Schedule:
-    """Calling it with the number of iterations done so far gives the learning rate of the next one.
+    """A call with the number of iterations done so far gives the learning rate of the next one.
 
-    The first iteration of a warmup has 0 and changes nothing; the first after it has the full rate. A step down at
-    iteration k counts from the iteration that has k before it.
+    The first iteration of a warmup has rate 0 and changes nothing; the first one after it has the full rate. A step down
+    at iteration k takes effect in the iteration that has k iterations before it.
     """
 
     def __init__(self, chosen: OptimizerSettings, per_epoch: int, stretch: int = 1) -> None:
-        """per_epoch: iterations of an epoch. stretch: how many times as long steps down and warmup take."""
+        """per_epoch: the iterations of an epoch. stretch: the factor by which warmup and steps down take longer."""
         decay = chosen.decay
         self.warmup = stretch * Moment.parse(chosen.warmup).iterations(per_epoch)
         self.at = sorted(stretch * Moment.parse(moment).iterations(per_epoch) for moment in decay.at) if decay else []
@@ -27,5 +27,5 @@ class Schedule:
 
 
 def settled(chosen: OptimizerSettings) -> OptimizerSettings:
-    """The same optimizer at the rate its schedule ends with, throughout."""
+    """The same optimizer with the last learning rate of its schedule throughout."""
     return chosen.model_copy(update={"lr": Schedule(chosen, per_epoch=1).rates[-1], "warmup": "0it", "decay": None})

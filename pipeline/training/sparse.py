@@ -1,7 +1,7 @@
-"""The same network as `mlp`, for one lane on a CPU, when little of a large layer is left: pruned weights don't exist.
+"""The same networks as in `mlp`, for one lane on a CPU, when few weights of a large layer are left: pruned ones don't exist.
 
-A layer's survivors are the stored elements of a CSR matrix, which the optimizer updates in place; so products, optimizer
-and evaluation all cost as much as there are survivors. Examples are columns here, because MKL's sparse product reads rows.
+A layer's survivors are the stored elements of a CSR matrix, which the optimizer updates in place, so that products, optimizer
+and evaluation all cost in proportion to the survivors. Examples are columns here, because MKL's sparse product reads rows.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from pipeline.domain.tickets import Ticket
 from pipeline.training.mlp import LossGradient, linear_names
 from pipeline.training.stack import Stack
 
-# Measured on one core in whole lane-iterations of LeNet (docs/performance.md): below 20% of its weights the 300 x 784 layer
-# is faster sparse than dense, below 14% computing the survivors' gradient alone beats picking it out of all of it. A layer
-# of the second's size, 100 x 300, gains below 6%; smaller ones gain nothing.
+# Measured on one core in whole lane-iterations of LeNet (docs/performance.md): below 20% of its weights, the 300 x 784 layer
+# is faster sparse than dense; below 14%, computing only the survivors' gradient is faster than selecting it from the whole
+# gradient. A layer of the size of the second one, 100 x 300, gains below 6%; smaller ones gain nothing.
 SPARSE_BELOW, SAMPLED_BELOW, SPARSE_FROM = 0.2, 0.14, 50_000
 SMALL_BELOW, SMALL_FROM = 0.06, 20_000
-EVALUATED_AT_ONCE = 500  # examples: a tile and the products' rows stay in the cache
+EVALUATED_AT_ONCE = 500  # examples; a tile and the products' rows fit into the cache
 
 
 def sparse_layers(module: nn.Module, tickets: Sequence[Ticket], device: torch.device) -> list[str]:
-    """The weights that gain from being sparse: none where MKL is missing, on a GPU, or with lanes batched."""
+    """The names of the weights that gain from being sparse: none without MKL, on a GPU, or when lanes are batched."""
     if len(tickets) > 1 or device.type != "cpu" or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return []
     masks = {name: tickets[0].mask[name] for name in (f"{n}.weight" for n in linear_names(module))}
@@ -43,7 +43,7 @@ class SparseMlp:
         self.layers = [_layer(stack, name) for name in names]
 
     def tiles(self, x: Tensor) -> list[Tensor]:
-        """Examples to evaluate, (1, N, …), cut and laid out as `outputs` takes them fastest: (1, features, n)."""
+        """Cuts examples to evaluate, (1, N, …), into tiles, laid out as `outputs` is fastest on them: (1, features, n)."""
         return [part[0].flatten(1).t().contiguous().unsqueeze(0) for part in torch.split(x, EVALUATED_AT_ONCE, 1)]
 
     def outputs(self, x: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class _Dense:
 
 
 class _Sparse(_Dense):
-    """weight and weight_grad are CSR, their elements views of the stack's flat tensors."""
+    """weight and weight_grad are CSR matrices, whose elements are views of the stack's flat tensors."""
 
     def __init__(self, weight: Tensor, bias: Tensor, weight_grad: Tensor, bias_grad: Tensor, survivors: Tensor) -> None:
         super().__init__(weight, bias, weight_grad, bias_grad)

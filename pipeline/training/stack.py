@@ -17,12 +17,12 @@ warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta"
 
 
 class Stack:
-    """Tensor after tensor, each (L, *shape), in `flat`; `grad` and `mask` lie the same way.
+    """`flat` holds one tensor after the other, each (L, *shape); `grad` and `mask` have the same layout.
 
-    What the mask removes is exactly 0 after `hold`, whatever the optimizer does (its momentum and decay included).
-    A weight named in `sparse` is there as its survivors only, behind a CSR matrix: what is pruned does not exist.
-    Buffers (batch norm's running statistics, and frozen parameters) are stacked too, but neither trained by the optimizer
-    nor masked.
+    What the mask removes is exactly 0 after `hold`, whatever the optimizer does (including momentum and weight decay).
+    Of a weight named in `sparse`, only the survivors are stored, as the elements of a CSR matrix: pruned ones do not exist.
+    Buffers (batch norm's running statistics, and frozen parameters) are stacked too, but the optimizer does not train them
+    and they are not masked.
     """
 
     def __init__(self, module: nn.Module, tickets: Sequence[Ticket], device: torch.device, sparse: Collection[str] = ()) -> None:
@@ -61,7 +61,7 @@ class Stack:
         return len(self.survivors[name]) if name in self.survivors else self.lanes * torch.Size(self.shapes[name]).numel()
 
     def _mask(self, masks: Sequence[Mask]) -> Tensor | None:
-        """None when there is nothing to hold at zero."""
+        """The masks in the layout of `flat`; None when there is nothing to hold at zero."""
         flat = torch.ones_like(self.flat)
         for name, view in self._views(flat).items():
             if name in masks[0] and name not in self.survivors:
@@ -84,8 +84,8 @@ class Stack:
         }
 
     def _csr(self, name: str, shape: tuple[int, ...], values: Tensor) -> Tensor:
-        """A matrix whose stored elements are `values` themselves, in the order of rows."""
+        """A CSR matrix whose stored elements are `values` themselves, row by row."""
         rows, columns = self.survivors[name] // shape[1], self.survivors[name] % shape[1]
         starts = torch.searchsorted(rows, torch.arange(shape[0] + 1))
-        # int32 is what MKL takes; int64 would be converted in every product.
+        # MKL takes int32; int64 would be converted in every product.
         return torch.sparse_csr_tensor(starts.int(), columns.int(), values, shape, check_invariants=True)

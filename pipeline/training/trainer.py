@@ -28,9 +28,10 @@ from pipeline.values.experiment import OptimizerSettings, Training
 
 @dataclass(frozen=True)
 class Recipe:
-    """How lanes are trained. validation: examples kept of the training part. stretch: how many times as long its schedule is.
+    """How lanes are trained.
 
-    keep: the iteration whose weights are kept, for rewinding.
+    validation: the number of training examples held out. stretch: the factor by which the schedule is lengthened.
+    keep: the iteration whose weights are kept for rewinding.
     """
 
     optimizer: OptimizerSettings
@@ -41,10 +42,10 @@ class Recipe:
 
 
 class Trainer:
-    """`run` trains to the end and pauses after each evaluation; between two of them `state` can be saved and loaded.
+    """`run` trains to the end and pauses after each evaluation, when `state` can be saved and loaded.
 
     All lanes begin at the same iteration, their tickets' origin, with a fresh optimizer: its momentum starts at zero
-    also when the origin is a rewind point, while the data order goes on from there.
+    even when the origin is a rewind point, while the order of the data continues from there.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Trainer:
         names: Sequence[str],
         recipe: Recipe,
     ) -> None:
-        """names: of the lanes, for messages. Raises: ValueError for several lanes of a network that draws random numbers."""
+        """names: the lanes' names, for messages. Raises: ValueError for several lanes of a network that draws random numbers."""
         if network.draws and len(tickets) > 1:
             raise ValueError("lanes of a network that draws random numbers cannot be trained as one batch")
         device, training = examples.device, recipe.training
@@ -93,7 +94,7 @@ class Trainer:
         every = self.training.evaluate_every
         iterations = every - self.iteration % every
         for i in range(iterations):
-            if self.draws:  # dropout, say: from (seed, iteration) alone, as the order of the data is from (seed, epoch)
+            if self.draws:  # such as dropout; (seed, iteration) alone determines it, as (seed, epoch) the data
                 torch.manual_seed(seeds.derive(self.seed, "dropout", self.iteration))
             self.losses[i] = self.iterate(self.order.batch(self.iteration), self.rate(self.iteration))
             self.iteration += 1
@@ -105,7 +106,7 @@ class Trainer:
             self.kept = [self.stack.weights(lane) for lane in range(len(self.names))]
 
     def _evaluate(self, done: int) -> None:
-        """done: training iterations since the last evaluation."""
+        """done: the number of training iterations since the last evaluation."""
         losses = self.losses[:done].cpu().double()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
@@ -125,7 +126,7 @@ class Trainer:
             rows.append(row)
 
     def _tiled(self, inputs: Tensor, targets: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Shapes: inputs (L or 1, N, *shape) as they are stored, targets (L or 1, N, ...)."""
+        """Shapes: inputs (L or 1, N, *shape) as stored, targets (L or 1, N, ...)."""
         parts = torch.split(inputs, 1000, 1)
         tiles = [tile for part in parts for tile in self.compute.tiles(self.examples.normalise(part))]
         return tiles, targets.expand(len(self.names), *targets.shape[1:])
@@ -138,12 +139,12 @@ class Trainer:
             outputs = self.compute.outputs(tile.expand(lanes, *tile.shape[1:]))
             sums.append(self.task.sums(outputs, targets[:, done : done + outputs.shape[1]]))
             done += outputs.shape[1]
-        # The true number of examples, not a count of full batches.
+        # The means are over the true number of examples, not over a number of full batches.
         losses, metrics = self.task.value(torch.stack(sums).sum(0), examples)
         return list(zip(losses.tolist(), metrics.tolist(), strict=True))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that the rest of the training depends on, as arrays: a run that loads it ends in the same bytes."""
+        """Everything that the rest of the training depends on, as arrays: a run that loads it ends with the same bytes."""
         history = [[[np.nan if v is None else v for v in vars(row).values()] for row in rows] for rows in self.history]
         return {
             "iteration": np.array(self.iteration),

@@ -1,1 +1,1 @@
-"""What everything is said in: settings, names, paths, points in training. No torch, no results."""
+"""The vocabulary of the project: settings, names, paths and moments of training. Nothing here needs torch or results."""

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 @dataclass(frozen=True)
 class Moment:
-    """A count of iterations or of epochs. An epoch is `images // batch_size` iterations: the rest is dropped."""
+    """A count of iterations or of epochs. An epoch has `images // batch_size` iterations; the rest is dropped."""
 
     count: int
     unit: Literal["it", "ep"]

@@ -1,4 +1,4 @@
-"""What an experiment of params.yaml may say, in the terms of the paper's section 2 and appendix C."""
+"""The settings of an experiment in params.yaml, in the terms of the paper's section 2 and appendix C."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pipeline.values import plugins
 from pipeline.values.clock import Moment
 from pipeline.values.lanes import DENSE, TICKET
 
-MOST = 1000  # rounds, and draws of one arm; more is a slip of the pen that would exhaust the memory
+MOST = 1000  # of rounds, and of draws of one arm; a larger number is a typing error that would exhaust the memory
 
 
 class Section(BaseModel):
@@ -19,7 +19,7 @@ class Section(BaseModel):
 
 
 class PluginSection(Section):
-    """`name` chooses a plug-in; every key that the section does not have itself is an option of what it names."""
+    """`name` chooses a plug-in; every key that is not a field of the section is an option of that plug-in."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -42,7 +42,7 @@ def _moment(text: str) -> str:
 
 
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Raises: ValueError that names the values which are there more than once."""
+    """Raises: ValueError that names the values which occur more than once."""
     repeated = sorted({str(v) for v in values if values.count(v) > 1})
     if repeated:
         raise ValueError(f"should not repeat a value, but has {', '.join(repeated)} more than once")
@@ -50,7 +50,7 @@ def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _rounds(value: Any) -> Any:
-    """One message for what would otherwise be one for each branch of a union."""
+    """Checks by hand, so that a wrong value gets one message instead of one for each branch of a union."""
     if value == "all" or (type(value) is int and 0 <= value <= MOST):
         return value
     listed = isinstance(value, list) and bool(value) and len(set(map(str, value))) == len(value)
@@ -74,21 +74,22 @@ At = Annotated[str, AfterValidator(_moment)]  # a moment of training: 500it or 2
 
 
 class Augment(Section):
-    """Random changes of each training image, drawn anew each time it is seen. Held-out images stay as they are."""
+    """Random changes of each training image, drawn anew each time the image is seen. Held-out images are not changed."""
 
-    crop: Annotated[int, Field(ge=0)] = 0  # black pixels added on each side, of which a window of the old size is cut
-    flip: bool = False  # left to right, every other time
+    crop: Annotated[int, Field(ge=0)] = 0  # black pixels added on each side before a window of the original size is cut out
+    flip: bool = False  # whether an image is mirrored left to right, with probability 1/2
 
 
 class Data(PluginSection):
     name: Annotated[str, _known("data")]
-    # Examples taken from the training set, another sample for each seed; 0 for a data set with a validation part of its own.
+    # The number of examples taken from the training set, another sample for each seed; 0 for a data set that has a
+    # validation part of its own.
     validation: Annotated[int, Field(ge=0)]
     augment: Augment = Augment()
 
     @property
     def slug(self) -> str:
-        """The data set in names of files and stages: its own name, with its options, which make another set of it, in short."""
+        """The data set's name in files and stages. It contains the options in short, because other options make other data."""
         text = "_".join(f"{key}{value}" for key, value in sorted(self.options.items()))
         if not re.fullmatch(r"\w{0,30}", text, re.ASCII):
             text = hashlib.sha256(json.dumps(self.options, sort_keys=True).encode()).hexdigest()[:8]
@@ -108,7 +109,7 @@ class TaskSettings(PluginSection):
 
 
 class Decay(Section):
-    """Steps of the learning rate: from each of these moments on it is multiplied by `by`."""
+    """Steps of the learning rate, which is multiplied by `by` at each of these moments."""
 
     at: Annotated[tuple[At, ...], Field(min_length=1), AfterValidator(unique)]
     by: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -117,7 +118,7 @@ class Decay(Section):
 class _OptimizerSettings(Section):
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    warmup: At = "0it"  # in which the learning rate rises from 0 to lr
+    warmup: At = "0it"  # the time in which the learning rate rises from 0 to lr
     decay: Decay | None = None
 
 
@@ -137,7 +138,7 @@ class Training(Section):
     iterations: Count
     batch_size: Count
     evaluate_every: Count  # iterations between evaluations on the validation and test examples
-    # What products are computed in: tf32 on CUDA only; bf16 through autocast, parameters and optimizer stay in fp32.
+    # The number format of products. tf32 exists on CUDA only; bf16 uses autocast, with parameters and optimizer in fp32.
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
 
@@ -149,7 +150,7 @@ class Criterion(PluginSection):
 class Pruning(Section):
     criterion: Annotated[Criterion, BeforeValidator(_named)]
     scope: Literal["layer", "global"]
-    # The fraction of the surviving weights that each round removes, by kind of weight; a kind left out is never pruned.
+    # The fraction of the surviving weights that each round removes, by kind of weight; a kind that is left out is never pruned.
     rates: Annotated[dict[Name, Rate], Field(min_length=1)]
     rounds: Annotated[int, Field(ge=1, le=MOST)]
 
@@ -161,9 +162,9 @@ class Pruning(Section):
 
 
 class ArmSettings(PluginSection):
-    """In which rounds an arm is trained and how often it is drawn; all further keys are options of the arm.
+    """The rounds in which an arm is trained and the number of its draws; all other keys are options of the arm.
 
-    name: the plug-in, when it is not the arm's own name, so that an experiment may have an arm twice with other options.
+    name: the plug-in, when it is not called like the arm, so that an experiment may have it twice with different options.
     """
 
     name: Annotated[str, _known("arms")] | None = None
@@ -172,7 +173,7 @@ class ArmSettings(PluginSection):
 
     @property
     def own_keys(self) -> set[str]:
-        """The keys that say how a lane of the arm comes about: not in which rounds there are some."""
+        """The keys that determine how a lane of the arm is made: all except `rounds`."""
         return (self.model_fields_set | set(self.options)) - {"rounds"}
 
 
@@ -184,9 +185,9 @@ class Experiment(Section):
     optimizer: Annotated[OptimizerSettings, Field(discriminator="name")]
     training: Training
     pruning: Pruning
-    rewind: At  # the moment of dense training that tickets go back to
+    rewind: At  # the moment of the dense training to which tickets are rewound
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(unique)]
-    # Beside the dense network. The ticket of every round is there unless `ticket` says something else.
+    # The arms beside the dense network. The ticket is trained in every round unless `ticket` says otherwise.
     arms: dict[Name, ArmSettings] = Field(default={})
 
     @model_validator(mode="after")
@@ -213,15 +214,15 @@ class Experiment(Section):
 
     @property
     def all_arms(self) -> dict[str, ArmSettings]:
-        """Those of params.yaml after the ticket, which is there of itself."""
+        """The ticket, which every experiment has without naming it, and then the arms of params.yaml."""
         return {TICKET: ArmSettings(rounds="all")} | self.arms
 
     def plugin_of(self, arm: str) -> str:
-        """The plug-in that an arm is made by."""
+        """The name of the plug-in that makes an arm."""
         return self.all_arms[arm].name or arm
 
     def rounds_of(self, arm: str) -> tuple[int, ...]:
-        """The rounds in which an arm is trained; empty when the experiment does not have it."""
+        """The rounds in which an arm is trained; none when the experiment does not have the arm."""
         if arm not in self.all_arms:
             return ()
         rounds = self.all_arms[arm].rounds

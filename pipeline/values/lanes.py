@@ -1,4 +1,4 @@
-"""A lane is one training run; an item is the lanes of one DVC stage: all replicates (and draws) of one round and arm."""
+"""A lane is one training run; an item is all lanes of one DVC stage: the replicates (and draws) of one round and arm."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Item:
 
     @classmethod
     def parse(cls, path: str) -> Self:
-        """From the command line of a stage. Raises: UserError when it does not name an item."""
+        """Reads an item from the command line of a stage. Raises: UserError when the argument does not name one."""
         found = re.fullmatch(r"([a-z][a-z0-9_]*)/(?:([a-z][a-z0-9_]*)_)?r(\d\d+)", path)
         if not found:
             raise UserError(f"{path!r} does not name a round; should be like lenet/r07 or lenet/reinit_r07")
@@ -35,7 +35,7 @@ class Item:
 class Lane:
     item: Item
     seed: int
-    draw: int | None = None  # None unless something of the item is drawn
+    draw: int | None = None  # None unless the item's arm draws something at random
 
     @property
     def name(self) -> str:

@@ -1,6 +1,4 @@
-"""Where the record of training stands: every file that a training stage reads or writes. Relative to the root, where DVC
-runs every stage.
-"""
+"""The paths of all files that a training stage reads or writes, relative to the root, where DVC runs every stage."""
 
 from pathlib import Path
 
@@ -23,7 +21,7 @@ def masks(experiment: str, name: str) -> Path:
 
 
 def mask(experiment: str, name: str, seed: int) -> Path:
-    """The mask of a replicate that an item is trained under, unless each of its lanes has one of its own."""
+    """The mask under which a replicate of an item is trained, unless each of its lanes has a mask of its own."""
     return masks(experiment, name) / f"seed{seed}.safetensors"
 
 
@@ -32,7 +30,7 @@ def lanes(experiment: str, name: str) -> Path:
 
 
 def layers(experiment: str) -> Path:
-    """Kinds and shapes of the network's weights: all that pruning needs to know of it."""
+    """The file of the kinds and shapes of the network's weights, which are all that pruning needs to know about it."""
     return WORK / experiment / "r00" / "layers.json"
 
 
@@ -41,7 +39,7 @@ def runtimes(experiment: str) -> Path:
 
 
 def runtime(experiment: str, name: str) -> Path:
-    """Timings and hardware of an item: for MLflow only, never in a DVC output."""
+    """The file of the timings and the hardware of an item. They are for MLflow only and never part of a DVC output."""
     return runtimes(experiment) / f"{name}.json"
 
 
@@ -50,5 +48,5 @@ def lock(name: str) -> Path:
 
 
 def download(name: str) -> str:
-    """What `dvc repro` takes to make the file of a data set."""
+    """The target of `dvc repro` that makes the file of a data set."""
     return f"experiments/dvc.yaml:download_{name}"

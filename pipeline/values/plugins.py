@@ -1,7 +1,7 @@
-"""Plug-ins: a file in pipeline/{arms,criteria,data,inits,models,tasks} defines one function, named like the file.
+"""Plug-ins: each file in pipeline/{arms,criteria,data,inits,models,tasks} defines one function, named like the file.
 
-`mypackage.nets:MyNet` names a function or class of the user's own, from anywhere on the Python path. A plug-in says by the
-names of its parameters what it needs of what the pipeline offers; every other parameter is an option, set in params.yaml.
+`mypackage.nets:MyNet` names a function or class of the user's own, from anywhere on the Python path. A plug-in asks for
+what the pipeline offers by the names of its parameters; every other parameter is an option, which params.yaml sets.
 """
 
 import importlib
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, reason
 
 Kind = Literal["arms", "criteria", "data", "inits", "models", "tasks"]
-Source = tuple[Kind, str]  # what finds the code of a plug-in
+Source = tuple[Kind, str]  # identifies the code of a plug-in
 KINDS: tuple[str, ...] = get_args(Kind)
 OFFERED: dict[str, tuple[str, ...]] = {
     "arms": (),
@@ -29,7 +29,7 @@ CALLED = {"arms": "arm", "criteria": "criterion", "data": "data set", "inits": "
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plug-in and its options, which fit its signature."""
+    """A plug-in with options that fit its signature."""
 
     kind: Kind
     name: str
@@ -38,7 +38,7 @@ class Plugin:
 
     @property
     def asks(self) -> frozenset[str]:
-        """What it needs of what the pipeline offers to plug-ins of its kind."""
+        """The names of those things that the plug-in needs among what the pipeline offers to its kind."""
         return frozenset(_asked(self.kind, inspect.signature(self.function)))
 
     @property
@@ -53,12 +53,12 @@ class Plugin:
 
 
 def names(kind: Kind) -> list[str]:
-    """The plug-ins of this repository."""
+    """The names of this repository's plug-ins of one kind."""
     return sorted(p.stem for p in (Path(__file__).parents[1] / kind).glob("*.py") if not p.stem.startswith("_"))
 
 
 def find(kind: Kind, name: str) -> tuple[str, str]:
-    """(module, attribute) of a plug-in. Raises: ValueError, listing the valid names, when there is none."""
+    """The module and the attribute of a plug-in. Raises: ValueError that lists the valid names when there is no such plug-in."""
     module, colon, attribute = name.partition(":")
     if colon and all(part.isidentifier() for part in (*module.split("."), attribute)):
         return module, attribute
@@ -68,9 +68,9 @@ def find(kind: Kind, name: str) -> tuple[str, str]:
 
 
 def bind(kind: Kind, name: str, options: Mapping[str, Any]) -> Plugin:
-    """Imports a plug-in and binds its options to its signature, before anything runs.
+    """Imports a plug-in and binds its options to its signature before anything runs.
 
-    Raises: UserError with the reason when it cannot be imported, or with the options that there are.
+    Raises: UserError with the reason when it cannot be imported, or with its valid options when those given do not fit.
     """
     function = _load(kind, name)
     try:
@@ -102,6 +102,5 @@ def _load(kind: Kind, name: str) -> Callable[..., Any]:
     module, attribute = find(kind, name)
     try:
         return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
-    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{CALLED[kind]} {name!r} cannot be loaded: {type(error).__name__}: {reason}") from error
+    except (Exception, SystemExit) as error:  # the user's module may raise anything when it is imported
+        raise UserError(f"{CALLED[kind]} {name!r} cannot be loaded: {reason(error)}") from error
