@@ -138,14 +138,21 @@ def _parse(text: str) -> ast.Module:
     return ast.parse(text)
 
 
-def _imports(path: Path, package: str) -> list[Path]:
+def _imports(path: Path, package: str) -> tuple[Path, ...]:
+    return _find_imports(path, package, Path.cwd(), _parsed(path))
+
+
+@cache  # every stage of a DVC file asks for the same files again
+def _find_imports(path: Path, package: str, root: Path, tree: ast.Module) -> tuple[Path, ...]:
     ours = path.parts[0] in OURS
     packages = [parent / "__init__.py" for parent in path.parents if ours and parent != Path()]
-    return [p for p in packages if p.is_file()] + list(_find_imports(path, package, ours))
+    found = (file for name in _imported(path, tree.body if ours else ast.walk(tree)) for file in module_files(name, package))
+    return (*(file for file in packages if file.is_file()), *found)
 
 
-def _find_imports(path: Path, package: str, ours: bool) -> Iterator[Path]:
-    for node in _parsed(path).body if ours else ast.walk(_parsed(path)):
+def _imported(path: Path, nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Names of modules, and of what may be one."""
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -154,9 +161,7 @@ def _find_imports(path: Path, package: str, ours: bool) -> Iterator[Path]:
             names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        for name in names:
-            if name.strip("."):
-                yield from module_files(name, package)
+        yield from (name for name in names if name.strip("."))
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:
