@@ -1,4 +1,6 @@
-"""The dense network, trained as long as all rounds up to this one together: it shows what that time gains without pruning."""
+"""The dense network, trained as long as it and the rounds up to this one take together without rewinding to a later point:
+it shows what that time gains without pruning.
+"""
 
 from pipeline.domain.arms import Arm, Weights
 

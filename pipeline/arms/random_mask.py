@@ -1,4 +1,4 @@
-"""Random sparsity (appendix E): a mask with as many survivors in each layer, at random places, and the ticket's own weights."""
+"""Random sparsity (appendix E): a mask with as many survivors in each layer, at random places, and the rewound weights."""
 
 from numpy.random import Generator
 

@@ -1,6 +1,5 @@
-"""Layer-wise shuffled masks (Frankle et al. 2021): each unit keeps as many inputs, but random ones.
-
-A mask that kept only the number of survivors in each layer would be the random mask.
+"""Shuffled masks, after Frankle et al. (2021), who shuffle within each layer: here each unit keeps as many inputs, but random
+ones, because a mask that kept only the number of survivors in each layer would be the random mask.
 """
 
 from numpy.random import Generator

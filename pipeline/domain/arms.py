@@ -28,8 +28,8 @@ class Arm:
     `weights` and `mask` ask by name for `mask`, `initial` (the weights of iteration 0), `rewound` (those of the rewind point),
     `trained` (those at the end of the training from which the mask was pruned), `fresh` (new weights from the experiment's
     init) or `rng` (a NumPy Generator); the last two are drawn for each of the arm's draws.
-    training: as the experiment says, at the last learning rate of its schedule, or for as many iterations as all rounds
-    up to this one take together, with the schedule stretched.
+    training: as the experiment says, at the last learning rate of its schedule, or for 1 + round times
+    as many iterations, which the dense network and the rounds up to this one take together, with the schedule stretched.
     order: the order of the data, which is the replicate's own or drawn.
     """
 

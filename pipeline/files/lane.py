@@ -1,6 +1,6 @@
 """The folder of one lane. This module alone writes and reads the files in it.
 
-start.safetensors    the weights at which training began; for a ticket, mask * rewound weights
+start.safetensors    the weights at which training began; for a ticket, mask * rewound weights; those of every lane are masked
 trained.safetensors  the weights at which training ended
 rewind.safetensors   dense lanes only: the weights at the rewind point
 mask.safetensors     only where the mask was made for this lane; otherwise lane.json names the item that has it

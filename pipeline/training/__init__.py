@@ -1,1 +1,1 @@
-"""Training of lanes, by the same recipe for the dense network, every ticket and every control (section 2)."""
+"""Training of lanes, by a recipe that the dense network, tickets and controls share unless an arm says otherwise (section 2)."""
