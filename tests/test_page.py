@@ -69,7 +69,7 @@ def test_what_is_seen_follows_the_data(lane_folders: list[Path]) -> None:
 
 def test_ratios_are_said_to_be_of_means_and_the_best_ticket_to_be_chosen_on_the_test_images() -> None:
     text = _findings([lane("ticket", k, value=0.9 + 0.01 * k, density=0.6**k) for k in range(4)])
-    assert "The best of 3 rounds, chosen on the test images, is the ticket with 21.6% of the weights." in text
+    assert "The best of 3 rounds, chosen on the test set, is the ticket with 21.6% of the weights." in text
     assert "a ratio of mean iterations" in text
 
 
@@ -149,7 +149,7 @@ def test_without_tickets_the_page_is_about_the_first_arm(lane_folders: list[Path
     assert "is the snip with 60.0% of the weights" in text or "is the snip with 36.0% of the weights" in text
     assert "from the snip of the same round is for other" in text
     alone = _page([lane("dense", 0)])
-    assert "The dense network classifies 96.10% of the test images correctly" in alone
+    assert "The dense network classifies 96.10% of the test set correctly" in alone
     assert "best of" not in alone
 
 
@@ -195,7 +195,7 @@ def test_the_headline_says_that_a_comparison_is_void() -> None:
 
 def test_headline_leaves_out_what_is_not_known() -> None:
     nothing = headline.headline(synthetic.settings(), {"toy": synthetic.outcome([lane("dense", 0)])})
-    assert nothing == "toy\n  The dense network classifies 96.10% of the test images correctly at its early stop."
+    assert nothing == "toy\n  The dense network classifies 96.10% of the test set correctly at its early stop."
     full = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())})
     assert len(full.splitlines()) == 6
     assert "3.00 points lower than the ticket's" in full

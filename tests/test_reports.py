@@ -90,7 +90,7 @@ def test_what_convolutional_networks_show_follows_the_data(settings: Config) -> 
     here = _here(text, "conv2")
     for part in (
         "`conv2` (Conv-2)", "with 36.0% of the weights reaches its early stop 2.50 times as fast as the dense network",
-        "The best of 2 rounds, chosen on the test images, is the ticket with 60.0%", "72.00% is 2.00 points higher",
+        "The best of 2 rounds, chosen on the test set, is the ticket with 60.0%", "72.00% is 2.00 points higher",
         "Of 2 rounds, 1 gave a ticket no worse", "random reinit from the ticket of the same round is -3.00 points (at 36.0%).",
     ):  # fmt: skip
         assert part in here
@@ -115,7 +115,7 @@ def test_what_deep_networks_show_follows_the_data(settings: Config) -> None:
     here = _here(_page(settings, "deep", vgg=synthetic.outcome(found)), "vgg")
     for part in (
         "`vgg` (VGG-19, lr 0.01)", "accuracy is 89.42%, 90.00% and 90.00% at iterations 300, 700 and 1,000",
-        "the best of 3 rounds, chosen on the test images, is the ticket with 60.0%", "92.00% is 2.00 points higher",
+        "the best of 3 rounds, chosen on the test set, is the ticket with 60.0%", "92.00% is 2.00 points higher",
         "1 of 3 are no worse than the dense network, the smallest at 60.0%", "within a point of it down to 36.0%",
         "random reinit from the ticket of the same round is -4.50 points (at 36.0%) to -2.00 points (at 21.6%)",
     ):  # fmt: skip

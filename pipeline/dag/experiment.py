@@ -32,7 +32,9 @@ def stages(bound: Bound) -> dict[str, Any]:
     every = lottery.items()
     found["aggregate"] = _stage("aggregate", name, [paths.lanes(name, item.name) for item in every], _code("aggregate"))
     found["aggregate"] |= {"params": _params(bound, AGGREGATED)} | _outs(places.curves(name))
-    found["aggregate"]["plots"] = [{places.rounds(name).as_posix(): {"cache": False}}]
+    found["aggregate"]["plots"] = [
+        {places.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "early_stop_iteration"}}
+    ]
     found["plot"] = _stage("plot", name, [places.curves(name), places.rounds(name)], _code("plot"))
     found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}

@@ -25,7 +25,7 @@ INTRODUCTION = """# Lottery tickets: what was run and what came out
 "The paper" is Frankle & Carbin, *The Lottery Ticket Hypothesis*, ICLR 2019. Its figures are cited in brackets. Those of
 LeNet-300-100, on MNIST, are means of 5 trials of 50,000 iterations; those of the other networks, on CIFAR-10, are means of 5
 trials too. On this page, networks are compared at their early stop, the iteration of minimum validation loss, and on the test
-images, unless it says otherwise. Numbers are means over replicates; bands and brackets reach from the smallest to the largest.
+set, unless it says otherwise. Numbers are means over replicates; bands and brackets reach from the smallest to the largest.
 Intervals are t intervals of differences between lanes with the same seed, the draws of a seed averaged. The headline numbers
 are in [metrics.json](metrics.json)."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def explained(outcome: Outcome) -> str:
     """What the cells say."""
     metric = outcome.metric
-    unit = f"{metric.words.capitalize() if metric.words.islower() else metric.words} is in percent of the test images. "
+    unit = f"{metric.words.capitalize() if metric.words.islower() else metric.words} is in percent of the test set. "
     mark = (
         "An early stop marked ≥ is a lower bound, because the validation loss of some lanes was lowest in the last 5% of "
         "training, and might have fallen further. "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MEANS = "a ratio of mean iterations"
 BOUNDS = "some of which are lower bounds"
-CHOSEN = "chosen on the test images"
+CHOSEN = "chosen on the test set"
 
 
 def count(number: int, noun: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIELDS = {"metric": "name", "better": "better", "unit": "unit"}  # columns of rounds.csv and what they are here
 CAPITALS = {"rmse", "mse", "mae", "auc"}
 # What a network does with such a value, where that reads better than "has a test accuracy of".
-DOES = {"accuracy": "classifies {value} of the test images correctly"}
+DOES = {"accuracy": "classifies {value} of the test set correctly"}
 Number = TypeVar("Number", float, "pd.Series[float]")
 
 
