@@ -42,6 +42,8 @@ def line(
     mean, low, high = (scale * rows[f"{measure}_{how}"].to_numpy() for how in ("mean", "min", "max"))
     axes.plot(x, mean, color=colour, marker=marker, linestyle=dashes, **more)
     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    if len(rows) == 1:  # where a band would have no width
+        axes.vlines(x, low, high, color=colour, alpha=0.4, linewidth=4)
     if "censored" in rows:
         cut = rows["censored"].to_numpy() > 0
         if cut.any():
