@@ -10,13 +10,15 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from pipeline.dag import written
+from pipeline.domain.lottery import Lottery
 from pipeline.figures.shown import Shown
 from pipeline.files import store
 from pipeline.results import statistics
 from pipeline.results.outcome import Outcome
-from pipeline.settings import config
+from pipeline.settings import config, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
+from pipeline.values.lanes import Item
 
 ROOT = Path(__file__).parent.parent
 PARAMS = """
@@ -71,14 +73,13 @@ def lane(
     """
     arm = arm if number else "dense"
     usual = ACCURACIES.get(arm, 0.9)
-    stage = "train_dense" if not number else f"{'control' if arm in CONTROLS else 'retrain'}@{item(arm, number)}"
     found = {
         "experiment": experiment, "item": item(arm, number), "round": number, "arm": arm, "seed": seed, "draw": draw,
         "density": 0.6**number, "weights": 2700, "metric": dict(metric),
         "early_stop_iteration": STOPS.get(arm, 700) + 100 * seed - 50 * number if stop is None else stop,
         "validation_loss_at_early_stop": 0.1, f"{metric['name']}_at_early_stop": usual + 0.001 * seed if value is None else value,
         f"final_{metric['name']}": usual if value is None else value, "final_iteration": LATER,
-        "target": f"experiments/{experiment}/dvc.yaml:{stage}",
+        "target": places.target(Item(experiment, number, arm), arm in CONTROLS),
     }  # fmt: skip
     return found | changes
 
@@ -124,11 +125,11 @@ def shown(found: list[dict[str, Any]], **figures: Any) -> Shown:
 
 def of_params(settings: Config, name: str, **changes: Any) -> list[dict[str, Any]]:
     """The lanes of an experiment of params.yaml; changes: of every lane."""
-    experiment = settings.experiment(name)
+    lottery = Lottery.of(name, settings.experiment(name))
     return [
         lane(item.arm, item.round, each.seed, each.draw, name, **changes)
-        for item in experiment.items(name)
-        for each in experiment.lanes(item)
+        for item in lottery.items()
+        for each in lottery.lanes(item)
     ]
 
 

@@ -15,7 +15,7 @@ from pipeline.results import tables
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
-from pipeline.values import paths
+from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
 from stages import report as report_stage
 from tests import lottery, synthetic
@@ -194,7 +194,7 @@ def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
     _write(settings)
     root, further = (YAML(typ="safe").load(path.read_text())["stages"] for path in (places.ROOT_CHAIN, places.DATA_CHAIN))
     assert list(root) == ["report"]
-    assert list(further) == ["download", "report_deep", "report_dropout", "report_some"]
+    assert [*further] == [*(f"download_{name}" for name in plugins.names("data")), "report_some", "report_deep", "report_dropout"]
     assert "plots" not in root["report"]
     some, deep = further["report_some"], further["report_deep"]
     assert some["cmd"] == "python -m stages.report some"

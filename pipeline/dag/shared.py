@@ -59,7 +59,12 @@ def _report(config: Config, name: str) -> dict[str, Any]:
             *(["report", "reports"] if config.reports else ["report"]),
             "figures",
             *(f"experiments.{n}" for n in read),
-            *(f"experiments.{n}.model" for n in others),
+            *(
+                f"experiments.{n}.{key}"
+                for n in others
+                for key in ("model", "task")
+                if key in config.experiment(n).model_fields_set
+            ),
         ],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
         "outs": [{places.index(name).as_posix(): {"cache": False}}],
