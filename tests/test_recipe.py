@@ -83,5 +83,5 @@ def test_the_page_tells_schedule_augmentation_precision_and_all_arms(settings: C
     arms = {"lr_rewind": {"rounds": 2}, "continued": {"rounds": [1]}, "shuffled_mask": {"rounds": "all", "draws": 1}}
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment(arms=arms)))
     assert recipe.what_ran(config.load().experiment("toy"), {"lr_rewind": "rewound rate"}).endswith(
-        "rewound rate in 2 rounds; ticket, mask without resets in 1 round; shuffled mask in 3 rounds (1 draw a seed)."
+        "ticket, mask without resets in 1 round; rewound rate in 2 rounds; shuffled mask in 3 rounds (1 draw a seed)."
     )

@@ -59,15 +59,15 @@ def _report(config: Config, name: str) -> dict[str, Any]:
             *(["report", "reports"] if config.reports else ["report"]),
             "figures",
             *(f"experiments.{n}" for n in read),
-            *(
-                f"experiments.{n}.{key}"
-                for n in others
-                for key in ("model", "task")
-                if key in config.experiment(n).model_fields_set
-            ),
+            *(f"experiments.{n}.{key}" for n in others for key in _subject(config, n)),
         ],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
         "outs": [{places.index(name).as_posix(): {"cache": False}}],
         "metrics": [{places.metrics(name).as_posix(): {"cache": False}}],
         **({"plots": [{places.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
     }
+
+
+def _subject(config: Config, name: str) -> list[str]:
+    """The sections that tell which figures an experiment belongs to, as far as params.yaml has them."""
+    return [key for key in ("model", "task") if key in config.experiment(name).model_fields_set]
