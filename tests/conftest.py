@@ -14,10 +14,13 @@ os.environ.pop("DVC_ROOT", None)
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    """The executor sets a handler for SIGTERM."""
-    handler = signal.getsignal(signal.SIGTERM)
+    """The executor sets a handler for SIGTERM, and mlflow names its store in the environment, where later tests would find it."""
+    handler, store = signal.getsignal(signal.SIGTERM), os.environ.get("MLFLOW_TRACKING_URI")
     yield
     signal.signal(signal.SIGTERM, handler)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    if store is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = store
 
 
 @pytest.fixture(params=["mlp", "own", "sparse", "sampled"])
