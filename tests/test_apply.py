@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dvc.utils.hydra import apply_overrides
+from ruamel.yaml import YAML
+
 ROOT = Path(__file__).parent.parent
 STAGES = "stages:\n  made:\n    cmd: cp params.yaml out\n    deps: [params.yaml]\n    outs: [out]\n"
 NEVER_RUN = "stages:\n  other:\n    cmd: 'true'\n    outs: [lost]\n"
@@ -56,3 +59,13 @@ def test_an_experiment_that_is_not_there_is_one_sentence(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "nothing" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_readmes_plug_ins_are_yaml_that_dvc_reads_and_writes_back_alike(tmp_path: Path) -> None:
+    shown = (ROOT / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+    file = tmp_path / "params.yaml"
+    file.write_text(f"lr: 1\n{shown}")
+    before = YAML(typ="safe").load(file)
+    apply_overrides(str(file), ["lr=2"])
+    assert YAML(typ="safe").load(file) == before | {"lr": 2}
+    assert before["criterion"]["name"] == "mypackage.criteria:mine"

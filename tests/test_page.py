@@ -219,3 +219,12 @@ def test_after_a_run_the_headline_and_the_page_are_named(
     shown = capsys.readouterr().out
     assert "The dense network classifies 96.15%" in shown
     assert str(places.index()) in shown
+
+
+def test_a_longer_training_does_not_lend_its_end_to_the_dense_network() -> None:
+    dense = [synthetic.lane("dense", 0, seed, stop=990, final_iteration=1000) for seed in (1, 2)]
+    longer = [synthetic.lane("dense_long", 2, seed, stop=1500, final_iteration=3000) for seed in (1, 2)]
+    tickets = [synthetic.lane("ticket", 1, seed, stop=500, final_iteration=1000) for seed in (1, 2)]
+    found = synthetic.outcome([*dense, *tickets, *longer])
+    assert found.iterations == 1000
+    assert found.is_short

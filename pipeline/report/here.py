@@ -212,6 +212,6 @@ def _censored(shown: Shown) -> str:
     if not arms:
         return ""
     return (
-        f"The validation loss of some trainings was lowest in the last 5% of the {shown.outcome.iterations:,} iterations, so "
+        f"The validation loss of some trainings was lowest in the last 5% of its iterations, so "
         f"that their early stop is a lower bound: {'; '.join(arms)}."
     )

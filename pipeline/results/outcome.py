@@ -72,7 +72,8 @@ class Outcome:
 
     @property
     def iterations(self) -> int:
-        return int(self.lanes["final_iteration"].max())
+        """Those of the dense network: an arm may be trained for longer."""
+        return int(self.lanes.loc[self.lanes["arm"] == DENSE, "final_iteration"].max())
 
     def rows(self, arm: str) -> pd.DataFrame:
         return self.table[self.table["arm"] == arm]

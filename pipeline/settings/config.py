@@ -40,6 +40,8 @@ class Config(Section):
         taken = sorted({places.MAIN, "figures", *self.experiments} & {*self.reports})
         if taken:  # all of these have a folder in reports/
             raise ValueError(f"reports.{taken[0]} has the name of an experiment, of figures or of the main report")
+        if "figures" in self.experiments:
+            raise ValueError("experiments.figures is the name of the main report's folder of figures; should be another name")
         if "data" in self.experiments:
             raise ValueError("experiments.data is the name of the folder of data sets; should be another name")
         return self
