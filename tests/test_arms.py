@@ -225,8 +225,8 @@ def declared(item: Item) -> dict[str, set[str]]:
         assert arm == item.arm
         key = f"r{item.round:02d}"
         text, values = json.dumps(template["do"]).replace("${key}", key), variables[variable][arm][key]
-        for name, value in values.items() if isinstance(values, dict) else [("", values)]:
-            text = text.replace(f"${{item.{name}}}".replace(".}", "}"), value)
+        for name, value in values.items():
+            text = text.replace(f"${{item.{name}}}", value)
         assert "${" not in text
         found[stage] = {path for path in json.loads(text)["deps"] if path.startswith("work/")}
     return found

@@ -149,7 +149,7 @@ def test_what_a_criterion_asks_for_is_what_dvc_watches(calls: dict[tuple[str, in
     def work(stage: str) -> set[str]:
         return {path for path in lottery.stages("toy")[stage]["deps"] if path.startswith("work/")}
 
-    always = {"work/toy/r00/layers.json", "work/toy/${item}/masks", "work/toy/${item}/lanes"}
+    always = {"work/toy/r00/layers.json", "work/toy/${item.from}/masks", "work/toy/${item.from}/lanes"}
     assert work("prune") == always | {"work/toy/r00/lanes", "work/data/digits.safetensors"}
     assert work("prune_chance") == always | {"work/toy/r00/lanes"}  # the data is not asked for
     assert "pipeline/scoring" in lottery.stages("toy")["prune"]["deps"]  # all of the room: also what makes the network

@@ -48,23 +48,21 @@ def _train_dense(bound: Bound) -> dict[str, Any]:
     return stage | _outs(paths.layers(name), paths.masks(name, dense), paths.lanes(name, dense))
 
 
-def _rounds(bound: Bound, arm: str) -> dict[str, Any]:
+def _rounds(bound: Bound, arm: str) -> dict[str, dict[str, str]]:
     """What each round of an arm is made from, by the round's name."""
     rounds = bound.experiment.rounds_of(arm)
     return {f"r{k:02d}": _made_from(bound.lottery, Item(bound.name, k, arm)) for k in rounds}
 
 
-def _made_from(lottery: Lottery, item: Item) -> str | dict[str, str]:
-    """The item that an item is pruned from or takes masks from; both, when the weights it starts from are another item's."""
+def _made_from(lottery: Lottery, item: Item) -> dict[str, str]:
+    """from: the item that an item is pruned from. A control has instead masks: the item whose masks it takes, and trained: the
+    one whose weights it goes on from, when it asks for such.
+    """
     if not lottery.is_control(item):
-        return lottery.pruned_from(item).name
-    masks = lottery.masks_of(item).name
-    return {"masks": masks, "trained": lottery.trained_before(item).name} if _takes_both(lottery.arms[item.arm]) else masks
-
-
-def _takes_both(arm: Arm) -> bool:
-    """Whether an arm takes another arm's masks and starts from the trained weights from which those were pruned."""
-    return arm.is_control and "trained" in arm.asks
+        return {"from": lottery.pruned_from(item).name}
+    masks = {"masks": lottery.masks_of(item).name}
+    asks = "trained" in lottery.arms[item.arm].asks
+    return masks | ({"trained": lottery.trained_before(item).name} if asks else {})
 
 
 def _arm(bound: Bound, name: str) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def _arm(bound: Bound, name: str) -> dict[str, Any]:
 
 def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     experiment, criterion, dense = bound.name, bound.criteria[name], bound.lottery.dense.name
-    deps = [paths.layers(experiment), paths.masks(experiment, "${item}"), paths.lanes(experiment, "${item}")]
+    deps = [paths.layers(experiment), paths.masks(experiment, "${item.from}"), paths.lanes(experiment, "${item.from}")]
     used, scripts = [bound.lottery.plugins[name].source, criterion.source], []
     sections = ["pruning.scope", "pruning.rates", "seeds"]
     if criterion.asks & {"initial", "rewound"}:
@@ -97,15 +95,14 @@ def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
 
 def _trained(script: str, bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     experiment = bound.name
-    both = _takes_both(arm)
-    masks = paths.masks(experiment, ("${item.masks}" if both else "${item}") if arm.is_control else _item(name))
+    masks = paths.masks(experiment, "${item.masks}" if arm.is_control else _item(name))
     # An arm begins with weights of the dense training, or with the trained weights from which its masks were pruned.
     deps = [_data(bound), masks]
     used, sections = [*_network(bound.experiment), bound.lottery.plugins[name].source], [*TRAINING, *PRUNING]
     if "trained" not in arm.asks or arm.asks & {"initial", "rewound"}:
         deps.append(paths.lanes(experiment, bound.lottery.dense.name))
     if "trained" in arm.asks:
-        deps.append(paths.lanes(experiment, "${item.trained}" if both else "${item}"))
+        deps.append(paths.lanes(experiment, "${item.trained}" if arm.is_control else "${item.from}"))
     if "fresh" in arm.asks:
         used.append(_init(bound.experiment))
         sections.append("init")
