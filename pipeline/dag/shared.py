@@ -4,15 +4,14 @@ Downloads have a file of their own because plain `dvc repro` runs every stage of
 the experiments in `report:` don't use.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.report import registry
 from pipeline.run import code
-from pipeline.settings import places
+from pipeline.settings import check, places
 from pipeline.settings.config import Config
-from pipeline.values import paths, plugins
+from pipeline.values import paths
 
 
 def stages(config: Config, path: Path) -> dict[str, Any]:
@@ -20,14 +19,6 @@ def stages(config: Config, path: Path) -> dict[str, Any]:
     found = {} if path == places.ROOT_CHAIN else _downloads(config)
     reports = [name for name in config.all_reports() if places.report_chain(name) == path]
     return {"stages": found | {places.report_stage(name): _report(config, name) for name in reports}}
-
-
-def data_sets(config: Config) -> Mapping[str, str]:
-    """The names of plug-ins by the names of their stages and files: the plug-ins of this repository, and those that experiments
-    use with options or bring themselves.
-    """
-    own = {experiment.data.slug: experiment.data.name for experiment in config.experiments.values()}
-    return {name: name for name in plugins.names("data")} | own
 
 
 def _downloads(config: Config) -> dict[str, Any]:
@@ -38,7 +29,7 @@ def _downloads(config: Config) -> dict[str, Any]:
             "deps": code.dependencies([Path("stages/download.py")], [("data", plugin)]),
             "outs": [paths.data(name).as_posix()],
         }
-        for name, plugin in data_sets(config).items()
+        for name, (plugin, _) in check.data_sets(config.experiments.values()).items()
     }
 
 

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.domain import pruning
 from pipeline.domain.bundle import Bundle, Form
@@ -80,12 +80,18 @@ def form_of(bound: Bound) -> Form | None:
 
 def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
     """The data set with this name in stages and files, bound to its options. Raises: UserError that lists the valid names."""
-    named = {experiment.data.slug: experiment.data for experiment in experiments}
-    if slug in named:
-        return plugins.bind("data", named[slug].name, named[slug].options)
-    if slug in plugins.names("data"):
-        return plugins.bind("data", slug, {})
-    raise UserError(f"there is no data set {slug!r}; should be one of {', '.join(sorted({*plugins.names('data'), *named}))}")
+    known = data_sets(experiments)
+    if slug not in known:
+        raise UserError(f"there is no data set {slug!r}; should be one of {', '.join(sorted(known))}")
+    return plugins.bind("data", *known[slug])
+
+
+def data_sets(experiments: Iterable[Experiment]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Plug-in and options of every data set, by its name in stages and files: the plug-ins of this repository, and those that
+    experiments use with options or bring themselves.
+    """
+    own = {experiment.data.slug: (experiment.data.name, experiment.data.options) for experiment in experiments}
+    return {name: (name, {}) for name in plugins.names("data")} | own
 
 
 @contextmanager
