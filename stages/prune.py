@@ -4,7 +4,7 @@ uses NumPy only, unless the criterion asks for the network.
 
 from pipeline.domain import pruning
 from pipeline.files import masks
-from pipeline.scoring import scores
+from pipeline.scoring.scores import Scoring
 from pipeline.values.lanes import Item
 from stages import experiment_of, run_stage
 
@@ -15,10 +15,10 @@ def main(argument: str) -> None:
     bound.lottery.require(item, is_control=False)
     settings, previous = bound.experiment.pruning, bound.lottery.pruned_from(item)
     groups = pruning.groups(masks.read_layers(item.experiment), settings.rates, settings.scope)
-    found = {}
+    scoring, found = Scoring(bound, item), {}
     for seed in bound.experiment.seeds:
         mask = masks.read(previous, seed)
-        found[seed] = pruning.prune(scores.of(bound, item, seed, mask), mask, groups, item.round)
+        found[seed] = pruning.prune(scoring.of(seed, mask), mask, groups, item.round)
     masks.write(item, found)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from pipeline.domain import pruning, seeds
 from pipeline.domain.masks import Mask
+from pipeline.run import setup
 from pipeline.training.examples import Examples, Order, Stream, split
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -71,6 +72,15 @@ def same(found: Arrays, expected: Arrays) -> bool:
 
 def test_it_is_asked_for_each_item_that_is_pruned_once_a_replicate(calls: dict[tuple[str, int], dict[str, Any]]) -> None:
     assert {*calls} == {(item, seed) for item in PRUNED for seed in (1, 2)}
+
+
+def test_the_data_are_read_once_a_stage_for_all_replicates(
+    calls: dict[tuple[str, int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, begin = [], setup.begin
+    monkeypatch.setattr(setup, "begin", lambda bound: begun.append(bound) or begin(bound))
+    prune.main("toy/r01")
+    assert len(begun) == 1
 
 
 @pytest.mark.parametrize("seed", [1, 2])
