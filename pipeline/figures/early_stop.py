@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.figures import axes, style
 from pipeline.figures.shown import Shown
-from pipeline.results.statistics import DENSE
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     import pandas as pd

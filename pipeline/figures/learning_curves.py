@@ -10,7 +10,8 @@ from pipeline.figures import axes
 from pipeline.figures.shown import Shown
 from pipeline.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from pipeline.results import statistics
-from pipeline.results.statistics import DENSE, percent
+from pipeline.results.statistics import percent
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     import pandas as pd

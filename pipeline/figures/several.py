@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.figures import axes, names, networks, style
 from pipeline.figures.shown import Shown
 from pipeline.results.outcome import Outcome
-from pipeline.results.statistics import DENSE
+from pipeline.results.statistics import REINIT
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-REINIT = "reinit"
 THIRDS = ("A third of training", "Two thirds", "The end")
 
 

@@ -7,7 +7,8 @@ from pipeline.figures import early_stop, learning_curves, networks, several
 from pipeline.report import here
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
-from pipeline.results.statistics import DENSE
+from pipeline.results.statistics import REINIT
+from pipeline.values.lanes import DENSE
 
 LENET = Subject("LeNet", "a LeNet", networks.is_lenet, ("lenet_paper",))
 SMALL = Subject(
@@ -35,11 +36,11 @@ def _main(outcome: Outcome) -> list[str]:
 
 
 def _controls(outcome: Outcome) -> list[str]:
-    return list(dict.fromkeys([outcome.main, *(arm for arm in outcome.arms if arm == "reinit")]))
+    return list(dict.fromkeys([outcome.main, *(arm for arm in outcome.arms if arm == REINIT)]))
 
 
 def _one_shot(outcome: Outcome) -> list[str]:
-    shown = [outcome.main, "one_shot", "reinit", "one_shot_reinit"]
+    shown = [outcome.main, "one_shot", REINIT, "one_shot_reinit"]
     return [arm for arm in outcome.arms if arm in shown] if "one_shot" in outcome.arms else []
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.figures import style
 from pipeline.figures.shown import Shown
 from pipeline.report import wording
-from pipeline.report.wording import CHOSEN, capital, count, difference
+from pipeline.report.wording import CHOSEN, count, difference
 from pipeline.results import statistics
 from pipeline.results.numbers import NEAR_21
-from pipeline.results.statistics import percent
+from pipeline.results.statistics import REINIT, percent
 
 if TYPE_CHECKING:
     from pipeline.results.outcome import Outcome, Row
@@ -61,23 +62,20 @@ def fast(shown: Shown, outcome: Outcome, row: Row) -> str:
         return ""  # said of the whole experiment
     if void := wording.not_compared(shown, outcome, [outcome.dense, row]):
         return f"Of {who} and {DENSE_ONE}, {void}."
-    return f"{capital(wording.speed(who, row, DENSE_ONE, outcome.dense))}."
+    return f"{style.capital(wording.speed(who, row, DENSE_ONE, outcome.dense))}."
 
 
 def _fresh(shown: Shown, ticket: Row) -> str:
     """The ticket's own masks with fresh weights."""
     outcome = shown.outcome
-    row = statistics.at_round(outcome.table, "reinit", int(ticket["round"]))
-    if row is None or ticket["arm"] == "reinit":
+    row = statistics.at_round(outcome.table, REINIT, int(ticket["round"]))
+    if row is None or ticket["arm"] == REINIT:
         return ""
     name = shown.label(ticket["arm"])
-    who = f"the network with the same masks and fresh weights ({shown.label('reinit')})"
+    who = f"the network with the same masks and fresh weights ({shown.label(REINIT)})"
     void = wording.not_compared(shown, outcome, [row, ticket])
-    when = void
-    if not void:
-        when = wording.speed(who, row, f"the {name}", ticket)
     value = difference(outcome, row, ticket, f"the {name}'s")
     start = f"At {percent(ticket['density'])}% of the weights, "
     if void:
-        return f"{start}the {outcome.metric.words} of {who} is {value}; {when}."
-    return f"{start}{when}, and its {outcome.metric.words} is {value}."
+        return f"{start}the {outcome.metric.words} of {who} is {value}; {void}."
+    return f"{start}{wording.speed(who, row, f'the {name}', ticket)}, and its {outcome.metric.words} is {value}."

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.figures import names, networks
+from pipeline.figures import names, networks, style
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
 from pipeline.report.wording import CHOSEN, count, densities, difference, earlier, gaps, several, stop
 from pipeline.results import statistics
-from pipeline.results.statistics import DENSE, percent
+from pipeline.results.statistics import REINIT, percent
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pipeline.results.outcome import Outcome, Row
 
 ASKED = (0.211, 0.135, 0.036)  # densities that the paper speaks of where it compares LeNet's tickets with dense and reinit
-REINIT = "reinit"
 
 
 def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -33,7 +33,7 @@ def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
     value = f"{outcome.metric.text(float(top['value_mean']))}, at {percent(top['density'])}%"
     return [
         f"The mean early-stop iteration is {stops} of the weights. "
-        + (f"{wording.capital(void)}. " if void else f"It is earliest at {percent(first['density'])}%. ")
+        + (f"{style.capital(void)}. " if void else f"It is earliest at {percent(first['density'])}%. ")
         + f"The best {outcome.metric.words} at early stop is {value}."
     ]
 
@@ -66,16 +66,17 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
     if not when:
         when = f"Their early stop is earlier than the dense network's at {densities(sooner)}."
         when += f" At {densities(void)} it is a lower bound, cut off by the end of training." if len(void) else ""
-    smallest = [
-        f"the {shown.label(arm)} at {percent(row['density'])}%" if row is not None else f"no {shown.label(arm)}"
-        for arm, found in (("one_shot", rows), (outcome.main, same))
-        for row in [outcome.smallest(found)]
-    ]
+    smallest = [_smallest(shown, "one_shot", rows), _smallest(shown, outcome.main, same)]
     return [
         f"One-shot tickets were trained at {densities(rows)} of the weights. {when} Their {outcome.metric.words} is better than "
         f"the dense network's at {densities(better)}. Of these rounds, the smallest that are no worse than the dense network "
         f"are {several(smallest)}."
     ]
+
+
+def _smallest(shown: Shown, arm: str, rows: pd.DataFrame) -> str:
+    row = shown.outcome.smallest(rows)
+    return f"no {shown.label(arm)}" if row is None else f"the {shown.label(arm)} at {percent(row['density'])}%"
 
 
 def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -168,7 +169,7 @@ def _deep(shown: Shown, outcome: Outcome) -> str:
     if tickets.empty:
         return f"{start} No tickets were trained."
     best, level = tickets.iloc[metric.best(tickets["value_mean"])], float(last["value_mean"])
-    winning = tickets.loc[[metric.no_worse(float(value), level) for value in tickets["value_mean"]]]
+    winning = outcome.no_worse(tickets, level)
     reached = metric.text(float(best["value_mean"]))
     compared = metric.compared(float(best["value_mean"]), level, "the dense network's")
     lines = [
@@ -212,6 +213,6 @@ def _censored(shown: Shown) -> str:
     if not arms:
         return ""
     return (
-        f"The validation loss of some trainings was lowest in the last 5% of its iterations, so "
-        f"that their early stop is a lower bound: {'; '.join(arms)}."
+        "The validation loss of some trainings was lowest in the last 5% of their iterations, so that their early stop is a "
+        f"lower bound: {'; '.join(arms)}."
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pipeline.figures.shown import Shown
 from pipeline.report.wording import stop
 from pipeline.results.outcome import Outcome
-from pipeline.results.statistics import DENSE, percent
+from pipeline.results.statistics import percent
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     from pipeline.results.outcome import Row

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.results.outcome import Outcome
-from pipeline.results.statistics import DENSE, percent
+from pipeline.results.statistics import percent
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +27,6 @@ def count(number: int, noun: str) -> str:
 def several(words: list[str]) -> str:
     """a, b and c"""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def densities(rows: pd.DataFrame) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from pipeline.domain import task
 from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,12 +21,8 @@ Number = TypeVar("Number", float, "pd.Series[float]")
 
 
 @dataclass(frozen=True)
-class Metric:
-    """better: "higher" or "lower". unit: "fraction", which is shown in percent, another one, or none ("")."""
-
-    name: str
-    better: str
-    unit: str
+class Metric(task.Metric):
+    """The task's, as the tables carry it, with what follows from it for numbers and words."""
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Metric:
@@ -40,7 +37,10 @@ class Metric:
         name, better, unit = (value if isinstance(value, str) else "" for value in found.iloc[0])
         if better not in ("higher", "lower"):
             raise UserError(f"the metric {name} says that {better!r} is better; should be higher or lower")
-        return cls(name, better, unit)
+        try:
+            return cls(name, cast(Literal["higher", "lower"], better), unit)
+        except ValueError as error:
+            raise UserError(str(error)) from error
 
     @property
     def at_early_stop(self) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.results import statistics
 from pipeline.results.outcome import Outcome
-from pipeline.results.statistics import DENSE, percent
+from pipeline.results.statistics import REINIT, percent
+from pipeline.values.lanes import DENSE, TICKET
 
 if TYPE_CHECKING:
     from pipeline.results.outcome import Row
@@ -21,12 +22,12 @@ def metrics(outcome: Outcome) -> Numbers:
 
     Units: values of the metric in its own unit (accuracies as fractions), at early stop; ratios of mean iterations.
     """
-    metric, tickets, dense = outcome.metric, outcome.rows("ticket"), outcome.dense
-    best = outcome.best() if outcome.main == "ticket" else None
+    metric, tickets, dense = outcome.metric, outcome.rows(TICKET), outcome.dense
+    best = outcome.best() if outcome.main == TICKET else None
     smallest = outcome.smallest(tickets)
-    near = statistics.at_density(tickets, "ticket", NEAR_21)
+    near = statistics.at_density(tickets, TICKET, NEAR_21)
     # The same masks: the control counts only in the ticket's own round.
-    reinit = None if near is None else statistics.at_round(outcome.table, "reinit", int(near["round"]))
+    reinit = None if near is None else statistics.at_round(outcome.table, REINIT, int(near["round"]))
     ratios = {"early_stop_speedup_at_21": (dense, near), "reinit_early_stop_ratio_at_21": (reinit, near)}
     void = {key: reason for key, rows in ratios.items() if (reason := _void(outcome, *rows))}
     gap = None if near is None or reinit is None else float(near["value_mean"] - reinit["value_mean"])

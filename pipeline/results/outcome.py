@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.results import intervals, statistics, tables
 from pipeline.results.intervals import Difference
 from pipeline.results.metric import Metric
-from pipeline.results.statistics import DENSE
 from pipeline.settings import places
 from pipeline.values.errors import UserError
+from pipeline.values.lanes import DENSE, TICKET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class Outcome:
     def main(self) -> str:
         """The arm that sentences and figures about tickets are of: `ticket`, without it the first beside the dense network."""
         beside = [arm for arm in self.arms if arm != DENSE]
-        return "ticket" if "ticket" in beside else (beside or [DENSE])[0]
+        return TICKET if TICKET in beside else (beside or [DENSE])[0]
 
     @property
     def dense(self) -> Row:
@@ -73,7 +73,7 @@ class Outcome:
     @property
     def iterations(self) -> int:
         """Those of the dense network: an arm may be trained for longer."""
-        return int(self.lanes.loc[self.lanes["arm"] == DENSE, "final_iteration"].max())
+        return int(self.dense["end"])
 
     def rows(self, arm: str) -> pd.DataFrame:
         return self.table[self.table["arm"] == arm]
@@ -90,10 +90,10 @@ class Outcome:
         rows = self.tickets.sort_values("density")
         return None if rows.empty else rows.iloc[self.metric.best(rows["value_mean"])]
 
-    def no_worse(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Those that are, at early stop, no worse than the dense network."""
-        dense = float(self.dense["value_mean"])
-        return rows.loc[[self.metric.no_worse(float(value), dense) for value in rows["value_mean"]]]
+    def no_worse(self, rows: pd.DataFrame, than: float | None = None) -> pd.DataFrame:
+        """Those that are no worse than a value, which is the dense network's at early stop unless it is given."""
+        level = float(self.dense["value_mean"]) if than is None else than
+        return rows.loc[[self.metric.no_worse(float(value), level) for value in rows["value_mean"]]]
 
     def smallest(self, rows: pd.DataFrame) -> Row | None:
         """Of those that are no worse than the dense network, the one with the fewest weights."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LATE = 0.95  # of training: a minimum of the validation loss from there on may have been followed by lower ones
 NEAR = 0.2  # how far, relative to it, a round's density may be from the one that is asked for
-DENSE = "dense"  # the arm of round 0
+REINIT = "reinit"  # the control that the paper's claims are about
 
 
 def rounds(lanes: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
