@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from pipeline.dag import written
@@ -150,3 +151,12 @@ def _write(lane: Mapping[str, Any]) -> Path:
     store.write_json(folder / "lane.json", {key: value for key, value in lane.items() if key != "target"})
     history(lane).to_csv(folder / "history.csv", index=False)
     return folder
+
+
+# Tickets of any rounds and seeds, with any values and early stops, for properties that always hold.
+TICKETS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 10_000), st.integers(0, 12_000)),
+    min_size=1,
+    max_size=25,
+    unique_by=lambda drawn: drawn[:2],
+).map(lambda drawn: [lane("ticket", k, seed, value=right / 10_000, stop=stop) for k, seed, right, stop in drawn])

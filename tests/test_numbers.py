@@ -4,22 +4,15 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pipeline.results import numbers
 from pipeline.results.metric import Metric
 from pipeline.results.numbers import Numbers
 from pipeline.values.errors import UserError
 from tests import synthetic
-from tests.synthetic import RMSE, lane
+from tests.synthetic import RMSE, TICKETS, lane
 
 ACCURACY = Metric("accuracy", "higher", "fraction")
-LANES = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 10_000), st.integers(0, 12_000)),
-    min_size=1,
-    max_size=25,
-    unique_by=lambda drawn: drawn[:2],
-).map(lambda drawn: [lane("ticket", k, seed, value=right / 10_000, stop=stop) for k, seed, right, stop in drawn])
 
 
 def _metrics(found: list[dict[str, Any]]) -> Numbers:
@@ -76,7 +69,7 @@ def test_where_lower_is_better_the_best_ticket_is_the_lowest_and_equal_is_no_wor
 
 
 @settings(max_examples=25, deadline=None)  # a group-by takes milliseconds
-@given(LANES)
+@given(TICKETS)
 def test_the_smallest_winning_ticket_is_no_worse_than_dense_and_every_smaller_one_is(found: list[dict[str, Any]]) -> None:
     table = synthetic.outcome([lane("dense", 0, 10), lane("dense", 0, 11), *found]).table
     smallest = _metrics([lane("dense", 0, 10), lane("dense", 0, 11), *found])["smallest_winning_density"]

@@ -8,50 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor, nn
 
 from pipeline.domain.arms import Arm
-from pipeline.domain.bundle import Bundle, Form
-from pipeline.files import datasets
+from pipeline.domain.bundle import Bundle
 from pipeline.preview.show import show
 from pipeline.run.bound import Bound
 from pipeline.settings import config
 from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Data, Experiment
-from stages import download, repeat_rounds, run_stage, train_dense
-from tests import lottery, toy
+from pipeline.values.experiment import Experiment
+from stages import repeat_rounds, train_dense
+from tests import lottery
+from tests.named import sentence, with_plugin
 
 HERE = "tests.test_plugins"
-
-
-def with_plugin(kind: plugins.Kind, name: str, **options: Any) -> dict[str, Any]:
-    """An experiment that names a plug-in of this kind."""
-    chosen: dict[str, Any] = {"name": name, **options}
-    match kind:
-        case "criteria":
-            found = lottery.experiment(arms={})
-            found["pruning"] |= {"criterion": chosen}
-            return found
-        case "arms":
-            return lottery.experiment(arms={"own": {**chosen, "rounds": 1}})
-        case "data":
-            return lottery.experiment(arms={}, data={**chosen, "validation": 30})
-    return lottery.experiment(arms={}, **{{"models": "model", "inits": "init", "tasks": "task"}[kind]: chosen})
-
-
-def sentence(main: Any, *arguments: str) -> str:
-    """What the command line ends with."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["stage", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            run_stage(main) if arguments else main()
-    message = ended.value.code
-    assert isinstance(message, str)
-    assert message.startswith("error: ")
-    assert "\n" not in message
-    return message
 
 
 # --- A module that cannot be imported
@@ -235,134 +206,6 @@ def test_a_model_that_does_not_give_outputs_is_a_sentence(name: str, words: list
     assert f"experiments.toy: model '{HERE}:{name}'" in message
     for word in words:
         assert word in message
-
-
-# --- Data sets
-
-
-def failing_set() -> Bundle:
-    raise ValueError("the server\nis gone")
-
-
-def damaged_set() -> Bundle:
-    bundle = toy.bundle()
-    return Bundle(bundle.train_inputs, bundle.train_targets[1:], bundle.test_inputs, bundle.test_targets)
-
-
-def no_set() -> list[int]:
-    return [1]
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("failing_set", ["ValueError", "the server is gone"]),
-        ("damaged_set", ["train_targets", "one for each of 130 inputs"]),
-        ("no_set", ["list", "should give a Bundle"]),
-    ],
-)
-def test_a_data_set_that_fails_is_a_sentence_and_leaves_no_file(name: str, words: list[str], tmp_path: Path) -> None:
-    with lottery.repository(tmp_path, lottery.params(toy=with_plugin("data", f"{HERE}:{name}"))):
-        slug = config.load().experiment("toy").data.slug
-        paths.data(slug).unlink()
-        message = sentence(download.main, slug)
-        assert not paths.data(slug).exists()
-        assert list(paths.SCRATCH.iterdir()) == []
-    assert f"data set '{HERE}:{name}'" in message
-    for word in words:
-        assert word in message
-
-
-def test_a_data_set_by_dotted_path_with_options_is_made_and_trained_on(tmp_path: Path) -> None:
-    narrow, wide = (with_plugin("data", f"{HERE}:points", **options) for options in ({}, {"width": 5}))
-    for found in (narrow, wide):
-        found["seeds"] = [1]
-        found["pruning"] |= {"rounds": 1}
-    with lottery.repository(tmp_path, lottery.params(narrow=narrow, wide=wide)):
-        slugs = {name: config.load().experiment(name).data.slug for name in ("narrow", "wide")}
-        assert slugs == {"narrow": "tests_test_plugins_points", "wide": "tests_test_plugins_points_width5"}
-        for name, slug in slugs.items():
-            paths.data(slug).unlink()
-            with pytest.raises(
-                UserError, match=rf"{slug}.* is missing .*FORM.*`dvc repro experiments/dvc\.yaml:download_{slug}`"
-            ):
-                show(name, config.load().experiment(name))
-            with pytest.raises(UserError, match=rf"is missing; `dvc repro --force experiments/dvc\.yaml:download_{slug}`"):
-                train_dense.main(name)
-            download.main(slug)
-            lottery.run(name)
-            assert "data set" not in show(name, config.load().experiment(name))
-        assert lottery.layers("narrow")["fc1.weight"].shape == (8, 3)
-        assert lottery.layers("wide")["fc1.weight"].shape == (8, 5)
-        downloads = lottery.read_yaml(Path("experiments/dvc.yaml"))["stages"]
-        for slug in slugs.values():
-            stage = downloads[f"download_{slug}"]
-            assert stage["cmd"] == f"python -m stages.download {slug}"
-            assert stage["outs"] == [f"work/data/{slug}.safetensors"]
-            assert "tests/test_plugins.py" in stage["deps"]
-            assert (
-                f"work/data/{slug}.safetensors" in lottery.stages("wide" if "width" in slug else "narrow")["train_dense"]["deps"]
-            )
-        assert datasets.read_bundle(paths.data(slugs["wide"])).shape == (5,)
-
-
-def test_other_options_make_another_set_of_data() -> None:
-    def slug(**options: Any) -> str:
-        return Data(name="cifar10", validation=1, **options).slug
-
-    found = [
-        slug(),
-        slug(side=16),
-        slug(side=8),
-        slug(side=16, deep=True),
-        slug(path="a/b"),
-        slug(path="a.b"),
-        slug(x=list(range(40))),
-    ]
-    assert len(set(found)) == len(found)
-    assert (found[0], found[1]) == ("cifar10", "cifar10_side16")
-    assert slug(a=1, b=2) == slug(b=2, a=1)
-    assert all(name.replace("_", "").isalnum() and len(name) < 50 for name in found)
-
-
-def test_the_form_of_smaller_images_is_told_before_they_are_there(tmp_path: Path) -> None:
-    small = lottery.experiment(
-        arms={}, data={"name": "cifar10", "side": 8, "validation": 5000}, model={"name": "conv", "depth": 2}
-    )
-    small["pruning"] |= {"rates": {"conv": 0.2}}
-    with lottery.repository(tmp_path, lottery.params(toy=small)):
-        paths.data("cifar10_side8").unlink()
-        assert f"{64 * 3 * 9 + 64 * 64 * 9 + 64 * 16 * 256 + 256 * 256 + 2560:,} weights" in show(
-            "toy", config.load().experiment("toy")
-        )
-
-
-def test_inputs_without_a_scale_are_used_as_they_are(tmp_path: Path) -> None:
-    """Tokens stay whole numbers, and pictures without a scale are not divided by 255."""
-    from pipeline.training.examples import Examples
-
-    data = toy.tokens()
-    found, targets = Examples(data, toy.CPU).batch(torch.tensor([[3, 1]]))
-    assert found.dtype == targets.dtype == torch.int64
-    assert found[0].tolist() == data.train_inputs[[3, 1]].tolist()
-    assert Form.of(data) == Form(130, 70, (6,), "int64", classes=5, scaled=False, words=5)
-
-
-def test_tokens_may_be_of_fewer_words_than_there_are_classes(tmp_path: Path) -> None:
-    """What the network is tried on has the data's own words and no others."""
-    tokens = toy.tokens()
-    few = Bundle(tokens.train_inputs % 2, tokens.train_targets, tokens.test_inputs % 2, tokens.test_targets)
-    assert (Form.of(few).words, Form.of(few).classes) == (2, 5)
-    changed = with_plugin("models", f"{HERE}:TwoWords")
-    changed["pruning"] |= {"rates": {"embedding": 0.2}, "rounds": 1}
-    with lottery.repository(tmp_path, lottery.params(toy=changed), few):
-        lottery.run("toy", "r00")
-        assert lottery.layers("toy")["0.weight"].shape == (2, 8)
-
-
-class TwoWords(nn.Sequential):
-    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
-        super().__init__(nn.Embedding(2, 8), nn.Flatten(), nn.Linear(8 * shape[0], outputs))
 
 
 # --- What fails only when it is called

@@ -13,15 +13,9 @@ from pipeline.results import statistics
 from pipeline.results.metric import Metric
 from pipeline.values.errors import UserError
 from tests import synthetic
-from tests.synthetic import RMSE, lane
+from tests.synthetic import RMSE, TICKETS, lane
 
 ACCURACY = Metric("accuracy", "higher", "fraction")
-LANES = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 10_000), st.integers(0, 12_000)),
-    min_size=1,
-    max_size=25,
-    unique_by=lambda drawn: drawn[:2],
-).map(lambda drawn: [lane("ticket", k, seed, value=right / 10_000, stop=stop) for k, seed, right, stop in drawn])
 
 
 # --- Tables
@@ -56,7 +50,7 @@ def test_lanes_with_two_metrics_are_refused() -> None:
 
 
 @settings(max_examples=25, deadline=None)  # a group-by takes milliseconds
-@given(LANES)
+@given(TICKETS)
 def test_summary_agrees_with_numpy(found: list[dict[str, Any]]) -> None:
     table = statistics.summary(statistics.rounds(found), ACCURACY)
     assert table["n"].sum() == len(found)

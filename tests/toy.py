@@ -1,6 +1,7 @@
 """Small data, networks and trainers, and the same training written plainly with torch, to hold ours against."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -189,3 +190,16 @@ def plainly(
                     parameter[torch.from_numpy(~start.mask[name])] = 0.0
         iteration += 1
         yield loss.detach(), module
+
+
+def trains_as_usual(network: Network, start: Ticket, data: Bundle) -> dict[str, np.ndarray]:
+    """Held against the usual loop; the weights that both end with."""
+    trained = finish(trainer(network, [start], SGD, data=data, iterations=5, every=1))
+    *_, (_, usual) = islice(plainly(network, start, SGD, data, 1), 5)
+    weights = trained.stack.weights(0)
+    expected = {name: t.detach().numpy() for name, t in (*usual.named_parameters(), *usual.named_buffers())}
+    assert weights.keys() == expected.keys()
+    for weight, array in weights.items():
+        np.testing.assert_allclose(array, expected[weight], rtol=1e-4, atol=1e-6, err_msg=weight)
+        assert weight not in start.mask or not array[~start.mask[weight]].any()
+    return weights
