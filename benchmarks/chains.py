@@ -49,7 +49,7 @@ def _with_rounds(settings: Config, work: Workload, count: int) -> Config:
 
 def prune_seconds(work: Workload, count: int) -> float:
     """Does for one replicate what the stage `prune` does, for so many rounds, and returns the seconds it took."""
-    dense, groups = work.ticket(), work.fitted().groups
+    dense, groups = work.ticket(), work.setup().groups
     with tempfile.TemporaryDirectory() as folder:
         trained, masks = Path(folder, "trained.safetensors"), Path(folder, "mask.safetensors")
         store.write_arrays(trained, dense.weights)

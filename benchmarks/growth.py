@@ -15,7 +15,6 @@ from benchmarks.workload import Workload
 from pipeline import executors
 from pipeline.executors.processes import at_once, cores
 from pipeline.run.job import Job
-from pipeline.run.setup import Setup
 from pipeline.training.examples import Stream
 from pipeline.values.lanes import Lane
 
@@ -41,14 +40,13 @@ def pool(work: Workload, count: int, iterations: int) -> float:
     every = min(iterations, work.experiment.training.evaluate_every)
     training = work.experiment.training.model_copy(update={"iterations": iterations, "evaluate_every": every})
     shorter = Workload(work.experiment.model_copy(update={"training": training}), work.bundle)
-    fitted = shorter.fitted()
-    setup = Setup(fitted.bound, work.bundle, fitted.task, fitted.network, fitted.origin)
-    numbered = [Lane(setup.lottery.dense, seed) for seed in range(1, count + 1)]
+    setup = shorter.setup()
+    numbered = [Lane(setup.bound.lottery.dense, seed) for seed in range(1, count + 1)]
     streams, names = [Stream(lane.seed) for lane in numbered], [f"{lane.seed:064x}" for lane in numbered]
     dense = [shorter.ticket()] * count
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         job = Job(
-            setup, shorter.recipe(), None, numbered, dense, streams, loops.CPU,
+            setup, shorter.recipe(), numbered, dense, streams, loops.CPU,
             folder=Path(folder, "lanes"), data_digest="", recipe_key="", keys=names,
         )  # fmt: skip
         started = time.perf_counter()

@@ -12,8 +12,8 @@ from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket
 from pipeline.files import datasets
 from pipeline.preview.estimate import pruned
+from pipeline.run.setup import Setup, build
 from pipeline.settings import check, config
-from pipeline.settings.check import Fitted
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import paths
@@ -37,12 +37,12 @@ class Workload:
         changed = self.experiment.model_copy(update={"model": model.model_copy(update={"hidden": hidden})})
         return type(self)(changed, self.bundle)
 
-    def fitted(self) -> Fitted:
-        """The experiment as a training stage checks it, with its network and its task."""
-        return check.fits(check.settings("benchmark", self.experiment), self.bundle, Form.of(self.bundle))
+    def setup(self) -> Setup:
+        """What a training stage begins with."""
+        return build(check.settings("benchmark", self.experiment), self.bundle, Form.of(self.bundle))
 
     def network(self) -> Network:
-        return self.fitted().network
+        return self.setup().network
 
     def module(self) -> nn.Module:
         """A new module of the network, with the weights that torch gives it."""
@@ -50,22 +50,22 @@ class Workload:
 
     def ticket(self, rounds: int = 0) -> Ticket:
         """The ticket after so many rounds."""
-        fitted = self.fitted()
-        return pruned(fitted.network, fitted.groups, rounds)
+        setup = self.setup()
+        return pruned(setup.network, setup.groups, rounds)
 
     def density(self, rounds: int) -> float:
-        fitted = self.fitted()
-        return pruning.density(fitted.network.layers, fitted.groups, rounds)
+        setup = self.setup()
+        return pruning.density(setup.network.layers, setup.groups, rounds)
 
     def recipe(self, training: Training | None = None) -> Recipe:
         return Recipe(self.experiment.optimizer, training or self.experiment.training, self.experiment.data.validation)
 
     def trainer(self, tickets: list[Ticket], device: torch.device) -> Trainer:
         """The lanes are side by side and have the seeds 1, 2, 3, …"""
-        fitted, seeds = self.fitted(), range(1, len(tickets) + 1)
+        setup, seeds = self.setup(), range(1, len(tickets) + 1)
         streams, names = [Stream(seed) for seed in seeds], [f"lane {seed}" for seed in seeds]
         examples = Examples(self.bundle, device, self.experiment.data.augment)
-        return Trainer(fitted.network, fitted.task, examples, tickets, streams, names, self.recipe())
+        return Trainer(setup.network, setup.task, examples, tickets, streams, names, self.recipe())
 
 
 def lenet() -> Workload:

@@ -30,6 +30,8 @@ def run_stage(main: Callable[[str], None]) -> None:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error}")
+    except SystemExit as error:  # ours are below: the code of a plug-in must not end a stage as if it had been done
+        sys.exit(f"error: something that the stage called ended the process, with sys.exit({error.code!r})")
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)

@@ -10,7 +10,7 @@ from stages import experiment_of, run_stage
 def main(argument: str) -> None:
     item = Item.parse(argument)
     start = setup.begin(experiment_of(item.experiment))
-    start.lottery.require(item, is_control=True)
+    start.bound.lottery.require(item, is_control=True)
     runner.train(start, item, setup.tickets(start, item))
 
 

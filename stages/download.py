@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets
 from pipeline.values import paths
-from pipeline.values.errors import UserError, reason
+from pipeline.values.errors import UserError, type_of
 from stages import run_stage
 
 
@@ -17,14 +17,10 @@ def main(name: str) -> None:
     obtain = check.data_set(config.load().experiments.values(), name)
     paths.SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=paths.SCRATCH) as folder:
-        try:
-            bundle = obtain(folder=Path(folder))
-        except UserError:
-            raise
-        except Exception as error:  # the user's plug-in may raise anything
-            raise UserError(f"{obtain} failed: {reason(error)}") from error
+        bundle = obtain(folder=Path(folder))
         if not isinstance(bundle, Bundle):
-            raise UserError(f"{obtain} gives a {type(bundle).__name__}, should give a Bundle (pipeline.domain.bundle)")
+            raise UserError(f"{obtain} gives {type_of(bundle)}, should give a Bundle (pipeline.domain.bundle)")
+        check.agrees(obtain, bundle)
         datasets.write_bundle(paths.data(name), bundle)
 
 

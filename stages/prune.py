@@ -4,7 +4,7 @@ uses NumPy only, unless the criterion asks for the network.
 
 from pipeline.domain import pruning
 from pipeline.files import masks
-from pipeline.scoring.scores import Scoring
+from pipeline.scoring.scores import Scoring, prune
 from pipeline.values.lanes import Item
 from stages import experiment_of, run_stage
 
@@ -15,10 +15,10 @@ def main(argument: str) -> None:
     bound.lottery.require(item, is_control=False)
     settings, previous = bound.experiment.pruning, bound.lottery.pruned_from(item)
     groups = pruning.groups(masks.read_layers(item.experiment), settings.rates, settings.scope)
-    scoring, found = Scoring(bound, item), {}
+    scoring, criterion, found = Scoring(bound, item), bound.criteria[item.arm], {}
     for seed in bound.experiment.seeds:
         mask = masks.read(previous, seed)
-        found[seed] = pruning.prune(scoring.of(seed, mask), mask, groups, item.round)
+        found[seed] = prune(criterion, scoring.offers(seed, mask), mask, groups, item.round)
     masks.write(item, found)
 
 

@@ -69,12 +69,16 @@ def repository(folder: Path, content: dict[str, Any], data: Bundle | None = None
             (folder / name).symlink_to(ROOT / name)
     with chdir(folder):
         write_params(paths.PARAMS, content)
-        settings = config.load()
-        for path, text in written.expand(settings, settings.experiments).items():
-            store.write_bytes(path, text.encode())
-        for slug in {found.data.slug for found in settings.experiments.values()}:
+        write_chains()
+        for slug in {found.data.slug for found in config.load().experiments.values()}:
             datasets.write_bundle(paths.data(slug), data or toy.bundle())
         yield folder
+
+
+def write_chains() -> None:
+    settings = config.load()
+    for path, text in written.expand(settings, settings.experiments).items():
+        store.write_bytes(path, text.encode())
 
 
 def bound(name: str) -> Bound:

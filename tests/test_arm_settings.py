@@ -72,8 +72,8 @@ def dense_trained() -> Arm:
     ("arms", "words"),
     [
         # of one arm
-        ({"both": {"name": f"{HERE}:both", "rounds": 1}}, ["arms.both", "either `prunes` or `masks_of`"]),
-        ({"neither": {"name": f"{HERE}:neither", "rounds": 1}}, ["arms.neither", "either `prunes` or `masks_of`"]),
+        ({"both": {"name": f"{HERE}:both", "rounds": 1}}, ["arms.both", "has both of `prunes` and `masks_of`"]),
+        ({"neither": {"name": f"{HERE}:neither", "rounds": 1}}, ["arms.neither", "has neither of `prunes` and `masks_of`"]),
         ({"x": {"name": f"{HERE}:masked_and_pruned", "rounds": 1}}, ["arms.x", "masks_of", "mask"]),
         ({"x": {"name": f"{HERE}:criterion_of_a_control", "rounds": 1}}, ["arms.x", "prunes", "criterion"]),
         (

@@ -90,6 +90,7 @@ def test_images_are_validated(change: dict[str, Any], message: str) -> None:
     [
         ({"train_targets": np.full(1437, 2, np.uint8)}, r"has the classes \[2\], should have all of 0\.\.2"),
         ({"train_targets": np.zeros(1437, np.uint8)}, "test_targets has the class 1, which train_targets has not"),
+        ({"train_targets": np.full(1437, -1)}, "train_targets has the class -1, should have classes from 0 on"),
         ({"test_targets": np.full(360, -3)}, "test_targets has the class -3, which train_targets has not"),
         ({"train_targets": np.zeros((1437, 1), np.uint8)}, r"train_targets is uint8 \(1437, 1\), .*whole numbers"),
         ({"test_targets": np.zeros(360, np.float32)}, "test_targets is float32 .*whole numbers"),

@@ -193,7 +193,7 @@ def test_what_is_not_yaml_is_said_in_one_line(text: str, tmp_path: Path) -> None
         (
             f"{TOY}.model",
             {"name": "conv", "depth": 6},
-            ["'conv' cannot be built for inputs of shape (1, 4, 4)", "should be 8x8 or more"],
+            ["model 'conv' failed", "the images are 4x4", "should be 8x8 or more"],
         ),
     ],
 )

@@ -195,15 +195,18 @@ def missing(trained: Arrays) -> dict[str, np.ndarray]:
     [
         ("broken", ["criterion 'tests.test_criteria:broken' failed", "KeyError", "fc9"]),
         ("listed", ["criterion 'tests.test_criteria:listed'", "list", "should give a mapping"]),
-        ("partial", ["fc2.weight", "no score for each weight"]),
+        ("partial", ["criterion 'tests.test_criteria:partial'", "fc2.weight should have one score for each weight"]),
         ("missing", ["fc1.weight", "not a number"]),
     ],
 )
 def test_a_criterion_that_fails_is_one_sentence_and_leaves_no_masks(name: str, words: list[str], tmp_path: Path) -> None:
-    changed = lottery.experiment(arms={}, seeds=[1])
+    """Here it is given to an experiment whose dense network is trained."""
+    good, changed = lottery.experiment(arms={}, seeds=[1]), lottery.experiment(arms={}, seeds=[1])
     changed["pruning"] |= {"criterion": f"tests.test_criteria:{name}"}
-    with lottery.repository(tmp_path, lottery.params(toy=changed)):
+    with lottery.repository(tmp_path, lottery.params(toy=good)):
         lottery.run("toy", "r00")
+        lottery.write_params(paths.PARAMS, lottery.params(toy=changed))
+        lottery.write_chains()
         with pytest.raises(UserError) as error:
             prune.main("toy/r01")
         assert not paths.masks("toy", "r01").exists()

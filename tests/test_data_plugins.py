@@ -62,6 +62,48 @@ def test_a_data_set_that_fails_is_a_sentence_and_leaves_no_file(name: str, words
         assert word in message
 
 
+OWN_SET = """
+import numpy as np
+from pipeline.domain.bundle import Bundle, Form
+FORM = {form}
+def own(width=4):
+    images, labels = np.zeros((40, 1, width, width), np.uint8), np.arange(40, dtype=np.uint8) % 3
+    return Bundle(images[:30], labels[:30], images[30:], labels[30:], scale=np.ones(1, np.float32))
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "facts"),
+    [
+        ("Form(train=30, test=20, shape=(1, 4, 4), classes=4)", ["does not agree with the data", "test=10, classes=3"]),
+        ("lambda width: Form(train=30, test=10, shape=(1, 8, 8), classes=3)", ["missing 1 required positional argument"]),
+        ("lambda width=4: Form(train=30, test=10, shape=(1, 8, 8), classes=3)", ["does not agree", "shape=(1, 4, 4)"]),
+        ("3", ["FORM of data set", "is an int, should be a Form"]),
+        ("lambda: 'small'", ["FORM of data set", "is a str, should be a Form"]),
+    ],
+)
+def test_a_form_that_is_not_that_of_the_data_is_refused_with_the_data(
+    form: str, facts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"own_set_{abs(hash(form))}"
+    (tmp_path / f"{name}.py").write_text(OWN_SET.format(form=form))
+    with lottery.repository(tmp_path, lottery.params(toy=with_plugin("data", f"{name}:own"))):
+        paths.data(f"{name}_own").unlink()
+        message = sentence(download.main, f"{name}_own")
+        assert not paths.data(f"{name}_own").exists()
+    for fact in facts:
+        assert fact in message
+
+
+def test_a_form_without_options_says_nothing_of_data_with_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_set.py").write_text(OWN_SET.format(form="Form(train=30, test=10, shape=(1, 4, 4), classes=3)"))
+    with lottery.repository(tmp_path, lottery.params(toy=with_plugin("data", "own_set:own", width=8))):
+        download.main("own_set_own_width8")
+        assert datasets.read_bundle(paths.data("own_set_own_width8")).shape == (1, 8, 8)
+
+
 def test_a_data_set_by_dotted_path_with_options_is_made_and_trained_on(tmp_path: Path) -> None:
     narrow, wide = (with_plugin("data", f"{HERE}:points", **options) for options in ({}, {"width": 5}))
     for found in (narrow, wide):

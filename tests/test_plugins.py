@@ -182,6 +182,14 @@ class Flat(nn.Linear):
         return super().forward(x.flatten(1))
 
 
+class Narrow(nn.Linear):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(3, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1))
+
+
 def no_network(shape: tuple[int, ...], outputs: int) -> object:
     return {"layers": [shape, outputs]}
 
@@ -195,8 +203,9 @@ def dividing(shape: tuple[int, ...], outputs: int) -> nn.Module:
     [
         ("Two", ["gives a tuple", "one tensor"]),
         ("Flat", ["gives (2, 4)", "should give (2, 3)"]),
-        ("no_network", ["cannot be built for inputs of shape (1, 4, 4)"]),
-        ("dividing", ["cannot be built for inputs of shape (1, 4, 4)", "ZeroDivisionError: nothing for 3"]),
+        ("no_network", ["gives a dict", "should give a torch.nn.Module"]),
+        ("dividing", ["failed: ZeroDivisionError: nothing for 3 (test_plugins.py, line "]),
+        ("Narrow", ["fails on two inputs of shape (1, 4, 4): RuntimeError: ", "(test_plugins.py, line "]),
     ],
 )
 def test_a_model_that_does_not_give_outputs_is_a_sentence(name: str, words: list[str], tmp_path: Path) -> None:
@@ -254,7 +263,7 @@ def arm_that_cannot_be_made() -> Any:
 @pytest.mark.parametrize(
     ("kind", "name", "words"),
     [
-        ("models", "FailsInTraining", ["cannot be built", "KeyError", "no labels"]),
+        ("models", "FailsInTraining", ["fails on two inputs", "KeyError", "no labels"]),
         ("inits", "failing_init", ["failed", "AssertionError", "module has no conv"]),
         ("tasks", "no_task", ["gives a dict", "should give a Task"]),
         ("criteria", "failing_criterion", ["failed", "AssertionError", "all weights are zero"]),
@@ -274,5 +283,5 @@ def test_what_fails_when_it_is_called_is_a_sentence(kind: plugins.Kind, name: st
 
 
 def test_an_arm_that_cannot_be_made_is_a_sentence() -> None:
-    with pytest.raises(UserError, match=r"arms\.own: KeyError: 'sigma'"):
+    with pytest.raises(UserError, match=r"arms\.own: .* failed: KeyError: 'sigma' \(test_plugins\.py, line "):
         Bound.of("toy", Experiment.model_validate_json(json.dumps(with_plugin("arms", f"{HERE}:arm_that_cannot_be_made"))))

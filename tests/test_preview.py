@@ -17,9 +17,9 @@ from tests import lottery
 def estimate(monkeypatch: pytest.MonkeyPatch) -> Estimate:
     """Of digits, with a clock that counts instead: every step takes 2 s and every evaluation of the trial 10 s."""
     monkeypatch.chdir(lottery.ROOT)
-    fitted = check.without_data(lottery.bound("digits"))
-    assert fitted
-    found = Estimate(fitted)
+    setup = check.without_data(lottery.bound("digits"))
+    assert setup
+    found = Estimate(setup)
     seconds = iter([2.0, 10.0] * 10)
     monkeypatch.setattr(found, "_clock", lambda work: (work(), next(seconds))[1])
     monkeypatch.setattr("pipeline.preview.estimate.cores", lambda: 2)

@@ -122,7 +122,7 @@ def test_the_criterion_ranks_by_magnitude_not_by_value() -> None:
 def test_impossible_pruning_raises() -> None:
     layers = {"a": Layer("fc", (4,))}
     groups = pruning.groups(layers, {"fc": 0.5}, "layer")
-    with pytest.raises(UserError, match="gives a a score that is not a number"):
+    with pytest.raises(UserError, match="a has a score that is not a number"):
         pruning.prune({"a": np.array([1.0, np.nan, 2.0, 3.0])}, full(layers), groups, 1)
     with pytest.raises(UserError, match="gives a no score for each weight"):
         pruning.prune({}, full(layers), groups, 1)

@@ -224,7 +224,7 @@ def test_lanes_that_were_really_trained_have_all_that_is_mirrored(root: Path, mo
     checked = check.settings("sugar", Experiment.model_validate_json(json.dumps(settings)))
     datasets.write_bundle(paths.data("diabetes"), checked.data())
     begun = setup.begin(checked)
-    first, pruned, mine = begun.lottery.dense, Item("sugar", 1, "one_shot"), Item("sugar", 1, "mine")
+    first, pruned, mine = begun.bound.lottery.dense, Item("sugar", 1, "one_shot"), Item("sugar", 1, "mine")
     tickets = setup.dense_tickets(begun)
     for item in (first, pruned):
         masks.write(item, {lane.seed: start.mask for lane, start in tickets.items()})

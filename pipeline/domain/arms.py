@@ -3,14 +3,17 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, type_of
 
 Weights = Mapping[str, NDArray[Any]]
+Prunes = Literal["own", "dense"]
+Course = Literal["scheduled", "last_rate", "all_rounds"]
+Order = Literal["replicate", "drawn"]
 # What `weights` and `mask` of an arm may ask for by the names of their parameters: what exists, and what is drawn.
 FOUND = ("mask", "initial", "rewound", "trained")
 DRAWN = ("fresh", "rng")
@@ -18,7 +21,7 @@ DRAWN = ("fresh", "rng")
 
 @dataclass(frozen=True)
 class Arm:
-    """How the lanes of an arm are made; it has either `prunes` or `masks_of`.
+    """How the lanes of an arm are made; it has one of `prunes` and `masks_of`.
 
     prunes: the masks are pruned from the arm's own previous round, or from the dense network.
     masks_of: the masks are those of another arm in the same round; those of the arm `dense` are full.
@@ -31,19 +34,29 @@ class Arm:
     training: as the experiment says, at the last learning rate of its schedule, or for 1 + round times
     as many iterations, which the dense network and the rounds up to this one take together, with the schedule stretched.
     order: the order of the data, which is the replicate's own or drawn.
+    Raises: UserError when these do not go together.
     """
 
     weights: Callable[..., Weights]
-    prunes: Literal["own", "dense"] | None = None
+    prunes: Prunes | None = None
     masks_of: str | None = None
     criterion: str | Mapping[str, Any] | None = None
     mask: Callable[..., Mask] | None = None
-    training: Literal["scheduled", "last_rate", "all_rounds"] = "scheduled"
-    order: Literal["replicate", "drawn"] = "replicate"
+    training: Course = "scheduled"
+    order: Order = "replicate"
 
     def __post_init__(self) -> None:
         if (self.prunes is None) == (self.masks_of is None):
-            raise UserError("it should have either `prunes` or `masks_of`")
+            has = "neither" if self.prunes is None else "both"
+            raise UserError(f"it has {has} of `prunes` and `masks_of`, should have one of them")
+        for name, choices in (("prunes", (None, *get_args(Prunes))), ("training", get_args(Course)), ("order", get_args(Order))):
+            if getattr(self, name) not in choices:
+                should = ", ".join(filter(None, choices))
+                raise UserError(f"its `{name}` is {getattr(self, name)!r}, should be one of {should}")
+        for name in ("weights", "mask"):
+            given = getattr(self, name)
+            if not callable(given) and (name == "weights" or given is not None):
+                raise UserError(f"its `{name}` is {type_of(given)}, should be a function")
         if self.masks_of is None and self.mask is not None:
             raise UserError("only an arm with `masks_of` can have `mask`: pruned masks are as they are")
         if self.masks_of is not None and self.criterion is not None:

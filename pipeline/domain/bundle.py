@@ -119,7 +119,8 @@ class Form:
         inputs = [self._inputs(draw, count) for count in (train, test)]
         targets = [self._targets(draw, count) for count in (train, test)]
         held_out = (self._inputs(draw, test), self._targets(draw, test)) if self.own_validation else (None, None)
-        scale = np.ones((1,) * len(self.shape), np.float32) if self.scaled else None
+        ones = np.ones((1,) * len(self.shape), np.float32)
+        scale = None if not self.scaled else ones if np.dtype(self.dtype).kind == "f" else ones / np.float32(255)
         return Bundle(inputs[0], targets[0], inputs[1], targets[1], held_out[0], held_out[1], scale)
 
     def _inputs(self, draw: np.random.Generator, count: int) -> Array:

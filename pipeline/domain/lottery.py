@@ -7,7 +7,7 @@ from typing import Self
 from pipeline.domain.arms import Arm
 from pipeline.values import plugins
 from pipeline.values.clock import Moment
-from pipeline.values.errors import UserError, reason
+from pipeline.values.errors import UserError, type_of
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 from pipeline.values.plugins import Plugin
@@ -42,12 +42,18 @@ class Lottery:
     def lanes(self, item: Item) -> list[Lane]:
         """The lanes of an item: each replicate, as often as its arm is drawn."""
         draws: list[int | None] = [None]
-        if item.round and self.arms[item.arm].is_drawn:
+        arm = self.arm_of(item)
+        if arm is not None and arm.is_drawn:
             draws = [*range(1, 1 + (self.experiment.all_arms[item.arm].draws or 1))]
         return [Lane(item, seed, draw) for seed in self.experiment.seeds for draw in draws]
 
+    def arm_of(self, item: Item) -> Arm | None:
+        """The arm that makes an item; None for the dense network."""
+        return self.arms[item.arm] if item.round else None
+
     def is_control(self, item: Item) -> bool:
-        return item != self.dense and self.arms[item.arm].is_control
+        arm = self.arm_of(item)
+        return arm is not None and arm.is_control
 
     def require(self, item: Item, is_control: bool) -> None:
         """Raises: UserError when the experiment has no such item, or another stage makes it."""
@@ -68,7 +74,8 @@ class Lottery:
 
     def masks_of(self, item: Item) -> Item:
         """The pruned item whose masks an item uses, as they are or to make its own from; or the dense network."""
-        of = self.arms[item.arm].masks_of if item.round else None
+        arm = self.arm_of(item)
+        of = arm.masks_of if arm else None
         return item if of is None else self.dense if of == DENSE else self.masks_of(Item(self.name, item.round, of))
 
     def trained_before(self, item: Item) -> Item:
@@ -126,12 +133,10 @@ def _bind(name: str, experiment: Experiment) -> Plugin:
 def _make(name: str, plugin: Plugin) -> Arm:
     try:
         arm = plugin()
-        if not isinstance(arm, Arm):
-            raise UserError(f"it gives a {type(arm).__name__}, should give an Arm (pipeline.domain.arms)")
     except UserError as error:
         raise UserError(f"arms.{name}: {error}") from error
-    except Exception as error:  # whatever the user's arm does
-        raise UserError(f"arms.{name}: {reason(error)}") from error
+    if not isinstance(arm, Arm):
+        raise UserError(f"arms.{name} gives {type_of(arm)}, should give an Arm (pipeline.domain.arms)")
     return arm
 
 

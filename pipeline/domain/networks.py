@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.domain.pruning import Layer
-from pipeline.values.errors import UserError, reason
+from pipeline.values.errors import UserError, blaming, type_of
 from pipeline.values.plugins import Plugin
 
 SHORTCUTS = {"downsample", "shortcut"}  # convolutions with these names are not pruned in the paper, see appendix I
@@ -43,18 +43,16 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
         module: nn.Module = model(shape=shape, outputs=outputs[-1])
         return module
 
-    try:
-        module = make()
+    module = make()
+    if not isinstance(module, nn.Module):
+        raise UserError(f"{model} gives {type_of(module)}, should give a torch.nn.Module")
+    with blaming(f"{model} fails on two inputs of shape {shape}"):
         found, used = _tried(module, example)
         draws = _draws(module, example)
-    except Exception as error:  # the user's network may raise anything
-        raise UserError(
-            f"{model} cannot be built for inputs of shape {shape} with options {dict(model.options)}: {reason(error)}"
-        ) from error
     if not isinstance(found, Tensor):
-        raise UserError(f"{model} gives a {type(found).__name__}, should give one tensor")
+        raise UserError(f"{model} gives {type_of(found)}, should give one tensor")
     if found.shape != (2, *outputs):
-        raise UserError(f"{model} gives {tuple(found.shape)} for two examples, should give {(2, *outputs)}")
+        raise UserError(f"{model} gives {tuple(found.shape)} for two inputs, should give {(2, *outputs)}")
     layers = _layers(module, used)
     left_out = [n for n, p in module.named_parameters() if p.requires_grad and p.dim() > 1 and n not in layers]
     return Network(module, make, layers, left_out, draws)
@@ -63,15 +61,15 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
 def fresh(network: Network, init: Plugin, seed: int) -> dict[str, NDArray[Any]]:
     """Fresh parameters and buffers, by name: those of a module that is built anew under the seed and then changed by the init.
 
-    Raises: UserError when the init fails.
+    Raises: UserError when the init fails or leaves a parameter that is not finite.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed((seed + 1) % 2**63)  # another seed, because the init would draw the same numbers again
         module = network.make()
-    try:
-        init(module=module, generator=torch.Generator().manual_seed(seed))
-    except Exception as error:  # whatever the user's init does
-        raise UserError(f"{init} failed: {reason(error)}") from error
+    init(module=module, generator=torch.Generator().manual_seed(seed))
+    wrong = [name for name, p in module.named_parameters() if not p.isfinite().all()]
+    if wrong:
+        raise UserError(f"{init} leaves {', '.join(wrong)} with values that are not finite")
     return {name: t.detach().clone().numpy() for name, t in (*module.named_parameters(), *module.named_buffers())}
 
 

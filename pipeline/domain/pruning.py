@@ -76,18 +76,19 @@ def prune(scores: Mapping[str, NDArray[Any]], mask: Mask, chosen: Sequence[Group
 
     Ties are broken by index: among equal scores, the first in the order of layers and rows is kept.
     Shapes: scores has the names and shapes of the mask.
-    Raises: UserError when a score is missing or NaN; ValueError when fewer weights survive in `mask` than should be kept.
+    Raises: UserError when a score is missing or not a number; ValueError when fewer weights survive than should be kept.
     """
     arrays = {name: np.array(a) for name, a in mask.items()}
     for group in chosen:
         wrong = [name for name in group.names if name not in scores or scores[name].shape != arrays[name].shape]
         if wrong:
-            raise UserError(f"the criterion gives {', '.join(wrong)} no score for each weight")
+            raise UserError(f"{', '.join(wrong)} should have one score for each weight")
         alive = np.concatenate([arrays[name].ravel() for name in group.names])
-        score = np.concatenate([scores[name].ravel() for name in group.names])[alive]
+        # As float64, because neither booleans nor unsigned numbers have a negative.
+        score = np.concatenate([scores[name].ravel() for name in group.names])[alive].astype(np.float64)
         keep = group.kept(rounds)
         if np.isnan(score).any():
-            raise UserError(f"the criterion gives {', '.join(group.names)} a score that is not a number")
+            raise UserError(f"{', '.join(group.names)} has a score that is not a number")
         if keep > score.size:
             raise ValueError(f"{', '.join(group.names)}: {keep} weights to keep, but only {score.size} survive")
         survives = np.zeros(score.size, dtype=np.bool_)

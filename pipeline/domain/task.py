@@ -2,25 +2,35 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pipeline.domain.bundle import Bundle
+from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+Better = Literal["higher", "lower"]
+
 
 @dataclass(frozen=True)
 class Metric:
-    """name: what columns and metrics are called, such as `accuracy`. unit: `fraction`, shown in percent, or the actual unit."""
+    """name: what columns and metrics are called, such as `accuracy`. unit: `fraction`, shown in percent, or the actual unit.
+
+    Raises: UserError for another name or direction.
+    """
 
     name: str
-    better: Literal["higher", "lower"]
+    better: Better
     unit: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise ValueError(f"the metric's name is {self.name!r}, should be like a variable's, such as accuracy")
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise UserError(f"the metric's name is {self.name!r}, should be like a variable's, such as accuracy")
+        if self.better not in get_args(Better):
+            raise UserError(f"the metric's `better` is {self.better!r}, should be one of {', '.join(get_args(Better))}")
+        if not isinstance(self.unit, str):
+            raise UserError(f"the metric's unit is {self.unit!r}, should be text, such as fraction")
 
 
 @dataclass(frozen=True)

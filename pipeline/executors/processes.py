@@ -65,7 +65,7 @@ class _Pool:
             process.join()
             del self.running[receiver]
             if process.exitcode and not self.stop():
-                why = "a fault of this program; its traceback is above"
+                why = "an error in this program or in a plug-in, whose traceback is above"
                 if process.exitcode < 0 or process.exitcode == STOPPED:
                     why = "stopped from outside; was memory short? The same command goes on from the last checkpoint"
                 raise UserError(f"a training process ended with code {process.exitcode}: {why}") from None

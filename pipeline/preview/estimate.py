@@ -12,7 +12,7 @@ from pipeline.domain.masks import Mask
 from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.executors.processes import cores
-from pipeline.settings.check import Fitted
+from pipeline.run.setup import Setup
 from pipeline.training import mlp
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
@@ -26,31 +26,31 @@ LEAST = 0.15  # seconds that one measurement takes, after a first call that does
 class Estimate:
     """The time of each item's lanes on all cores, or as one batch on a GPU; it is measured once where density changes nothing."""
 
-    fitted: Fitted
+    setup: Setup
 
     def __post_init__(self) -> None:
-        self.experiment = self.fitted.bound.experiment
+        self.experiment = self.setup.bound.experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.by_density = mlp.fits(self.fitted.network.module) and self.device.type == "cpu"
+        self.by_density = mlp.fits(self.setup.network.module) and self.device.type == "cpu"
         self.known: dict[tuple[int, int], float] = {}
 
     def seconds(self, rounds: int, lanes: int, iterations: int) -> float:
         """The seconds to train and evaluate so many lanes whose masks have been pruned for so many rounds."""
-        batched = self.device.type == "cuda" and not self.fitted.network.draws
+        batched = self.device.type == "cuda" and not self.setup.network.draws
         together, turns = (lanes, 1.0) if batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
         key = (rounds if self.by_density else 0, together)
         if key not in self.known:
-            self.known[key] = self._measure(pruned(self.fitted.network, self.fitted.groups, key[0]), together)
+            self.known[key] = self._measure(pruned(self.setup.network, self.setup.groups, key[0]), together)
         return turns * iterations * self.known[key]
 
     def _measure(self, start: Ticket, lanes: int) -> float:
         """The seconds of an iteration, with its share of an evaluation."""
         training, data = self.experiment.training, self.experiment.data
-        noise = self.fitted.form.noise(training.batch_size + HELD_OUT, HELD_OUT)
+        noise = self.setup.form.noise(training.batch_size + HELD_OUT, HELD_OUT)
         examples = Examples(noise, self.device, data.augment)
-        validation = 0 if self.fitted.form.own_validation else HELD_OUT
+        validation = 0 if self.setup.form.own_validation else HELD_OUT
         trainer = Trainer(
-            self.fitted.network, self.fitted.task, examples, [start] * lanes, [Stream(i) for i in range(lanes)], [""] * lanes,
+            self.setup.network, self.setup.task, examples, [start] * lanes, [Stream(i) for i in range(lanes)], [""] * lanes,
             Recipe(self.experiment.optimizer, training, validation),
         )  # fmt: skip
         before = torch.get_num_threads()
@@ -62,7 +62,7 @@ class Estimate:
                 evaluated = self._clock(lambda: trainer.measure(*trainer.test)) / HELD_OUT
         finally:
             torch.set_num_threads(before)
-        return step + (data.validation + self.fitted.form.test) * evaluated / training.evaluate_every
+        return step + (data.validation + self.setup.form.test) * evaluated / training.evaluate_every
 
     def _clock(self, work: Callable[[], object]) -> float:
         """The seconds of one call."""

@@ -20,18 +20,18 @@ def show(name: str, experiment: Experiment) -> str:
     Raises: UserError for everything that a training stage would refuse; data whose plug-in has a FORM need not be there.
     """
     bound = check.settings(name, experiment)
-    fitted = check.without_data(bound)
-    if fitted is None:
+    setup = check.without_data(bound)
+    if setup is None:
         slug = experiment.data.slug
         raise UserError(
             f"{paths.data(slug)} is missing and {bound.data} declares no FORM, so its size is not known; "
             f"`dvc repro {paths.download(slug)}` makes the file"
         )
-    lottery, layers, groups = bound.lottery, fitted.network.layers, fitted.groups
-    estimate = Estimate(fitted)
+    lottery, layers, groups = bound.lottery, setup.network.layers, setup.groups
+    estimate = Estimate(setup)
     items = lottery.items()
     lanes = {item: len(lottery.lanes(item)) for item in items}
-    iterations = {item: _iterations(lottery, item, fitted.origin) for item in items}
+    iterations = {item: _iterations(lottery, item, setup.origin) for item in items}
     density = {item: _rounds_of_masks(lottery, item) for item in items}
     seconds = {item: estimate.seconds(density[item], lanes[item], iterations[item]) for item in items}
     work = {item: lanes[item] * iterations[item] for item in items}
@@ -45,7 +45,7 @@ def show(name: str, experiment: Experiment) -> str:
         f"{_duration(sum(seconds.values()))} on this machine ({estimate.device.type}), by a few steps measured now"
     )
     table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations", "time"), intfmt=",")
-    return "\n".join([f"{name}: {_sizes(layers)}", *_left_out(fitted.network.left_out), table, cost, ""])
+    return "\n".join([f"{name}: {_sizes(layers)}", *_left_out(setup.network.left_out), table, cost, ""])
 
 
 def _left_out(names: Sequence[str]) -> list[str]:

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipeline.domain.arms import Arm
 from pipeline.domain.tickets import Ticket
 from pipeline.files import store
 from pipeline.files.lane import LaneFiles
@@ -19,7 +18,7 @@ from pipeline.training.history import outcome, table
 from pipeline.training.schedule import settled
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import paths
-from pipeline.values.lanes import DENSE, Item, Lane
+from pipeline.values.lanes import Item, Lane
 
 CHECKPOINT_EVERY = 20.0  # seconds
 
@@ -30,7 +29,6 @@ class Job:
 
     setup: Setup
     recipe: Recipe
-    arm: Arm | None
     lanes: Sequence[Lane]
     tickets: Sequence[Ticket]
     streams: Sequence[Stream]
@@ -56,7 +54,7 @@ class Job:
         trainer = Trainer(
             self.setup.network,
             self.setup.task,
-            Examples(self.setup.bundle, self.device, self.setup.experiment.data.augment),
+            Examples(self.setup.bundle, self.device, self.setup.bound.experiment.data.augment),
             [self.tickets[i] for i in group],
             [self.streams[i] for i in group],
             [str(self.lanes[i]) for i in group],
@@ -86,10 +84,10 @@ class Job:
 
     def _config(self, item: Item) -> dict[str, Any]:
         """The settings of the experiment on which the lanes depend; the dense network depends on none that concern pruning."""
-        experiment = self.setup.experiment
+        experiment = self.setup.bound.experiment
         settings = experiment.model_dump(mode="json")
         kept = {name: section for name, section in settings.items() if name not in keys.NOT_OF_A_LANE}
-        if item.arm != DENSE:
+        if item.round:
             kept["pruning"] = {name: settings["pruning"][name] for name in ("criterion", "scope", "rates")}
             own = experiment.all_arms[item.arm]
             kept["arm"] = {"name": experiment.plugin_of(item.arm), **own.options}
@@ -97,7 +95,8 @@ class Job:
 
     def _write(self, i: int, trainer: Trainer, row: int) -> None:
         lane, ticket, setup = self.lanes[i], self.tickets[i], self.setup
-        metric, own_mask = setup.task.metric, self.arm is not None and self.arm.mask is not None
+        arm, metric = setup.bound.lottery.arm_of(lane.item), setup.task.metric
+        own_mask = arm is not None and arm.mask is not None
         about = {
             "experiment": lane.item.experiment,
             "item": lane.item.name,
@@ -107,7 +106,7 @@ class Job:
             "draw": lane.draw,
             "density": ticket.mask.density,
             "weights": ticket.mask.size,
-            "masks": None if own_mask else setup.lottery.masks_of(lane.item).name,
+            "masks": None if own_mask else setup.bound.lottery.masks_of(lane.item).name,
             "metric": asdict(metric),
             "input_key": self.keys[i],
             "recipe_key": self.recipe_key,
@@ -125,36 +124,37 @@ class Job:
 
 def recipe_of(setup: Setup, item: Item) -> Recipe:
     """How the lanes of an item are trained, as its arm says."""
-    experiment = setup.experiment
+    experiment = setup.bound.experiment
     recipe = Recipe(experiment.optimizer, experiment.training, experiment.data.validation)
-    if item.arm == DENSE:
-        return Recipe(recipe.optimizer, recipe.training, recipe.validation, keep=setup.origin)
-    match setup.lottery.arms[item.arm].training:
+    arm = setup.bound.lottery.arm_of(item)
+    if arm is None:
+        return replace(recipe, keep=setup.origin)
+    match arm.training:
         case "scheduled":
             return recipe
         case "last_rate":
-            return Recipe(settled(recipe.optimizer), recipe.training, recipe.validation)
+            return replace(recipe, optimizer=settled(recipe.optimizer))
         case "all_rounds":
             times = 1 + item.round
             longer = recipe.training.model_copy(update={"iterations": times * recipe.training.iterations})
-            return Recipe(recipe.optimizer, longer, recipe.validation, stretch=times)
+            return replace(recipe, training=longer, stretch=times)
 
 
 def job_of(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], device: torch.device, folder: Path) -> "Job":
     """The job of an item, which writes below `folder`."""
-    arm = None if item.arm == DENSE else setup.lottery.arms[item.arm]
-    recipe = recipe_of(setup, item)
-    digest = keys.digest_file(paths.data(setup.experiment.data.slug))
-    shared = keys.recipe_key(setup.name, setup.experiment, digest, [setup.bound.model.source, setup.bound.task.source])
-    streams = [_stream(arm, lane) for lane in tickets]
+    bound, recipe = setup.bound, recipe_of(setup, item)
+    digest = keys.digest_file(paths.data(bound.experiment.data.slug))
+    shared = keys.recipe_key(bound.name, bound.experiment, digest, [bound.model.source, bound.task.source])
+    streams = [_stream(setup, lane) for lane in tickets]
     more = {"optimizer": recipe.optimizer.model_dump(mode="json"), "iterations": recipe.training.iterations}
     names = [
         keys.input_key(shared, str(lane), lane.seed, ticket, more | {"order": stream.order})
         for (lane, ticket), stream in zip(tickets.items(), streams, strict=True)
     ]
-    return Job(setup, recipe, arm, list(tickets), list(tickets.values()), streams, device, folder, digest, shared, names)
+    return Job(setup, recipe, list(tickets), list(tickets.values()), streams, device, folder, digest, shared, names)
 
 
-def _stream(arm: Arm | None, lane: Lane) -> Stream:
+def _stream(setup: Setup, lane: Lane) -> Stream:
+    arm = setup.bound.lottery.arm_of(lane.item)
     drawn = arm is not None and arm.order == "drawn"
     return Stream(lane.seed, (lane.item.name, lane.draw or 0) if drawn else ())

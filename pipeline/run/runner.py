@@ -33,7 +33,7 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket]) -> None:
     from pipeline.executors.progress import Progress
 
     started = time.monotonic()
-    device = _device(setup.experiment.training.precision)
+    device = _device(setup.bound.experiment.training.precision)
     with _locked(f"{item.experiment}/{item.name}"), store.replacing(paths.lanes(item.experiment, item.name)) as folder:
         job = job_of(setup, item, tickets, device, folder)
         density = next(iter(tickets.values())).mask.density
@@ -54,15 +54,13 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket]) -> None:
 
 
 def _device(precision: str) -> torch.device:
-    """The device to train on, with the precision set. Raises: UserError when it does not have this precision."""
-    tf32 = precision == "tf32"
+    """The device to train on, with the precision set."""
     if not torch.cuda.is_available():
-        if tf32:
-            raise UserError(f"{paths.PARAMS}: training.precision is tf32, which needs a GPU; should be fp32 or bf16 here")
         return torch.device("cpu")
     # With these settings, two runs on the same GPU give the same bytes. cuBLAS reads the variable when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
+    tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32  # torch's default for convolutions is on
     return torch.device("cuda")
 

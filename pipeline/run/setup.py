@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.domain import arms, networks, seeds
-from pipeline.domain.arms import Arm, Weights
+from pipeline.domain import arms, networks, pruning, seeds
+from pipeline.domain.arms import Weights
 from pipeline.domain.bundle import Bundle, Form
-from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
 from pipeline.domain.networks import Network
 from pipeline.domain.task import Task
@@ -21,32 +20,32 @@ from pipeline.run.bound import Bound
 from pipeline.training.examples import Examples
 from pipeline.values import paths
 from pipeline.values.clock import Moment
-from pipeline.values.errors import UserError, reason
-from pipeline.values.experiment import Experiment
+from pipeline.values.errors import UserError, blaming, type_of
 from pipeline.values.lanes import Item, Lane
 
 
 @dataclass(frozen=True)
 class Setup:
-    """network has meaningless weights; origin is the iteration to which tickets are rewound."""
+    """bundle: the data, or noise of the same form. form: the form of the data. network: it has meaningless weights."""
 
     bound: Bound
     bundle: Bundle
+    form: Form
     task: Task
     network: Network
-    origin: int
 
     @property
-    def name(self) -> str:
-        return self.bound.name
+    def origin(self) -> int:
+        """The iteration to which tickets are rewound."""
+        experiment = self.bound.experiment
+        per_epoch = (self.form.train - experiment.data.validation) // experiment.training.batch_size
+        return Moment.parse(experiment.rewind).iterations(per_epoch)
 
     @property
-    def lottery(self) -> Lottery:
-        return self.bound.lottery
-
-    @property
-    def experiment(self) -> Experiment:
-        return self.bound.experiment
+    def groups(self) -> list[pruning.Group]:
+        """The weights that are ranked together. Raises: UserError when a rate is for weights that the network has not."""
+        settings = self.bound.experiment.pruning
+        return pruning.groups(self.network.layers, settings.rates, settings.scope)
 
 
 def begin(bound: Bound) -> Setup:
@@ -55,76 +54,80 @@ def begin(bound: Bound) -> Setup:
 
     torch.set_num_threads(1)  # before anything computes: threads would not survive the fork of the lanes' processes
     bundle = datasets.read_bundle(paths.data(bound.experiment.data.slug))
-    form = Form.of(bundle)
-    check.fits(bound, bundle, form)
-    task, network = build(bound, bundle, form)
-    return Setup(bound, bundle, task, network, origin(bound.experiment, form))
+    with check.under(bound.name):
+        setup = build(bound, bundle, Form.of(bundle))
+        check.fits(setup)
+    return setup
 
 
-def build(bound: Bound, bundle: Bundle, form: Form) -> tuple[Task, Network]:
-    """The task and the network for a data set. bundle: the data, or noise of the same form. form: the form of the data.
+def build(bound: Bound, bundle: Bundle, form: Form) -> Setup:
+    """Makes the task and the network for a data set. bundle: the data, or noise of the same form.
 
     Raises: UserError when they do not fit each other.
     """
     task = bound.task()
     if not isinstance(task, Task):
-        raise UserError(f"{bound.task} gives a {type(task).__name__}, should give a Task (pipeline.domain.task)")
-    try:
-        task.check(bundle)
-    except ValueError as error:
-        raise UserError(f"{bound.task} cannot be trained on {bound.data}: {error}") from error
+        raise UserError(f"{bound.task} gives {type_of(task)}, should give a Task (pipeline.domain.task)")
+    with blaming(f"{bound.task} fails on {bound.data}"):
+        try:
+            task.check(bundle)
+        except ValueError as error:
+            raise UserError(f"{bound.task} cannot be trained on {bound.data}: {error}") from error
+        outputs = task.outputs(bundle)
+    if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, int) and size > 0 for size in outputs):
+        raise UserError(f"{bound.task} says that outputs have the shape {outputs!r}, should be a tuple of sizes, such as (10,)")
     noise = form.noise(2, 2)
     example = Examples(noise, torch.device("cpu")).normalise(torch.from_numpy(noise.train_inputs[:2]))
-    return task, networks.build(bound.model, example, task.outputs(bundle))
-
-
-def origin(experiment: Experiment, form: Form) -> int:
-    """The iteration to which tickets are rewound."""
-    per_epoch = (form.train - experiment.data.validation) // experiment.training.batch_size
-    return Moment.parse(experiment.rewind).iterations(per_epoch)
+    return Setup(bound, bundle, form, task, networks.build(bound.model, example, outputs))
 
 
 def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:
     """The tickets of round 0: full masks and fresh weights (section 2, step 1)."""
     mask = Mask.full({name: layer.shape for name, layer in setup.network.layers.items()})
-    init = setup.bound.init
+    init, lottery = setup.bound.init, setup.bound.lottery
     return {
         lane: ticket(mask, networks.fresh(setup.network, init, seeds.derive(lane.seed, "init")))
-        for lane in setup.lottery.lanes(setup.lottery.dense)
+        for lane in lottery.lanes(lottery.dense)
     }
 
 
 def tickets(setup: Setup, item: Item) -> dict[Lane, Ticket]:
     """The tickets of an item's lanes, as its arm defines them (section 2, step 4)."""
-    return {lane: _ticket(setup, lane) for lane in setup.lottery.lanes(item)}
+    return {lane: ticket_of(setup, item.arm, _offered(setup, lane)) for lane in setup.bound.lottery.lanes(item)}
 
 
-def _ticket(setup: Setup, lane: Lane) -> Ticket:
-    name = lane.item.arm
-    arm, offered = setup.lottery.arms[name], _offered(setup, lane)
-    try:
-        mask = arms.call(arm.mask, offered) if arm.mask else offered["mask"]()
+def ticket_of(setup: Setup, name: str, offered: Mapping[str, Callable[[], Any]]) -> Ticket:
+    """The ticket that an arm makes. offered: what it may ask for.
+
+    Raises: UserError when the arm fails, or gives a mask or weights that the network cannot have.
+    """
+    arm, given = setup.bound.lottery.arms[name], offered["mask"]()
+    with blaming(f"arms.{name} failed"):
+        mask = arms.call(arm.mask, {**offered, "mask": lambda: given}) if arm.mask else given
         # When the lane has a mask of its own, the weights are chosen for that mask.
         weights = arms.call(arm.weights, {**offered, "mask": lambda: mask})
-    except UserError:
-        raise
-    except Exception as error:  # the user's arm may raise anything
-        raise UserError(f"arms.{name} failed: {reason(error)}") from error
-    module = setup.network.module
-    shapes = {name: tuple(t.shape) for name, t in (*module.named_parameters(), *module.named_buffers())}
-    wrong = [tensor for tensor, shape in shapes.items() if tensor not in weights or np.shape(weights[tensor]) != shape]
+    if not isinstance(mask, Mask) or {n: a.shape for n, a in mask.items()} != {n: a.shape for n, a in given.items()}:
+        what = "a mask of other weights" if isinstance(mask, Mask) else type_of(mask)
+        raise UserError(f"arms.{name} makes {what}, should make a Mask (pipeline.domain.masks) of {', '.join(given)}")
+    if not isinstance(weights, Mapping):
+        raise UserError(f"arms.{name} gives {type_of(weights)}, should give a mapping of parameters' names to arrays")
+    module, parameters = setup.network.module, dict(setup.network.module.named_parameters())
+    wrong = [n for n, tensor in (parameters | dict(module.named_buffers())).items() if not _fits(weights.get(n), tensor)]
     if wrong:
-        raise UserError(f"arms.{name} gives no weights for {', '.join(wrong)}, or some of another shape")
-    return ticket(mask, weights, _origin(arm, setup.origin))
+        raise UserError(f"arms.{name} gives no weights for {', '.join(wrong)}, or some of another shape or type")
+    junk = [n for n in parameters if not np.isfinite(weights[n]).all()]
+    if junk:
+        raise UserError(f"arms.{name} gives {', '.join(junk)} values that are not finite")
+    return ticket(mask, weights, setup.origin if arm.begins_at_rewind else 0)
 
 
-def _origin(arm: Arm, rewind: int) -> int:
-    return rewind if arm.begins_at_rewind else 0
+def _fits(array: Any, tensor: torch.Tensor) -> bool:
+    return isinstance(array, np.ndarray) and array.shape == tuple(tensor.shape) and array.dtype.kind in "biuf"
 
 
 def _offered(setup: Setup, lane: Lane) -> Mapping[str, Callable[[], Any]]:
     """What an arm may ask for; each is read or drawn only when it is asked for."""
-    lottery, seed = setup.lottery, lane.seed
+    lottery, seed = setup.bound.lottery, lane.seed
     drawn = seeds.derive(seed, "control", lane.item.name, lane.draw or 0)
 
     def of(item: Item, which: str) -> Weights:

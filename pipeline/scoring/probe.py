@@ -30,7 +30,7 @@ class Probe:
 
         Shapes: inputs (B, *shape), normalised; targets (B, ...).
         """
-        experiment, examples = self.setup.experiment, self._examples
+        experiment, examples = self.setup.bound.experiment, self._examples
         train, _ = split(seed, len(examples.train), experiment.data.validation)
         order = Order([Stream(seed)], [train], experiment.training.batch_size, examples.device, examples.augment)
         found = [examples.batch(*order.batch(i)) for i in range(count)]
@@ -57,4 +57,4 @@ class Probe:
 
     @cached_property
     def _examples(self) -> Examples:
-        return Examples(self.setup.bundle, torch.device("cpu"), self.setup.experiment.data.augment)
+        return Examples(self.setup.bundle, torch.device("cpu"), self.setup.bound.experiment.data.augment)

@@ -6,8 +6,8 @@ It only rejects settings, so no training depends on it.
 import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from pipeline.domain import pruning
 from pipeline.domain.bundle import Bundle, Form
@@ -15,67 +15,81 @@ from pipeline.files import datasets
 from pipeline.run.bound import Bound
 from pipeline.values import paths, plugins
 from pipeline.values.clock import Moment
-from pipeline.values.errors import UserError
+from pipeline.values.errors import UserError, blaming, type_of
 from pipeline.values.experiment import Experiment
 from pipeline.values.plugins import Plugin
 
 if TYPE_CHECKING:
-    from pipeline.domain.networks import Network
-    from pipeline.domain.task import Task
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """An experiment with its network and the form of its data. groups: weights ranked together. origin: the rewind point."""
-
-    bound: Bound
-    form: Form
-    task: "Task"
-    network: "Network"
-    groups: list[pruning.Group]
-    origin: int
+    from pipeline.run.setup import Setup
 
 
 def settings(name: str, experiment: Experiment) -> Bound:
     """Checks what can be checked without the network and the data. Raises: UserError, with the key that is wrong."""
-    with _under(name):
+    with under(name):
         return Bound.of(name, experiment)
 
 
-def fits(bound: Bound, bundle: Bundle, form: Form) -> Fitted:
-    """Checks everything else that training would fail by. bundle: the data, or noise of its form. form: the form of the data.
-
-    Raises: UserError, with the key that is wrong.
-    """
-    from pipeline.run import setup  # it imports torch, which stages that do not train do without
-
-    with _under(bound.name):
-        experiment = bound.experiment
-        _check_moments(experiment, form)
-        _check_augment(experiment, form)
-        task, network = setup.build(bound, bundle, form)
-        _ = bound.init
-        groups = pruning.groups(network.layers, experiment.pruning.rates, experiment.pruning.scope)
-        pruning.check(groups, experiment.pruning.rounds)
-        return Fitted(bound, form, task, network, groups, setup.origin(experiment, form))
+def fits(setup: "Setup") -> None:
+    """Checks the settings against network and data. Raises: UserError, with the key that is wrong."""
+    experiment = setup.bound.experiment
+    _check_precision(experiment)
+    _check_moments(experiment, setup.form)
+    _check_augment(experiment, setup.form)
+    pruning.check(setup.groups, experiment.pruning.rounds)
 
 
-def without_data(bound: Bound) -> Fitted | None:
-    """The same check with the FORM of the data's plug-in, or with the file when there is one; None without either."""
-    form = form_of(bound)
-    return None if form is None else fits(bound, form.noise(2, 2), form)
+def rehearsed(setup: "Setup") -> None:
+    """Checks the code of the plug-ins, by running everything once on noise. Raises: UserError that names the plug-in."""
+    from pipeline.settings.rehearsal import rehearse  # it imports torch, which stages that do not train do without
+
+    with under(setup.bound.name):
+        rehearse(setup)
+
+
+def without_data(bound: Bound) -> "Setup | None":
+    """Both checks with noise in the FORM of the data's plug-in, or of the file when there is one; None without either."""
+    from pipeline.run.setup import build
+
+    with under(bound.name):
+        form = form_of(bound)
+        if form is None:
+            return None
+        setup = build(bound, form.noise(2, 2), form)
+        fits(setup)
+    rehearsed(setup)
+    return setup
 
 
 def form_of(bound: Bound) -> Form | None:
     """The form of the data; None when neither a FORM nor a file tells it."""
-    module, _ = plugins.find("data", bound.data.name)
-    declared = getattr(importlib.import_module(module), "FORM", None)
-    if callable(declared):
-        return cast(Form, declared(**bound.data.options))
-    if isinstance(declared, Form) and not bound.data.options:  # options may make other data of it
-        return declared
     file = paths.data(bound.experiment.data.slug)
-    return Form.of(datasets.read_bundle(file)) if file.is_file() else None
+    return declared_form(bound.data) or (Form.of(datasets.read_bundle(file)) if file.is_file() else None)
+
+
+def declared_form(data: Plugin) -> Form | None:
+    """What the file of a data plug-in declares as FORM: a Form, or a function of the plug-in's options; None without it.
+
+    Raises: UserError when it is something else.
+    """
+    module, _ = plugins.find("data", data.name)
+    declared = getattr(importlib.import_module(module), "FORM", None)
+    if declared is None or (isinstance(declared, Form) and data.options):  # options may make other data of it
+        return None
+    if callable(declared):
+        with blaming(f"FORM of {data} failed"):
+            declared = declared(**data.options)
+    if not isinstance(declared, Form):
+        raise UserError(f"FORM of {data} is {type_of(declared)}, should be a Form (pipeline.domain.bundle) or give one")
+    return declared
+
+
+def agrees(data: Plugin, bundle: Bundle) -> None:
+    """Raises: UserError when the data are not what their plug-in's FORM says, by which experiments are checked without them."""
+    declared, actual = declared_form(data), Form.of(bundle)
+    if declared is not None and declared != actual:
+        wrong = [field.name for field in fields(Form) if getattr(declared, field.name) != getattr(actual, field.name)]
+        found = ", ".join(f"{name}={getattr(actual, name)!r}" for name in wrong)
+        raise UserError(f"FORM of {data} does not agree with the data, which have {found}")
 
 
 def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
@@ -95,12 +109,19 @@ def data_sets(experiments: Iterable[Experiment]) -> dict[str, tuple[str, dict[st
 
 
 @contextmanager
-def _under(name: str) -> Iterator[None]:
+def under(name: str) -> Iterator[None]:
     """Puts the experiment's key before the message of an error."""
     try:
         yield
     except UserError as error:
         raise UserError(f"{paths.PARAMS}: experiments.{name}: {error}") from error
+
+
+def _check_precision(experiment: Experiment) -> None:
+    import torch
+
+    if experiment.training.precision == "tf32" and not torch.cuda.is_available():
+        raise UserError("training.precision is tf32, which needs a GPU; should be fp32 or bf16 here")
 
 
 def _check_augment(experiment: Experiment, form: Form) -> None:

@@ -31,6 +31,9 @@ def _check(bundle: Bundle) -> None:
     for name, array in targets.items():
         if array.dtype.kind not in "ui" or array.ndim != 1:
             raise ValueError(f"{name} is {array.dtype} {array.shape}, should be whole numbers (N,), a class for each example")
+    lowest = int(targets["train_targets"].min())
+    if lowest < 0:
+        raise ValueError(f"train_targets has the class {lowest}, should have classes from 0 on")
     # A class that is never trained would still get weights, which pruning would then count.
     there, (classes,) = np.unique(targets["train_targets"]), _outputs(bundle)
     if not np.array_equal(there, np.arange(classes)):

@@ -1,4 +1,4 @@
-"""Random changes of training images (appendix C): each becomes a window of itself in a black frame, mirrored or not."""
+"""Random changes of training images (appendix C): each becomes a window of itself in a frame of zeros, mirrored or not."""
 
 import torch
 from torch import Tensor, nn

@@ -9,8 +9,8 @@ from pipeline.values.experiment import OptimizerSettings
 class Schedule:
     """A call with the number of iterations done so far gives the learning rate of the next one.
 
-    The first iteration of a warmup has rate 0 and changes nothing; the first one after it has the full rate. A step down
-    at iteration k takes effect in the iteration that has k iterations before it.
+    The first iteration of a warmup has rate 0: it changes no weight, only momentum and running statistics. The first one
+    after the warmup has the full rate. A step down at iteration k takes effect in the iteration that has k iterations before it.
     """
 
     def __init__(self, chosen: OptimizerSettings, per_epoch: int, stretch: int = 1) -> None:

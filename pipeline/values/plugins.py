@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pipeline.values.errors import UserError, reason
+from pipeline.values.errors import UserError, blaming, type_of
 
 Kind = Literal["arms", "criteria", "data", "inits", "models", "tasks"]
 Source = tuple[Kind, str]  # identifies the code of a plug-in
@@ -46,7 +46,9 @@ class Plugin:
         return self.kind, self.name
 
     def __call__(self, **offered: Any) -> Any:
-        return self.function(**{name: offered[name] for name in self.asks}, **self.options)
+        """Calls the plug-in with what it asks for. Raises: UserError with the reason when it fails."""
+        with blaming(f"{self} failed"):
+            return self.function(**{name: offered[name] for name in self.asks}, **self.options)
 
     def __str__(self) -> str:
         return f"{CALLED[self.kind]} {self.name!r}"
@@ -77,7 +79,7 @@ def bind(kind: Kind, name: str, options: Mapping[str, Any]) -> Plugin:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise UserError(
-            f"{CALLED[kind]} {name!r} is a {type(function).__name__} without a signature; should be a function or a class"
+            f"{CALLED[kind]} {name!r} is {type_of(function)} without a signature; should be a function or a class"
         ) from None
     asked = _asked(kind, signature)
     offered = sorted(set(options).intersection(OFFERED[kind]))
@@ -87,7 +89,8 @@ def bind(kind: Kind, name: str, options: Mapping[str, Any]) -> Plugin:
         signature.bind(**dict.fromkeys(asked), **options)
     except TypeError as error:
         valid = ", ".join(p.name for p in signature.parameters.values() if p.name not in asked and p.kind not in _VARIADIC)
-        raise UserError(f"{CALLED[kind]} {name!r}: {error}; its options are {valid or 'none'}") from None
+        offers = f"; it may ask for {', '.join(OFFERED[kind])}" if OFFERED[kind] else ""
+        raise UserError(f"{CALLED[kind]} {name!r}: {error}; its options are {valid or 'none'}{offers}") from None
     return Plugin(kind, name, function, dict(options))
 
 
@@ -100,7 +103,5 @@ def _asked(kind: Kind, signature: inspect.Signature) -> list[str]:
 
 def _load(kind: Kind, name: str) -> Callable[..., Any]:
     module, attribute = find(kind, name)
-    try:
+    with blaming(f"{CALLED[kind]} {name!r} cannot be loaded"):
         return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
-    except (Exception, SystemExit) as error:  # the user's module may raise anything when it is imported
-        raise UserError(f"{CALLED[kind]} {name!r} cannot be loaded: {reason(error)}") from error
