@@ -124,7 +124,7 @@ def test_impossible_pruning_raises() -> None:
     groups = pruning.groups(layers, {"fc": 0.5}, "layer")
     with pytest.raises(UserError, match="a has a score that is not a number"):
         pruning.prune({"a": np.array([1.0, np.nan, 2.0, 3.0])}, full(layers), groups, 1)
-    with pytest.raises(UserError, match="gives a no score for each weight"):
+    with pytest.raises(UserError, match="a should have one score for each weight"):
         pruning.prune({}, full(layers), groups, 1)
     with pytest.raises(ValueError, match="a: 2 weights to keep, but only 1 survive"):
         pruning.prune({"a": np.ones(4)}, Mask({"a": np.array([True, False, False, False])}), groups, 1)
