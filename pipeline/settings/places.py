@@ -12,6 +12,11 @@ MAIN = "main"  # the report over the experiments in `report:`
 REMEDY = "python -m stages.repeat_rounds"
 
 
+def more_params(root: Path) -> list[Path]:
+    """The files that have experiments beside those of params.yaml: all of experiments/*.yaml but for DVC's own."""
+    return sorted({*(root / DATA_CHAIN.parent).glob("*.yaml")} - {root / DATA_CHAIN})
+
+
 def chain(experiment: str) -> Path:
     """The DVC file of an experiment's chain of rounds."""
     return Path("experiments") / experiment / "dvc.yaml"
