@@ -54,7 +54,8 @@ class Config(Section):
 
     def experiment(self, name: str) -> Experiment:
         if name not in self.experiments:
-            raise UserError(f"there is no experiment {name!r}; should be one of {', '.join(sorted(self.experiments))}")
+            known = ", ".join(sorted(self.experiments))
+            raise UserError(f"no experiment {name!r} in {paths.PARAMS} or {places.MORE_PARAMS}; should be one of {known}")
         return self.experiments[name]
 
 

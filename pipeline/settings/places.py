@@ -7,14 +7,14 @@ from pipeline.values.lanes import DENSE, TICKET, Item
 
 ROOT_CHAIN = Path("dvc.yaml")
 DATA_CHAIN = Path("experiments/dvc.yaml")
+MORE_PARAMS = "experiments/*.yaml"  # files of further experiments, beside params.yaml
 REPORTS = Path("reports")
 MAIN = "main"  # the report over the experiments in `report:`
 REMEDY = "python -m stages.repeat_rounds"
 
 
 def more_params(root: Path) -> list[Path]:
-    """The files that have experiments beside those of params.yaml: all of experiments/*.yaml but for DVC's own."""
-    return sorted({*(root / DATA_CHAIN.parent).glob("*.yaml")} - {root / DATA_CHAIN})
+    return sorted({*root.glob(MORE_PARAMS)} - {root / DATA_CHAIN})
 
 
 def chain(experiment: str) -> Path:
