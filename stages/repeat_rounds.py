@@ -1,4 +1,4 @@
-"""Writes the chains of rounds from params.yaml into dvc.yaml files; `--show` tells what they contain and cost."""
+"""Writes the chains of rounds from params.yaml and experiments/*.yaml as DVC files; `--show` tells what they contain and cost."""
 
 import argparse
 import sys

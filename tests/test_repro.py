@@ -1,6 +1,7 @@
 """The pipeline as a user runs it: real `dvc repro` of tiny experiments in a copy of the repository, without git.
 
-Each test continues from a reproduced state; what it changes in params.yaml it changes back.
+One of the experiments stands in params.yaml, the other in a file of its own. Each test continues from a reproduced state; what it
+changes in these files it changes back.
 """
 
 import hashlib
@@ -21,6 +22,9 @@ reports: {{ more: [two] }}
 figures: {{ densities: [1.0, 0.6], dpi: 60 }}
 experiments:
   one: {one}
+"""
+MORE = """
+experiments:
   two: {two}
 """
 EXPERIMENT = """
@@ -50,9 +54,11 @@ class Repository:
         self.run(sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet")
         self.run(sys.executable, "-m", "stages.repeat_rounds")
 
-    def params(self, one: dict[str, object] = ONE, dpi: int = 60) -> None:
-        text = PARAMS.format(one=EXPERIMENT.format(**one), two=EXPERIMENT.format(**TWO)).replace("dpi: 60", f"dpi: {dpi}")
+    def params(self, one: dict[str, object] = ONE, two: dict[str, object] = TWO, dpi: int = 60) -> None:
+        text = PARAMS.format(one=EXPERIMENT.format(**one)).replace("dpi: 60", f"dpi: {dpi}")
         (self.folder / "params.yaml").write_text(text)
+        (self.folder / "experiments").mkdir(exist_ok=True)
+        (self.folder / "experiments/more.yaml").write_text(MORE.format(two=EXPERIMENT.format(**two)))
 
     def run(self, *command: str, code: int = 0) -> str:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -103,6 +109,17 @@ def test_a_learning_rate_reruns_its_experiment_only_and_comes_back_from_the_run_
     assert repository.locks() != before
     repository.params()
     assert not [command for command in repository.repro() if command.startswith(("train_dense", "retrain", "control", "prune"))]
+    assert repository.locks() == before
+
+
+def test_a_learning_rate_in_another_file_reruns_its_experiment_only(repository: Repository) -> None:
+    before = repository.locks()
+    repository.params(two=TWO | {"lr": 0.005})
+    ran = repository.repro()
+    assert {"train_dense two", "retrain two/r01", "report main"} <= set(ran)
+    assert not [command for command in ran if " one" in command]
+    repository.params()
+    repository.repro()
     assert repository.locks() == before
 
 

@@ -40,6 +40,11 @@ def stages(bound: Bound) -> dict[str, Any]:
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}
 
 
+def params(experiment: Experiment, keys: Sequence[str]) -> list[Any]:
+    """Keys of an experiment as a stage lists them: those of params.yaml by themselves, others under the name of their file."""
+    return [*keys] if experiment.file == paths.PARAMS else [{experiment.file.as_posix(): [*keys]}]
+
+
 def _train_dense(bound: Bound) -> dict[str, Any]:
     name, dense = bound.name, bound.lottery.dense.name
     used = [*_network(bound.experiment), _init(bound.experiment)]
@@ -129,10 +134,10 @@ def _options(experiment: Experiment, arm: str) -> list[str]:
     return [f"arms.{arm}.{key}" for key in sorted(experiment.all_arms[arm].own_keys)] if arm in experiment.arms else []
 
 
-def _params(bound: Bound, sections: Sequence[str]) -> list[str]:
-    """Those sections that params.yaml has. A section that is left out has its default, and DVC would not find it."""
+def _params(bound: Bound, sections: Sequence[str]) -> list[Any]:
+    """Those sections that the experiment has. A section that is left out has its default, and DVC would not find it."""
     there = [section for section in sections if section.split(".")[0] in bound.experiment.model_fields_set]
-    return [f"experiments.{bound.name}.{section}" for section in there]
+    return params(bound.experiment, [f"experiments.{bound.name}.{section}" for section in there])
 
 
 def _network(experiment: Experiment) -> list[Source]:

@@ -7,6 +7,7 @@ the experiments in `report:` don't use.
 from pathlib import Path
 from typing import Any
 
+from pipeline.dag.experiment import params
 from pipeline.report import registry
 from pipeline.run import code
 from pipeline.settings import check, places
@@ -49,8 +50,8 @@ def _report(config: Config, name: str) -> dict[str, Any]:
         "params": [
             *(["report", "reports"] if config.reports else ["report"]),
             "figures",
-            *(f"experiments.{n}" for n in read),
-            *(f"experiments.{n}.{key}" for n in others for key in _subject(config, n)),
+            *(key for n in read for key in params(config.experiment(n), [f"experiments.{n}"])),
+            *(key for n in others for key in params(config.experiment(n), _subject(config, n))),
         ],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
         "outs": [{places.index(name).as_posix(): {"cache": False}}],
@@ -60,5 +61,5 @@ def _report(config: Config, name: str) -> dict[str, Any]:
 
 
 def _subject(config: Config, name: str) -> list[str]:
-    """The sections that tell which figures an experiment belongs to, as far as params.yaml has them."""
-    return [key for key in ("model", "task") if key in config.experiment(name).model_fields_set]
+    """The sections that tell which figures an experiment belongs to, as far as it has them."""
+    return [f"experiments.{name}.{key}" for key in ("model", "task") if key in config.experiment(name).model_fields_set]

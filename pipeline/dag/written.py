@@ -15,8 +15,6 @@ from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 
-HEADER = f"# Written from params.yaml by `{places.REMEDY}`; change it there.\n"
-
 
 def wanted(config: Config) -> set[str]:
     """The experiments whose chains exist, and those that a report needs. Other chains are written only on request, because DVC
@@ -28,15 +26,16 @@ def wanted(config: Config) -> set[str]:
 
 def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
     """The text of the DVC files of the repository, with the chains of these experiments. Raises: the check's UserError."""
-    files = {path: shared.stages(config, path) for path in (places.ROOT_CHAIN, places.DATA_CHAIN)}
+    files = {path: _text(shared.stages(config, path)) for path in (places.ROOT_CHAIN, places.DATA_CHAIN)}
     for name in sorted(names):
-        files[places.chain(name)] = dag_of_experiment.stages(check.settings(name, config.experiment(name)))
-    return {path: _text(content) for path, content in files.items()}
+        bound = check.settings(name, config.experiment(name))
+        files[places.chain(name)] = _text(dag_of_experiment.stages(bound), bound.experiment.file)
+    return files
 
 
 def agrees(bound: Bound) -> None:
-    """Raises: UserError when an experiment's DVC file is not what params.yaml and the imports say."""
-    _compare(places.chain(bound.name), dag_of_experiment.stages(bound))
+    """Raises: UserError when an experiment's DVC file is not what its settings and the imports say."""
+    _compare(places.chain(bound.name), dag_of_experiment.stages(bound), bound.experiment.file)
 
 
 def report_agrees(config: Config, name: str) -> None:
@@ -45,15 +44,16 @@ def report_agrees(config: Config, name: str) -> None:
     _compare(path, shared.stages(config, path))
 
 
-def _compare(path: Path, content: Mapping[str, Any]) -> None:
-    if not path.is_file() or path.read_text(encoding="utf-8") != _text(content):
-        raise UserError(f"{path} does not agree with {paths.PARAMS}; run `{places.REMEDY}`, then `dvc repro` again")
+def _compare(path: Path, content: Mapping[str, Any], source: Path = paths.PARAMS) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != _text(content, source):
+        raise UserError(f"{path} does not agree with {source}; run `{places.REMEDY}`, then `dvc repro` again")
 
 
-def _text(content: Mapping[str, Any]) -> str:
+def _text(content: Mapping[str, Any], source: Path = paths.PARAMS) -> str:
+    """source: the file of settings that a user should change instead."""
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 120
     stream = io.StringIO()
     yaml.dump(content, stream)
-    return HEADER + stream.getvalue()
+    return f"# Written from {source} by `{places.REMEDY}`; change it there.\n{stream.getvalue()}"

@@ -1,4 +1,4 @@
-"""params.yaml as validated values, or messages about what is wrong with it in the terms of its keys."""
+"""params.yaml and experiments/*.yaml as validated values, or messages about what is wrong in the terms of their keys."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -23,6 +23,13 @@ class Figures(Section):
     labels: dict[str, Annotated[str, Field(min_length=1)]] = Field(default={})
 
 
+def _free(name: str) -> str:
+    taken = {"data": "work/data is the folder of data sets", "figures": "reports/figures is the folder of the main report"}
+    if name in taken:
+        raise ValueError(f"should be another name, because {taken[name]}")
+    return name
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]
 
@@ -31,7 +38,7 @@ class Config(Section):
     report: Report  # the experiments that plain `dvc repro` runs
     reports: dict[Name, Report] = Field(default={})  # further reports, each of which has experiments of its own
     figures: Figures
-    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    experiments: Annotated[dict[Annotated[Name, AfterValidator(_free)], Experiment], Field(min_length=1)]  # of all files
 
     @model_validator(mode="after")
     def _known_experiments(self) -> Self:
@@ -40,10 +47,6 @@ class Config(Section):
         taken = sorted({places.MAIN, "figures", *self.experiments} & {*self.reports})
         if taken:  # all of these have a folder in reports/
             raise ValueError(f"reports.{taken[0]} has the name of an experiment, of figures or of the main report")
-        if "figures" in self.experiments:
-            raise ValueError("experiments.figures is the name of the main report's folder of figures; should be another name")
-        if "data" in self.experiments:
-            raise ValueError("experiments.data is the name of the folder of data sets; should be another name")
         return self
 
     def all_reports(self) -> dict[str, tuple[str, ...]]:
@@ -51,33 +54,59 @@ class Config(Section):
 
     def experiment(self, name: str) -> Experiment:
         if name not in self.experiments:
-            raise UserError(
-                f"{paths.PARAMS} has no experiment {name!r}; its experiments are {', '.join(sorted(self.experiments))}"
-            )
+            known = ", ".join(sorted(self.experiments))
+            raise UserError(f"no experiment {name!r} in {paths.PARAMS} or {places.MORE_PARAMS}; should be one of {known}")
         return self.experiments[name]
 
 
 def load(path: Path = paths.PARAMS) -> Config:
-    """Reads and validates params.yaml.
+    """Reads and validates params.yaml and the files of further experiments.
 
-    Raises: UserError with a line for each fault: the key, what was given and what is allowed.
+    Raises: UserError with a line for each fault: the file, the key, what was given and what is allowed.
     """
+    content = _read(path)
+    experiments = content.get("experiments") if isinstance(content, dict) else None
+    files: dict[str, Path] = {}  # of the experiments that don't stand in params.yaml
+    for file in places.more_params(path.parent):
+        more = _experiments(file)
+        if isinstance(experiments, dict):  # otherwise it is refused below
+            for name in [name for name in more if name in experiments]:
+                raise UserError(f"{file}: experiments.{name} is in {files.get(name, path)} too; should be in one of them")
+            experiments |= more
+        files |= dict.fromkeys(more, file)
+    try:
+        # JSON is used because strict validation of it still lets an array become a tuple.
+        config = Config.model_validate_json(json.dumps(content, default=str))
+    except ValidationError as error:
+        found = error.errors()
+        # pydantic also reports a list whose items are refused as empty.
+        keys = [e["loc"] for e in found]
+        told = [e for e in found if not (e["type"] == "too_short" and any(k[:-1] == e["loc"] for k in keys if k))]
+        raise UserError("\n".join(f"{_file_of(e['loc'], files, path)}: {_explain(e)}" for e in told)) from None
+    moved = {name: config.experiment(name).standing_in(file.relative_to(path.parent)) for name, file in files.items()}
+    return config.model_copy(update={"experiments": config.experiments | moved})
+
+
+def _read(path: Path) -> Any:
     try:
         # ruamel reads YAML 1.2 as DVC does: 1e-3 is a number, not the string PyYAML makes of it.
-        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run this in the root of the repository") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    try:
-        # JSON is used because strict validation of it still lets an array become a tuple.
-        return Config.model_validate_json(json.dumps(raw, default=str))
-    except ValidationError as error:
-        found = error.errors()
-        # pydantic also reports a list whose items are refused as empty.
-        places = [e["loc"] for e in found]
-        told = [e for e in found if not (e["type"] == "too_short" and any(p[:-1] == e["loc"] for p in places if p))]
-        raise UserError("\n".join(f"{path}: {_explain(e)}" for e in told)) from None
+
+
+def _experiments(path: Path) -> dict[str, Any]:
+    """The experiments of a file that has nothing else."""
+    match _read(path):
+        case {"experiments": dict(found), **other} if not other:
+            return found
+    raise UserError(f"{path} should have the key experiments and no other, with experiments by their names under it")
+
+
+def _file_of(location: tuple[Any, ...], files: Mapping[str, Path], path: Path) -> Path:
+    return files.get(location[1], path) if location[:1] == ("experiments",) and len(location) > 1 else path
 
 
 def _explain(error: Mapping[str, Any]) -> str:

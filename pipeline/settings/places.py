@@ -7,9 +7,14 @@ from pipeline.values.lanes import DENSE, TICKET, Item
 
 ROOT_CHAIN = Path("dvc.yaml")
 DATA_CHAIN = Path("experiments/dvc.yaml")
+MORE_PARAMS = "experiments/*.yaml"  # files of further experiments, beside params.yaml
 REPORTS = Path("reports")
 MAIN = "main"  # the report over the experiments in `report:`
 REMEDY = "python -m stages.repeat_rounds"
+
+
+def more_params(root: Path) -> list[Path]:
+    return sorted({*root.glob(MORE_PARAMS)} - {root / DATA_CHAIN})
 
 
 def chain(experiment: str) -> Path:

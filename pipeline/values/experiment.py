@@ -3,11 +3,21 @@
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    model_validator,
+)
 
-from pipeline.values import plugins
+from pipeline.values import paths, plugins
 from pipeline.values.clock import Moment
 from pipeline.values.lanes import DENSE, TICKET
 
@@ -189,6 +199,7 @@ class Experiment(Section):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(unique)]
     # The arms beside the dense network. The ticket is trained in every round unless `ticket` says otherwise.
     arms: dict[Name, ArmSettings] = Field(default={})
+    _file: Path = PrivateAttr(default=paths.PARAMS)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -211,6 +222,16 @@ class Experiment(Section):
                 f"should be a multiple of training.evaluate_every, {self.training.evaluate_every}"
             )
         return self
+
+    @property
+    def file(self) -> Path:
+        """The file that it stands in, relative to the root."""
+        return self._file
+
+    def standing_in(self, file: Path) -> Self:
+        copy = self.model_copy()
+        copy._file = file
+        return copy
 
     @property
     def all_arms(self) -> dict[str, ArmSettings]:
