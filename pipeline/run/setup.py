@@ -54,7 +54,7 @@ def begin(bound: Bound) -> Setup:
 
     torch.set_num_threads(1)  # before anything computes: threads would not survive the fork of the lanes' processes
     bundle = datasets.read_bundle(paths.data(bound.experiment.data.slug))
-    with check.under(bound.name):
+    with check.under(bound.name, bound.experiment):
         setup = build(bound, bundle, Form.of(bundle))
         check.fits(setup)
     return setup

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def settings(name: str, experiment: Experiment) -> Bound:
     """Checks what can be checked without the network and the data. Raises: UserError, with the key that is wrong."""
-    with under(name):
+    with under(name, experiment):
         return Bound.of(name, experiment)
 
 
@@ -42,7 +42,7 @@ def rehearsed(setup: "Setup") -> None:
     """Checks the code of the plug-ins, by running everything once on noise. Raises: UserError that names the plug-in."""
     from pipeline.settings.rehearsal import rehearse  # it imports torch, which stages that do not train do without
 
-    with under(setup.bound.name):
+    with under(setup.bound.name, setup.bound.experiment):
         rehearse(setup)
 
 
@@ -50,7 +50,7 @@ def without_data(bound: Bound) -> "Setup | None":
     """Both checks with noise in the FORM of the data's plug-in, or of the file when there is one; None without either."""
     from pipeline.run.setup import build
 
-    with under(bound.name):
+    with under(bound.name, bound.experiment):
         form = form_of(bound)
         if form is None:
             return None
@@ -109,12 +109,12 @@ def data_sets(experiments: Iterable[Experiment]) -> dict[str, tuple[str, dict[st
 
 
 @contextmanager
-def under(name: str) -> Iterator[None]:
-    """Puts the experiment's key before the message of an error."""
+def under(name: str, experiment: Experiment) -> Iterator[None]:
+    """Puts the experiment's file and key before the message of an error."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"{paths.PARAMS}: experiments.{name}: {error}") from error
+        raise UserError(f"{experiment.file}: experiments.{name}: {error}") from error
 
 
 def _check_precision(experiment: Experiment) -> None:
