@@ -4,13 +4,16 @@ import hashlib
 import os
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
@@ -160,12 +163,34 @@ def test_the_dense_network_alone_is_drawn() -> None:
     assert _line_below(drawn["early_stop"]) == "Lines show one replicate."
 
 
-def test_known_arms_that_are_in_one_figure_look_different() -> None:
-    one_shot = {"ticket", "one_shot", "reinit", "one_shot_reinit"}
-    further = set(style.LOOKS) - {"one_shot", "one_shot_reinit"}
-    for together in (one_shot, further):
-        for part in ("colour", "marker"):
-            assert len({getattr(style.LOOKS[arm], part) for arm in together}) == len(together)
+def test_known_arms_look_different() -> None:
+    """Any two of them may be in one figure: without tickets, another arm takes their place in all figures."""
+    for mine, other in combinations(style.LOOKS.values(), 2):
+        assert mine.colour != other.colour
+        assert mine.marker != other.marker
+
+
+def test_without_tickets_one_shot_tickets_are_not_taken_for_random_masks() -> None:
+    lanes = [lane("dense", 0), *(lane(arm, k) for arm in ("one_shot", "random_mask", "reinit") for k in (1, 2))]
+    assert len({line.get_color() for line in _drawn(lanes)["arms"].axes[0].lines}) == 4
+
+
+def _pixels(marker: str, face: str) -> Any:
+    figure = Figure(figsize=(0.2, 0.2), dpi=150)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.plot([0], [0], color="black", marker=marker, linestyle="none", markerfacecolor=face)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., 0] / 255
+
+
+@pytest.mark.parametrize("marker", sorted({*style.MARKERS, *(look.marker for look in style.LOOKS.values() if look.marker)}))
+def test_a_hollow_marker_can_be_told_from_a_full_one(marker: str) -> None:
+    """A hollow one marks an early stop that is cut off."""
+    with matplotlib.rc_context(style.STYLE):
+        full, hollow = (_pixels(marker, face) for face in ("black", "white"))
+    assert (hollow - full).sum() > 0.15 * (1 - full).sum()
 
 
 @given(st.lists(st.text("abcd_", min_size=1, max_size=5), unique=True, max_size=30))
@@ -174,6 +199,36 @@ def test_unknown_arms_never_share_a_look(arms: list[str]) -> None:
     assert len({(look.colour, look.marker) for look in looks.values()}) == len(looks)
     assert all(look.line == "-" for look in list(looks.values())[2:7])
     assert len({(look.colour, look.line) for look in looks.values()}) == len(looks) or len(looks) > 7
+
+
+# --- The dense network, trained for longer
+
+
+def _longer_dense(**changes: Any) -> list[dict[str, Any]]:
+    found = [lane("dense_long", k, s, density=1.0, value=0.97 + 0.001 * k, stop=9000, **changes) for k in (1, 3) for s in (1, 2)]
+    return [*synthetic.lanes(), *found]
+
+
+def test_a_longer_training_of_the_dense_network_is_a_level_line_of_the_metric_alone() -> None:
+    """Its early stop is that of another schedule. Of several lengths, the longest is shown."""
+    drawn = _drawn(_longer_dense(final_iteration=20_000))
+    assert "arms" not in drawn
+    figure = drawn["early_stop"]
+    assert _legend(figure) == ["Ticket", "Random reinit", "Dense, trained as long as all rounds", "Dense network"]
+    stops, values = figure.axes
+    (longer,) = [line for line in values.lines if line.get_label().startswith("Dense, ")]
+    assert np.asarray(longer.get_ydata()) == pytest.approx(97.3)
+    assert longer.get_linestyle() != values.lines[-1].get_linestyle()
+    assert not [line for line in stops.lines if line.get_label().startswith("Dense, ")]
+
+
+def test_a_longer_training_does_not_stretch_the_axis_of_learning_curves() -> None:
+    assert _drawn(_longer_dense(final_iteration=20_000))["learning_curves"].axes[0].get_xlim() == (0, synthetic.LATER)
+
+
+def test_full_masks_that_train_as_long_as_the_others_have_a_level_early_stop_too() -> None:
+    figure = _drawn(_longer_dense())["early_stop"]
+    assert len([line for line in figure.axes[0].lines if line.get_label().startswith("Dense, ")]) == 1
 
 
 # --- What lines, axes and marks show

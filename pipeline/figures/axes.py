@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
     from pipeline.results.metric import Metric
+    from pipeline.results.outcome import Outcome, Row
 
 WEIGHTS = "Weights remaining (%)"
 ITERATION = "Early-stop iteration (validation loss)"
@@ -50,6 +51,18 @@ def line(
             axes.plot(
                 x[cut], mean[cut], color=colour, marker=marker, linestyle="none", markerfacecolor="white", label="_censored"
             )
+
+
+def levels(outcome: Outcome, measure: str) -> list[Row]:
+    """The arms with all weights whose level a panel shows. The early stop of a longer training is that of another schedule,
+    which nothing here is to be compared with.
+    """
+    return [row for row in outcome.full if measure != "stop" or row["end"] == outcome.iterations]
+
+
+def level(axes: Axes, row: Row, measure: str, colour: str, dashes: Any, scale: float, width: float = 1.1, **more: Any) -> None:
+    """A measure's mean of what has all weights, as a level line."""
+    axes.axhline(scale * float(row[f"{measure}_mean"]), color=colour, linestyle=dashes, linewidth=width, **more)
 
 
 def early_stop_panels(figure: Figure, metric: Metric) -> dict[Axes, tuple[str, float]]:

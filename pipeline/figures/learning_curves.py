@@ -43,7 +43,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
         low, high = (scale * lines[f"{test}_{how}"] for how in ("min", "max"))
         panel.fill_between(lines["iteration"], low, high, color=colour, alpha=0.13, linewidth=0)
     panel.set(xlabel="Training iteration", ylabel=outcome.metric.axis("Test"))
-    panel.set_xlim(0, float(outcome.curves["iteration"].max()) or 1)
+    panel.set_xlim(0, max(float(lines["iteration"].max()) for lines in chosen) or 1)
     panel.set_ylim(*zoom(chosen, outcome.metric))
     axes.thousands(panel.xaxis)
     figure.legend(loc="outside right center", title="Weights\nremaining\n(%)", alignment="left")

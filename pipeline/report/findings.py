@@ -55,6 +55,22 @@ def smallest(outcome: Outcome, ticket: str) -> str:
     )
 
 
+def full(shown: Shown, outcome: Outcome) -> list[str]:
+    """What is reached without pruning in another time, such as that of all rounds, and by the ticket of that round."""
+    found = []
+    for row in outcome.full:
+        words, ticket = outcome.metric.words, statistics.at_round(outcome.table, outcome.main, int(row["round"]))
+        text = (
+            f"{style.capital(shown.label(row['arm']))} ({row['end']:,} iterations with all weights): the {words} of "
+            f"{outcome.metric.text(float(row['value_mean']))} is {difference(outcome, row, outcome.dense, DENSES)}."
+        )
+        if ticket is not None:
+            who = f"the {shown.label(outcome.main)} of the same round, with {percent(ticket['density'])}% of the weights,"
+            text += f" Compared with it, the {words} of {who} is {difference(outcome, ticket, row)}."
+        found.append(text)
+    return found
+
+
 def fast(shown: Shown, outcome: Outcome, row: Row) -> str:
     """How fast a ticket reaches its early stop; why that is not said where training was too short for it."""
     who = f"the {shown.label(row['arm'])} with {percent(row['density'])}% of the weights"
