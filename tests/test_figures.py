@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from pipeline.figures import files, style
+from pipeline.figures.shown import Shown
 from pipeline.report import registry
 from pipeline.results.outcome import Outcome
 from tests import synthetic
@@ -273,6 +276,33 @@ def test_learning_curves_are_of_the_nearest_rounds_each_once(every_arm_of_one_sh
     assert heights.max() == pytest.approx(100 * expected["test_accuracy_max"].max())
 
 
+def test_where_the_axis_is_cut_a_mark_and_the_line_below_say_where_curves_begin(
+    every_arm_of_one_shot: Outcome, drawn: dict[str, Figure]
+) -> None:
+    figure = drawn["learning_curves"]
+    panel = figure.axes[0]
+    curves = every_arm_of_one_shot.curves
+    assert curves is not None
+    shown = curves[curves["arm"].isin(["dense", "ticket"]) & (curves["iteration"] == 0)]
+    first = 100 * shown["test_accuracy_mean"]
+    assert first.max() < panel.get_ylim()[0]
+    assert re.search(rf"cut.* below .*{first.min():.2f}%", _line_below(figure))
+    assert len(figure.artists) == 2  # the mark: a gap in the axis and the strokes beside it
+    for line in panel.lines:  # no half marks on the edge
+        heights = np.asarray(line.get_ydata())[line.get_markevery()]
+        assert (heights >= panel.get_ylim()[0]).all()
+
+
+def test_where_all_of_a_curve_is_shown_no_cut_is_marked() -> None:
+    lanes = [lane("ticket", k, value=0.9) for k in (0, 3)]
+    outcome = synthetic.outcome(lanes)
+    assert outcome.curves is not None
+    flat = replace(outcome, curves=outcome.curves.assign(**{f"test_accuracy_{how}": 0.9 for how in ("mean", "min", "max")}))
+    figure = files.drawn(registry.drawings(Shown(synthetic.settings(), {"toy": flat})))["learning_curves"]
+    assert figure.artists == []
+    assert "cut" not in _line_below(figure)
+
+
 def test_a_metric_without_percent_that_should_be_low_keeps_its_numbers() -> None:
     lanes = [lane("ticket", k, seed, metric=RMSE, value=0.5 - 0.02 * k) for k in range(3) for seed in (1, 2)]
     drawn = _drawn(lanes)
@@ -282,3 +312,4 @@ def test_a_metric_without_percent_that_should_be_low_keeps_its_numbers() -> None
     low, high = curves.get_ylim()
     assert 0 < low < 0.46
     assert 0.5 < high < 1.36  # 1.36 is where the curves begin
+    assert "above" in _line_below(drawn["learning_curves"])

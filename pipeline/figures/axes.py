@@ -103,6 +103,18 @@ def ticks(densities: Sequence[float], most: int = 7) -> list[float]:
     return found
 
 
+def cut(axes: Axes, at_top: bool) -> None:
+    """Marks one end of the upright axis as one that does not reach as far as what is drawn."""
+    from matplotlib.lines import Line2D
+
+    ends = [0.962, 0.978] if at_top else [0.022, 0.038]
+    over: dict[str, Any] = {"transform": axes.transAxes, "zorder": 3}  # the axis itself is at 2.5
+    gap = Line2D([0, 0], ends, color="white", linewidth=2.4, solid_capstyle="butt", **over)
+    strokes = Line2D([0, 0], ends, color="black", marker=[(-2, -1), (2, 1)], markersize=9, linestyle="none", **over)
+    for part in (gap, strokes):
+        axes.get_figure(root=True).add_artist(part)  # type: ignore[union-attr]
+
+
 def handle(colour: str, marker: str | None, dashes: Any, **more: Any) -> Line2D:
     """An entry of a legend that is no line of the figure."""
     from matplotlib.lines import Line2D
