@@ -110,7 +110,7 @@ def test_a_metric_that_should_be_low_is_told_in_its_own_terms(lane_folders: list
     assert "ccuracy" not in told
     assert "points" not in told
     worse = _findings([lane("ticket", k, metric=RMSE, value=0.5 + 0.1 * k) for k in range(3)])
-    assert "No ticket is as good as the dense network." in worse
+    assert "No ticket is as good as the dense network" in worse
 
 
 def test_one_shot_is_judged_in_its_own_rounds(lane_folders: list[Path]) -> None:
@@ -252,10 +252,35 @@ def test_the_headline_says_that_a_comparison_is_void() -> None:
 
 def test_headline_leaves_out_what_is_not_known() -> None:
     nothing = headline.headline(synthetic.settings(), {"toy": synthetic.outcome([lane("dense", 0)])})
-    assert nothing == "toy\n  The dense network classifies 96.10% of the test set correctly at its early stop."
+    assert nothing.startswith("toy\n  The dense network classifies 96.10% of the test set correctly at its early stop.\n")
+    assert len(nothing.splitlines()) == 3  # the last is about the test set
     full = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())})
-    assert len(full.splitlines()) == 6
+    assert len(full.splitlines()) == 7
     assert "3.00 points lower than the ticket's" in full
+
+
+def test_the_headline_says_how_much_one_example_of_the_test_set_is() -> None:
+    said = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())}).splitlines()[-1]
+    assert "360 examples" in said  # of digits
+    assert "0.28 points" in said
+    error = [lane("ticket", k, metric=RMSE, value=0.5) for k in (0, 1)]
+    said = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(error)}).splitlines()[-1]
+    assert "360 examples" in said
+    assert "points" not in said
+
+
+def test_where_no_ticket_is_as_good_as_dense_it_is_said_of_how_many_that_may_be_chance() -> None:
+    dense = _three("dense", 0, 0.95, 0.95, 0.95)
+    close, clear = _three("ticket", 1, 0.94, 0.955, 0.95), _three("ticket", 2, 0.90, 0.90, 0.901)
+
+    def said(*tickets: list[dict[str, Any]]) -> str:
+        lanes = [*dense, *(each for ticket in tickets for each in ticket)]
+        return next(line for line in _findings(lanes).splitlines() if line.startswith("No ticket is as good"))
+
+    assert re.search(r"include zero.* 60\.0%", said(close, clear))
+    assert "36.0%" not in said(close, clear)
+    assert re.search(r"none .*includes zero", said(clear))
+    assert "zero" not in said([each for each in close if each["seed"] == 1])  # too few replicates for an interval
 
 
 def test_an_early_stop_at_iteration_0_is_no_crash(lane_folders: list[Path]) -> None:
