@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pipeline.figures.shown import Shown
 from pipeline.files import store
 from pipeline.report.findings import findings
+from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome
-from pipeline.settings import config, places
+from pipeline.settings import check, config, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -34,8 +35,18 @@ def headline(settings: Config, outcomes: Mapping[str, Outcome]) -> str:
     """A few lines for the terminal."""
     lines = []
     for name, outcome in outcomes.items():
-        lines += [name, *(f"  {line}" for line in findings(Shown(settings, {name: outcome})))]
+        found = [*findings(Shown(settings, {name: outcome})), _test_set(settings, name, outcome.metric)]
+        lines += [name, *(f"  {line}" for line in found if line)]
     return "\n".join(lines)
+
+
+def _test_set(settings: Config, name: str, metric: Metric) -> str:
+    """How large it is, and so how much a difference means; empty where the data set does not say so and is not there."""
+    form = check.form_of(check.settings(name, settings.experiment(name)))
+    if form is None:
+        return ""
+    step = f", so that one of them is {metric.gap(1 / form.test).removeprefix('+')}" if metric.name == "accuracy" else ""
+    return f"The test set has {form.test:,} examples{step}."
 
 
 def _split(settings: Config, since: float) -> str:

@@ -1,6 +1,8 @@
-"""DVC stage aggregate: the lanes of one experiment become its table of rounds and its learning curves."""
+"""DVC stage aggregate: the lanes of one experiment become its table of rounds, its learning curves and its headline numbers."""
 
-from pipeline.results import statistics, tables
+from pipeline.files import store
+from pipeline.results import numbers, statistics, tables
+from pipeline.results.outcome import Outcome
 from pipeline.settings import places
 from stages import experiment_of, run_stage
 
@@ -9,6 +11,7 @@ def main(name: str) -> None:
     lanes = list(tables.lanes(experiment_of(name).lottery))
     tables.write(places.rounds(name), statistics.rounds(about for about, _ in lanes))
     tables.write(places.curves(name), statistics.curves(lanes))
+    store.write_json(places.metrics(name), numbers.metrics(Outcome.read(name, with_curves=False)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""DVC stage report: the headline numbers, the page and the figures of one report of params.yaml, over its experiments."""
+"""DVC stage report: the page and the figures of one report of params.yaml, over its experiments."""
 
 from pipeline.figures import files
 from pipeline.files import store
 from pipeline.report import page, registry
-from pipeline.results import numbers
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.values import paths
@@ -21,7 +20,6 @@ def main(name: str) -> None:
     written.report_agrees(settings, name)
     with_curves = registry.need_curves(settings, reports[name])
     outcomes = {experiment: Outcome.read(experiment, experiment in with_curves) for experiment in reports[name]}
-    store.write_json(places.metrics(name), {experiment: numbers.metrics(o) for experiment, o in outcomes.items()})
     store.write_bytes(places.index(name), page.index(settings, name, outcomes).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))
     if drawn:

@@ -41,7 +41,7 @@ experiments:
 """
 ACCURACY = {"name": "accuracy", "better": "higher", "unit": "fraction"}
 RMSE = {"name": "rmse", "better": "lower", "unit": ""}
-CONTROLS = ("reinit", "one_shot_reinit", "random_mask", "shuffled_mask", "continued")
+CONTROLS = ("reinit", "one_shot_reinit", "random_mask", "shuffled_mask", "continued", "dense_long")
 STOPS = {
     "dense": 500, "ticket": 500, "one_shot": 600, "lr_rewind": 520, "fine_tune": 540, "continued": 560, "reinit": 900,
     "one_shot_reinit": 950, "random_mask": 960, "shuffled_mask": 980,

@@ -1,5 +1,6 @@
 """Figures over several experiments: which experiment belongs where, what is drawn, and that the registry is consistent."""
 
+import copy
 import hashlib
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline.figures import files, networks, style
-from pipeline.report import content, page, recipe, registry
+from pipeline.report import content, over, page, recipe, registry
 from pipeline.report.content import CONVOLUTIONS, DEEP, DROPOUT, FIGURES, LENET
 from pipeline.report.figure import Figure as Record
 from pipeline.report.figure import Subject
@@ -209,6 +210,64 @@ def test_a_network_with_dropout_keeps_its_colour_without_it(settings: Config) ->
     alone = _draw(settings, "conv2_dropout")["dropout"]
     assert _legend(alone) == ["Conv-2, dropout 0.5", "Ticket", "Random reinit"]
     assert len(alone.axes[0].lines) == 2
+
+
+LONG = {"reinit": {"rounds": [2, 4], "draws": 2}, "dense_long": {"rounds": [4]}}
+
+
+def _longer(settings: Config, name: str) -> Outcome:
+    """With the dense network trained for five times as long."""
+    lanes = synthetic.of_params(settings, name, stop=500)
+    return synthetic.outcome(
+        [
+            each | {"density": 1.0, "final_iteration": 5 * synthetic.LATER} if each["arm"] == "dense_long" else each
+            for each in lanes
+        ]
+    )
+
+
+@pytest.fixture
+def long(settings: Config) -> Config:
+    content = copy.deepcopy(CONTENT)
+    for name in ("conv2", "resnet"):
+        content["experiments"][name]["arms"] = LONG
+    lottery.write_params(paths.PARAMS, content)
+    return config.load()
+
+
+def test_a_longer_training_of_the_dense_network_is_a_level_line_in_the_colour_of_its_experiment(long: Config) -> None:
+    outcomes = {"conv4": _outcomes(long, "conv4")["conv4"], "conv2": _longer(long, "conv2")}
+    figure = files.drawn(registry.drawings_over(long, outcomes))["conv"]
+    assert _legend(figure) == ["Conv-4", "Conv-2", "Ticket", "Random reinit", "Dense, trained as long as all rounds"]
+    stops, values = figure.axes
+    assert [(line.get_color(), line.get_linestyle()) for line in stops.lines] == [
+        (style.BLUE, "-"), (style.VERMILLION, "-"), (style.VERMILLION, "--"),
+    ]  # fmt: skip
+    level = values.lines[-1]
+    assert (level.get_color(), level.get_linestyle()) == (style.VERMILLION, "-.")
+    row = outcomes["conv2"].rows("dense_long").iloc[0]
+    assert set(np.asarray(level.get_ydata())) == {100 * row["value_mean"]}
+
+
+def test_deep_networks_have_it_at_the_end_of_training_and_keep_the_points_of_the_others(long: Config) -> None:
+    outcomes = {"resnet": _longer(long, "resnet")}
+    figure = files.drawn(registry.drawings_over(long, outcomes))["deep"]
+    assert [axes.get_title() for axes in figure.axes] == [
+        "A third of training\n1,500 iterations", "Two thirds\n3,500 iterations", "The end\n5,000 iterations",
+    ]  # fmt: skip
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 3]
+    points = outcomes["resnet"].points()
+    end = points[(points["arm"] == "dense_long") & (points["point"] == 2)].iloc[0]
+    assert end["iteration"] == 5 * synthetic.LATER
+    assert set(np.asarray(figure.axes[2].lines[-1].get_ydata())) == {100 * end["value_mean"]}
+
+
+def test_what_the_time_of_all_rounds_gains_is_said_of_each_experiment(long: Config) -> None:
+    shown = registry.shown_over(long, {"resnet": _longer(long, "resnet")}, _figure("deep"))
+    deep = " ".join(over.deep(shown, ("lr",)))
+    assert "25,000 iterations" in deep
+    shown = registry.shown_over(long, {"conv2": _longer(long, "conv2")}, _figure("conv"))
+    assert "25,000 iterations" in " ".join(over.convolutions(shown, ()))
 
 
 def test_deep_networks_are_shown_at_three_points_of_training(settings: Config) -> None:

@@ -2,19 +2,25 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from pipeline.figures import files, style
+from pipeline.figures.shown import Shown
 from pipeline.report import registry
 from pipeline.results.outcome import Outcome
 from tests import synthetic
@@ -160,12 +166,34 @@ def test_the_dense_network_alone_is_drawn() -> None:
     assert _line_below(drawn["early_stop"]) == "Lines show one replicate."
 
 
-def test_known_arms_that_are_in_one_figure_look_different() -> None:
-    one_shot = {"ticket", "one_shot", "reinit", "one_shot_reinit"}
-    further = set(style.LOOKS) - {"one_shot", "one_shot_reinit"}
-    for together in (one_shot, further):
-        for part in ("colour", "marker"):
-            assert len({getattr(style.LOOKS[arm], part) for arm in together}) == len(together)
+def test_known_arms_look_different() -> None:
+    """Any two of them may be in one figure: without tickets, another arm takes their place in all figures."""
+    for mine, other in combinations(style.LOOKS.values(), 2):
+        assert mine.colour != other.colour
+        assert mine.marker != other.marker
+
+
+def test_without_tickets_one_shot_tickets_are_not_taken_for_random_masks() -> None:
+    lanes = [lane("dense", 0), *(lane(arm, k) for arm in ("one_shot", "random_mask", "reinit") for k in (1, 2))]
+    assert len({line.get_color() for line in _drawn(lanes)["arms"].axes[0].lines}) == 4
+
+
+def _pixels(marker: str, face: str) -> Any:
+    figure = Figure(figsize=(0.2, 0.2), dpi=150)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.plot([0], [0], color="black", marker=marker, linestyle="none", markerfacecolor=face)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., 0] / 255
+
+
+@pytest.mark.parametrize("marker", sorted({*style.MARKERS, *(look.marker for look in style.LOOKS.values() if look.marker)}))
+def test_a_hollow_marker_can_be_told_from_a_full_one(marker: str) -> None:
+    """A hollow one marks an early stop that is cut off."""
+    with matplotlib.rc_context(style.STYLE):
+        full, hollow = (_pixels(marker, face) for face in ("black", "white"))
+    assert (hollow - full).sum() > 0.15 * (1 - full).sum()
 
 
 @given(st.lists(st.text("abcd_", min_size=1, max_size=5), unique=True, max_size=30))
@@ -174,6 +202,36 @@ def test_unknown_arms_never_share_a_look(arms: list[str]) -> None:
     assert len({(look.colour, look.marker) for look in looks.values()}) == len(looks)
     assert all(look.line == "-" for look in list(looks.values())[2:7])
     assert len({(look.colour, look.line) for look in looks.values()}) == len(looks) or len(looks) > 7
+
+
+# --- The dense network, trained for longer
+
+
+def _longer_dense(**changes: Any) -> list[dict[str, Any]]:
+    found = [lane("dense_long", k, s, density=1.0, value=0.97 + 0.001 * k, stop=9000, **changes) for k in (1, 3) for s in (1, 2)]
+    return [*synthetic.lanes(), *found]
+
+
+def test_a_longer_training_of_the_dense_network_is_a_level_line_of_the_metric_alone() -> None:
+    """Its early stop is that of another schedule. Of several lengths, the longest is shown."""
+    drawn = _drawn(_longer_dense(final_iteration=20_000))
+    assert "arms" not in drawn
+    figure = drawn["early_stop"]
+    assert _legend(figure) == ["Ticket", "Random reinit", "Dense, trained as long as all rounds", "Dense network"]
+    stops, values = figure.axes
+    (longer,) = [line for line in values.lines if line.get_label().startswith("Dense, ")]
+    assert np.asarray(longer.get_ydata()) == pytest.approx(97.3)
+    assert longer.get_linestyle() != values.lines[-1].get_linestyle()
+    assert not [line for line in stops.lines if line.get_label().startswith("Dense, ")]
+
+
+def test_a_longer_training_does_not_stretch_the_axis_of_learning_curves() -> None:
+    assert _drawn(_longer_dense(final_iteration=20_000))["learning_curves"].axes[0].get_xlim() == (0, synthetic.LATER)
+
+
+def test_full_masks_that_train_as_long_as_the_others_have_a_level_early_stop_too() -> None:
+    figure = _drawn(_longer_dense())["early_stop"]
+    assert len([line for line in figure.axes[0].lines if line.get_label().startswith("Dense, ")]) == 1
 
 
 # --- What lines, axes and marks show
@@ -218,6 +276,33 @@ def test_learning_curves_are_of_the_nearest_rounds_each_once(every_arm_of_one_sh
     assert heights.max() == pytest.approx(100 * expected["test_accuracy_max"].max())
 
 
+def test_where_the_axis_is_cut_a_mark_and_the_line_below_say_where_curves_begin(
+    every_arm_of_one_shot: Outcome, drawn: dict[str, Figure]
+) -> None:
+    figure = drawn["learning_curves"]
+    panel = figure.axes[0]
+    curves = every_arm_of_one_shot.curves
+    assert curves is not None
+    shown = curves[curves["arm"].isin(["dense", "ticket"]) & (curves["iteration"] == 0)]
+    first = 100 * shown["test_accuracy_mean"]
+    assert first.max() < panel.get_ylim()[0]
+    assert re.search(rf"cut.* below .*{first.min():.2f}%", _line_below(figure))
+    assert len(figure.artists) == 2  # the mark: a gap in the axis and the strokes beside it
+    for line in panel.lines:  # no half marks on the edge
+        heights = np.asarray(line.get_ydata())[line.get_markevery()]
+        assert (heights >= panel.get_ylim()[0]).all()
+
+
+def test_where_all_of_a_curve_is_shown_no_cut_is_marked() -> None:
+    lanes = [lane("ticket", k, value=0.9) for k in (0, 3)]
+    outcome = synthetic.outcome(lanes)
+    assert outcome.curves is not None
+    flat = replace(outcome, curves=outcome.curves.assign(**{f"test_accuracy_{how}": 0.9 for how in ("mean", "min", "max")}))
+    figure = files.drawn(registry.drawings(Shown(synthetic.settings(), {"toy": flat})))["learning_curves"]
+    assert figure.artists == []
+    assert "cut" not in _line_below(figure)
+
+
 def test_a_metric_without_percent_that_should_be_low_keeps_its_numbers() -> None:
     lanes = [lane("ticket", k, seed, metric=RMSE, value=0.5 - 0.02 * k) for k in range(3) for seed in (1, 2)]
     drawn = _drawn(lanes)
@@ -227,3 +312,4 @@ def test_a_metric_without_percent_that_should_be_low_keeps_its_numbers() -> None
     low, high = curves.get_ylim()
     assert 0 < low < 0.46
     assert 0.5 < high < 1.36  # 1.36 is where the curves begin
+    assert "above" in _line_below(drawn["learning_curves"])

@@ -110,7 +110,7 @@ def test_a_metric_that_should_be_low_is_told_in_its_own_terms(lane_folders: list
     assert "ccuracy" not in told
     assert "points" not in told
     worse = _findings([lane("ticket", k, metric=RMSE, value=0.5 + 0.1 * k) for k in range(3)])
-    assert "No ticket is as good as the dense network." in worse
+    assert "No ticket is as good as the dense network" in worse
 
 
 def test_one_shot_is_judged_in_its_own_rounds(lane_folders: list[Path]) -> None:
@@ -147,10 +147,67 @@ def test_an_arm_that_nobody_knows_is_told_by_its_name_in_words_or_the_users(lane
 def test_without_tickets_the_page_is_about_the_first_arm(lane_folders: list[Path]) -> None:
     text = _page([lane("dense", 0), *(lane("snip", k, value=0.97) for k in (1, 2)), lane("other", 1)])
     assert "is the snip with 60.0% of the weights" in text or "is the snip with 36.0% of the weights" in text
-    assert "from the snip of the same round is for other" in text
+    assert "minus that of the snip" in text
     alone = _page([lane("dense", 0)])
     assert "The dense network classifies 96.10% of the test set correctly" in alone
     assert "best of" not in alone
+
+
+def _three(arm: str, number: int, *values: float, **changes: Any) -> list[dict[str, Any]]:
+    """A lane for each value, of seeds from 1 on."""
+    return [lane(arm, number, seed, value=value, **changes) for seed, value in enumerate(values, 1)]
+
+
+def test_further_arms_are_compared_with_the_ticket_at_the_smallest_density_that_they_share(lane_folders: list[Path]) -> None:
+    lanes = [*_three("ticket", 0, 0.95, 0.95, 0.95)]
+    for k in (1, 2, 3):
+        lanes += _three("ticket", k, 0.96, 0.96, 0.96)
+    for k in (1, 2):
+        lanes += _three("random_mask", k, 0.94, 0.94, 0.925)
+    lanes += [*_three("shuffled_mask", 2, 0.97, 0.97, 0.97), *_three("shuffled_mask", 3, 0.90, 0.90, 0.90)]
+    told = next(
+        line for line in _page(lanes).splitlines() if line.startswith("- Here:") and "95% interval" in line and "mask" in line
+    )
+    assert "At 36.0% of the weights" in told
+    assert re.search(r"2\.50 points lower \(95% interval -4\.65 to -0\.35 points\) for random mask", told)
+    assert re.search(r"1\.00 points higher \(95% interval [^)]*\) for shuffled mask", told)
+
+
+def test_further_arms_without_a_density_in_common_are_each_compared_at_their_own(lane_folders: list[Path]) -> None:
+    lanes = [each for k in range(4) for each in _three("ticket", k, 0.96, 0.96, 0.96)]
+    lanes += [*_three("random_mask", 1, 0.95, 0.95, 0.95), *_three("shuffled_mask", 3, 0.90, 0.90, 0.90)]
+    text = _page(lanes)
+    assert re.search(r"1\.00 points lower \([^)]*\) for random mask at 60\.0%", text)
+    assert re.search(r"6\.00 points lower \([^)]*\) for shuffled mask at 21\.6%", text)
+
+
+# --- The dense network, trained for longer
+
+
+def _with_longer_dense(**changes: Any) -> list[dict[str, Any]]:
+    lanes = [
+        *_three("dense", 0, 0.95, 0.95, 0.95),
+        *_three("ticket", 1, 0.97, 0.97, 0.97),
+        *_three("ticket", 2, 0.94, 0.94, 0.94),
+    ]
+    return [*lanes, *_three("dense_long", 2, 0.96, 0.96, 0.975, density=1.0, final_iteration=15_000, **changes)]
+
+
+def test_what_the_time_of_all_rounds_gains_without_pruning_is_said_beside_the_figure(lane_folders: list[Path]) -> None:
+    told = next(
+        line for line in _page(_with_longer_dense()).splitlines() if "15,000 iterations" in line and line.startswith("- ")
+    )
+    assert "96.50%" in told
+    assert re.search(r"1\.50 points higher than the dense network's \(95% interval -0\.65 to \+3\.65 points\)", told)
+    assert re.search(r"ticket .*36\.0% of the weights.* 2\.50 points lower \(95% interval", told)
+
+
+def test_a_longer_training_alone_is_no_ticket(lane_folders: list[Path]) -> None:
+    alone = [each for each in _with_longer_dense() if each["arm"] != "ticket"]
+    assert synthetic.outcome(alone).main == "dense"
+    text = _page(alone)
+    assert "15,000 iterations" in text
+    assert "best of" not in text
 
 
 # --- Early stops that the end of training cuts off
@@ -195,10 +252,35 @@ def test_the_headline_says_that_a_comparison_is_void() -> None:
 
 def test_headline_leaves_out_what_is_not_known() -> None:
     nothing = headline.headline(synthetic.settings(), {"toy": synthetic.outcome([lane("dense", 0)])})
-    assert nothing == "toy\n  The dense network classifies 96.10% of the test set correctly at its early stop."
+    assert nothing.startswith("toy\n  The dense network classifies 96.10% of the test set correctly at its early stop.\n")
+    assert len(nothing.splitlines()) == 3  # the last is about the test set
     full = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())})
-    assert len(full.splitlines()) == 6
+    assert len(full.splitlines()) == 7
     assert "3.00 points lower than the ticket's" in full
+
+
+def test_the_headline_says_how_much_one_example_of_the_test_set_is() -> None:
+    said = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())}).splitlines()[-1]
+    assert "360 examples" in said  # of digits
+    assert "0.28 points" in said
+    error = [lane("ticket", k, metric=RMSE, value=0.5) for k in (0, 1)]
+    said = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(error)}).splitlines()[-1]
+    assert "360 examples" in said
+    assert "points" not in said
+
+
+def test_where_no_ticket_is_as_good_as_dense_it_is_said_of_how_many_that_may_be_chance() -> None:
+    dense = _three("dense", 0, 0.95, 0.95, 0.95)
+    close, clear = _three("ticket", 1, 0.94, 0.955, 0.95), _three("ticket", 2, 0.90, 0.90, 0.901)
+
+    def said(*tickets: list[dict[str, Any]]) -> str:
+        lanes = [*dense, *(each for ticket in tickets for each in ticket)]
+        return next(line for line in _findings(lanes).splitlines() if line.startswith("No ticket is as good"))
+
+    assert re.search(r"include zero.* 60\.0%", said(close, clear))
+    assert "36.0%" not in said(close, clear)
+    assert re.search(r"none .*includes zero", said(clear))
+    assert "zero" not in said([each for each in close if each["seed"] == 1])  # too few replicates for an interval
 
 
 def test_an_early_stop_at_iteration_0_is_no_crash(lane_folders: list[Path]) -> None:

@@ -13,7 +13,7 @@ from pipeline.values import paths
 from pipeline.values.errors import UserError
 from stages import aggregate, plot
 from stages import report as report_stage
-from tests import synthetic
+from tests import lottery, synthetic
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def _run() -> dict[str, bytes]:
 
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
     first = _run()
-    assert {str(places.curves("toy")), str(places.rounds("toy")), str(places.metrics()), str(places.index())} < set(first)
+    assert {str(places.curves("toy")), str(places.rounds("toy")), str(places.metrics("toy")), str(places.index())} < set(first)
     assert len(first) == 4 + 6
     assert _run() == first
 
@@ -144,17 +144,22 @@ def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> Non
     assert [link for link in links if not (places.REPORTS / link).is_file()] == []
 
 
-def test_metrics_json_is_by_experiment_in_the_order_of_the_report(lane_folders: list[Path]) -> None:
+def test_each_experiment_has_its_numbers_whether_a_report_shows_it_or_not(lane_folders: list[Path]) -> None:
+    aggregate.main("toy")
+    metrics = json.loads((places.report("toy") / "metrics.json").read_text())
+    assert metrics == numbers.metrics(synthetic.outcome(synthetic.lanes()))
+    stages = lottery.stages("toy")
+    assert stages["aggregate"]["metrics"] == [{"reports/toy/metrics.json": {"cache": False}}]
+    assert "metrics" not in lottery.read_yaml(places.ROOT_CHAIN)["stages"]["report"]  # `dvc metrics diff` has each once
+
+
+def test_sections_are_in_the_order_of_the_report(lane_folders: list[Path]) -> None:
     second = synthetic.PARAMS[synthetic.PARAMS.index("  toy:") :].replace("  toy:", "  another:")
     synthetic.write(synthetic.PARAMS.replace("report: [toy]", "report: [toy, another]") + second)
     aggregate.main("toy")
     places.report("another").mkdir()
     places.rounds("another").write_bytes(places.rounds("toy").read_bytes())
     report_stage.main("main")
-    metrics = json.loads(places.metrics().read_text())
-    assert list(metrics) == ["toy", "another"]
-    assert metrics["toy"] == numbers.metrics(synthetic.outcome(synthetic.lanes()))
-    assert metrics["toy"]["reinit_accuracy_gap_at_21"] == pytest.approx(0.03)
     text = places.index().read_text()
     assert text.index("## toy") < text.index("## another")
 

@@ -35,6 +35,7 @@ def stages(bound: Bound) -> dict[str, Any]:
     found["aggregate"]["plots"] = [
         {places.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "early_stop_iteration"}}
     ]
+    found["aggregate"]["metrics"] = [{places.metrics(name).as_posix(): {"cache": False}}]
     found["plot"] = _stage("plot", name, [places.curves(name), places.rounds(name)], _code("plot"))
     found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}

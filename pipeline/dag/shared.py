@@ -55,7 +55,6 @@ def _report(config: Config, name: str) -> dict[str, Any]:
         ],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
         "outs": [{places.index(name).as_posix(): {"cache": False}}],
-        "metrics": [{places.metrics(name).as_posix(): {"cache": False}}],
         **({"plots": [{places.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
     }
 

@@ -1,18 +1,19 @@
 """The executors of groups of lanes. The machine decides which one runs, never params.yaml, and no result depends on it."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.executors.stop import Stop
+from pipeline.executors.tally import Report
 from pipeline.executors.work import Work
 
 if TYPE_CHECKING:
     import torch
 
 
-def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], device: "torch.device") -> None:
-    """Runs every group. report: receives the lane-iterations that all groups have done.
+def run(work: Work, groups: Sequence[Sequence[int]], report: Report, device: "torch.device") -> None:
+    """Runs every group.
 
     Raises: UserError of the first group that failed; KeyboardInterrupt when interrupted, terminated, or orphaned.
     In both cases the other groups save checkpoints and stop.

@@ -4,11 +4,12 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from pipeline.executors.stop import Stop
+from pipeline.executors.tally import Report, Tally
 from pipeline.executors.work import Work
 from pipeline.values.errors import UserError
 
@@ -23,17 +24,16 @@ def at_once(groups: int) -> int:
     return min(groups, cores() + groups % cores())
 
 
-def run(work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], stop: Stop) -> None:
+def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
     """Raises: UserError of the first group that failed; the others then save checkpoints and stop."""
     _Pool(work, groups, report, stop).run()
 
 
 class _Pool:
-    def __init__(self, work: Work, groups: Sequence[Sequence[int]], report: Callable[[int], None], stop: Stop) -> None:
-        self.work, self.waiting, self.report, self.stop = work, list(groups), report, stop
+    def __init__(self, work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
+        self.work, self.waiting, self.tally, self.stop = work, list(groups), Tally(report), stop
         self.limit = at_once(len(groups))
         self.running: dict[Connection, BaseProcess] = {}
-        self.done: dict[int, int] = {}  # lane-iterations by process id
         self.context = multiprocessing.get_context("fork")
 
     def run(self) -> None:
@@ -72,8 +72,7 @@ class _Pool:
             return
         if isinstance(message, str):
             raise UserError(message)
-        self.done[process.pid or 0] = message
-        self.report(sum(self.done.values()))
+        self.tally.count(process, message)
 
     def _terminate(self) -> None:
         for process in self.running.values():

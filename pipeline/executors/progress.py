@@ -13,22 +13,36 @@ class Progress:
 
     def __init__(self, title: str, total: int) -> None:
         self.live = sys.stderr.isatty()
-        self.title, self.total, self.done = title, total, 0
+        self.title, self.total, self.resumed = title, total, 0
         self.bar = tqdm(total=total, desc=title, unit="it", disable=not self.live, dynamic_ncols=True, mininterval=0.3)
-        self.spoke = self.since = time.monotonic()
-        if not self.live:
-            print(f"{title}: 0/{total} iterations", file=sys.stderr, flush=True)
+        self.since = time.monotonic()
+        self.spoke: float | None = None
 
-    def update(self, done: int) -> None:
-        self.bar.update(done - self.done)
-        self.done = done
+    def update(self, done: int, resumed: int) -> None:
+        """resumed: how many of those done came from checkpoints, which says nothing about how fast it goes now."""
+        if self.live:
+            self._begin_at(resumed)
+            self.bar.update(done - self.bar.n)
+        self.resumed = resumed
         now = time.monotonic()
-        if not self.live and (done >= self.total or now - self.spoke >= PLAIN_EVERY):
+        if not self.live and (self.spoke is None or done >= self.total or now - self.spoke >= PLAIN_EVERY):
+            print(f"{self.title}: {done}/{self.total} iterations{self._pace(done, now)}", file=sys.stderr, flush=True)
             self.spoke = now
-            rate = done / (now - self.since)
-            left = tqdm.format_interval((self.total - done) / rate) if rate else "?"
-            line = f"{self.title}: {done}/{self.total} iterations, {rate:.0f}/s, {left} left"
-            print(line, file=sys.stderr, flush=True)
+
+    def _begin_at(self, resumed: int) -> None:
+        more = resumed - self.resumed
+        if more:
+            self.bar.initial += more
+            self.bar.n += more
+            self.bar.last_print_n += more
+            self.bar.refresh()
+
+    def _pace(self, done: int, now: float) -> str:
+        new = done - self.resumed
+        if not new:
+            return f", {self.resumed} of them from checkpoints" if self.resumed else ""
+        rate = new / (now - self.since)
+        return f", {rate:.0f}/s, {tqdm.format_interval((self.total - done) / rate)} left"
 
     def close(self) -> None:
         self.bar.close()

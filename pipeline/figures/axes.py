@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
     from pipeline.results.metric import Metric
+    from pipeline.results.outcome import Outcome, Row
 
 WEIGHTS = "Weights remaining (%)"
 ITERATION = "Early-stop iteration (validation loss)"
@@ -50,6 +51,18 @@ def line(
             axes.plot(
                 x[cut], mean[cut], color=colour, marker=marker, linestyle="none", markerfacecolor="white", label="_censored"
             )
+
+
+def levels(outcome: Outcome, measure: str) -> list[Row]:
+    """The arms with all weights whose level a panel shows. The early stop of a longer training is that of another schedule,
+    which nothing here is to be compared with.
+    """
+    return [row for row in outcome.full if measure != "stop" or row["end"] == outcome.iterations]
+
+
+def level(axes: Axes, row: Row, measure: str, colour: str, dashes: Any, scale: float, width: float = 1.1, **more: Any) -> None:
+    """A measure's mean of what has all weights, as a level line."""
+    axes.axhline(scale * float(row[f"{measure}_mean"]), color=colour, linestyle=dashes, linewidth=width, **more)
 
 
 def early_stop_panels(figure: Figure, metric: Metric) -> dict[Axes, tuple[str, float]]:
@@ -88,6 +101,18 @@ def ticks(densities: Sequence[float], most: int = 7) -> list[float]:
         if density <= found[-1] / gap:
             found.append(density)
     return found
+
+
+def cut(axes: Axes, at_top: bool) -> None:
+    """Marks one end of the upright axis as one that does not reach as far as what is drawn."""
+    from matplotlib.lines import Line2D
+
+    ends = [0.962, 0.978] if at_top else [0.022, 0.038]
+    over: dict[str, Any] = {"transform": axes.transAxes, "zorder": 3}  # the axis itself is at 2.5
+    gap = Line2D([0, 0], ends, color="white", linewidth=2.4, solid_capstyle="butt", **over)
+    strokes = Line2D([0, 0], ends, color="black", marker=[(-2, -1), (2, 1)], markersize=9, linestyle="none", **over)
+    for part in (gap, strokes):
+        axes.get_figure(root=True).add_artist(part)  # type: ignore[union-attr]
 
 
 def handle(colour: str, marker: str | None, dashes: Any, **more: Any) -> Line2D:

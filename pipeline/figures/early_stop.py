@@ -18,25 +18,30 @@ if TYPE_CHECKING:
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """An arm that was not trained is left out; the dense network is a level line in all."""
-    outcome = shown.outcome
+    """An arm that was not trained is left out. The dense network is a level line in all; so are arms that keep all weights."""
+    outcome, full = shown.outcome, {row["arm"]: row for row in shown.outcome.full}
     looks = style.looks([arm for arm in outcome.arms if arm in arms and arm != DENSE], shown.labels)
     table = outcome.table[outcome.table["arm"].isin([DENSE, *looks])]
-    marked = axes.censored_entry([table])
+    marked = axes.censored_entry([table[~table["arm"].isin([*full])]])
     entries = len(looks) + 1 + len(marked)
     columns = 2 if entries in (2, 4) else 3
     figure = axes.canvas(style.HEIGHT + axes.rows_of(entries, columns))
     panels = axes.early_stop_panels(figure, outcome.metric)
     for panel, (measure, scale) in panels.items():
         for arm, look in looks.items():
+            if arm in full:
+                continue
             rows = _rows(outcome, arm, look)
             axes.line(panel, rows, measure, look.colour, look.marker, look.line, scale, label=look.label)
-        level = scale * float(outcome.dense[f"{measure}_mean"])
-        panel.axhline(level, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="Dense network")
+        for row in axes.levels(outcome, measure):
+            if row["arm"] in looks:
+                look = looks[row["arm"]]
+                axes.level(panel, row, measure, look.colour, look.line, scale, label=look.label)
+        axes.level(panel, outcome.dense, measure, style.GREY, (0, (4, 3)), scale, 0.8, label="Dense network")
         axes.density_axis(panel, table["density"], [1.0, *outcome.tickets["density"]])
-    left = next(iter(panels))
+    left, right = panels
     left.set_ylim(bottom=0)
-    handles, labels = left.get_legend_handles_labels()
+    handles, labels = right.get_legend_handles_labels()
     handles, labels = [*handles, *marked.values()], [*labels, *marked]
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     axes.note(figure, [table], axes.VOID if outcome.is_short else "")

@@ -15,6 +15,7 @@ from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from pipeline.results.metric import Metric
@@ -29,28 +30,45 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
         raise ValueError("learning curves are drawn from curves.csv")
     chosen = _chosen(outcome.curves, arms[0], shown.config.figures.densities)
     test, scale = outcome.metric.test, outcome.metric.shown(1.0)
+    limits = zoom(chosen, outcome.metric)
     figure = axes.canvas(4.1)
     panel = figure.add_subplot()
     for i, lines in enumerate(chosen):
         colour, marker = LINES[i % len(LINES)]
-        # Markers on few points, and not on the same ones: otherwise they hide the lines.
+        mean = scale * lines[f"{test}_mean"]
+        # Markers on few points, and not on the same ones: otherwise they hide the lines. None is half off the axis.
         every = max(1, len(lines) // 10)
+        marked = [k for k in range(i * every // len(chosen), len(lines), every) if limits[0] <= mean.iloc[k] <= limits[1]]
         panel.plot(
-            lines["iteration"], scale * lines[f"{test}_mean"], color=colour, marker=marker,
-            label=percent(float(lines["density"].iloc[0])), markevery=(i * every // len(chosen), every),
-            linestyle="-" if i < len(LINES) else "--",
+            lines["iteration"], mean, color=colour, marker=marker, label=percent(float(lines["density"].iloc[0])),
+            markevery=marked, linestyle="-" if i < len(LINES) else "--",
         )  # fmt: skip
         low, high = (scale * lines[f"{test}_{how}"] for how in ("min", "max"))
         panel.fill_between(lines["iteration"], low, high, color=colour, alpha=0.13, linewidth=0)
     panel.set(xlabel="Training iteration", ylabel=outcome.metric.axis("Test"))
-    panel.set_xlim(0, float(outcome.curves["iteration"].max()) or 1)
-    panel.set_ylim(*zoom(chosen, outcome.metric))
+    panel.set_xlim(0, max(float(lines["iteration"].max()) for lines in chosen) or 1)
+    panel.set_ylim(*limits)
     axes.thousands(panel.xaxis)
     figure.legend(loc="outside right center", title="Weights\nremaining\n(%)", alignment="left")
     rounds = [int(lines["round"].iloc[0]) for lines in chosen]
     rows = outcome.table[outcome.table["arm"].isin([DENSE, arms[0]]) & outcome.table["round"].isin(rounds)]
-    axes.note(figure, [rows.drop(columns="censored")])
+    axes.note(figure, [rows.drop(columns="censored")], _cut(panel, chosen, outcome.metric))
     return figure
+
+
+def _cut(panel: Axes, curves: Sequence[pd.DataFrame], metric: Metric) -> str:
+    """Marks where the axis is cut and says where the lines that come from there begin; empty when all begin on the axis."""
+    low, high = panel.get_ylim()
+    begin = [float(lines[f"{metric.test}_mean"].iloc[0]) for lines in curves]
+    below = [value for value in begin if metric.shown(value) < low]
+    above = [value for value in begin if metric.shown(value) > high]
+    off = below or above
+    if not off:
+        return ""
+    axes.cut(panel, at_top=not below)
+    first, last = metric.text(min(off)), metric.text(max(off))
+    span = first if first == last else f"{first} to {last}"
+    return f"The axis is cut: lines begin {'below' if below else 'above'} it, at {span}."
 
 
 def _chosen(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[pd.DataFrame]:

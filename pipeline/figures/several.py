@@ -44,6 +44,8 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
                 axes.line(panel, table, measure, *look, dashes, scale)
             if name in twins:
                 axes.line(panel, tables[twins[name]][0][0], measure, *look, ":", scale)
+            for row in axes.levels(shown.outcomes[name], measure):
+                axes.level(panel, row, measure, look[0], style.LONGER, scale)
         _density_axis(panel, shown.outcomes)
     next(iter(panels)).set_ylim(bottom=0)
     axes.note(figure, drawn, _void(shown))
@@ -51,17 +53,24 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
 
 
 def three_points(shown: Shown, details: Sequence[str]) -> Figure:
-    """The metric on the test set against density, a panel for each point of training."""
+    """The metric on the test set against density, a panel for each point of training. A longer training of the dense network
+    took the time of all rounds at its end, so that its level is in the last panel only.
+    """
     points = {name: outcome.points() for name, outcome in shown.outcomes.items()}
     figure = _canvas(shown, list(points), details, {})
     panels = figure.subplots(1, len(THIRDS), sharey=True, gridspec_kw={"wspace": 0.06})
     for point, panel in enumerate(panels):
+        iterations = set()
         for i, (name, table) in enumerate(points.items()):
-            for rows, dashes in _lines(shown.outcomes[name], table[table["point"] == point]):
-                axes.line(panel, rows, "value", *style.pair(i), dashes, shown.metric.shown(1.0))
+            now, scale = table[table["point"] == point], shown.metric.shown(1.0)
+            for rows, dashes in _lines(shown.outcomes[name], now):
+                axes.line(panel, rows, "value", *style.pair(i), dashes, scale)
+                iterations |= {int(iteration) for iteration in rows["iteration"]}
+            for row in shown.outcomes[name].full if panel is panels[-1] else []:
+                end = now[(now["arm"] == row["arm"]) & (now["round"] == row["round"])].iloc[0]
+                axes.level(panel, end, "value", style.pair(i)[0], style.LONGER, scale)
         _density_axis(panel, shown.outcomes, most=4)
-        iterations = sorted({int(i) for table in points.values() for i in table[table["point"] == point]["iteration"]})
-        at = f"\n{' and '.join(f'{i:,}' for i in iterations)} iterations" if len(iterations) < 3 else ""
+        at = f"\n{' and '.join(f'{i:,}' for i in sorted(iterations))} iterations" if len(iterations) < 3 else ""
         panel.set_title(THIRDS[point] + at)
         panel.set_xlabel(axes.WEIGHTS if point == 1 else "")
     panels[0].set_ylabel(shown.metric.axis("Test"))
@@ -92,6 +101,9 @@ def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Map
     kinds: dict[str, Any] = {style.capital(" or ".join(tickets)): "-"}
     if any(len(_lines(shown.outcomes[name])) > 1 for name in main):
         kinds["Random reinit"] = "--"
+    longer = sorted({shown.label(row["arm"]) for name in main for row in shown.outcomes[name].full})
+    if longer:
+        kinds[style.capital(" or ".join(longer))] = style.LONGER
     lines = {label: axes.handle(style.GREY, None, dashes) for label, dashes in kinds.items()} | dict(more)
     height = max(math.ceil(len(colours) / (1 if len(colours) < 4 else 2)), 2 if more else 1)
     figure = axes.canvas(style.HEIGHT + style.ROW * (height - 1))

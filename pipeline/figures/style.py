@@ -6,9 +6,11 @@ from typing import Any
 
 # Okabe & Ito's colours, which the colour-blind can tell apart; without yellow, which is faint on white.
 BLACK, BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-GREY = "#555555"  # of what is no arm and no experiment
+WINE, OLIVE = "#882255", "#999933"  # Tol's, which can be told from those: the known arms are more than seven
+GREY = "#555555"  # of what is no arm and no experiment, and of the dense network
+LONGER = "-."  # of what keeps all weights
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
-MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
+MARKERS = ("o", "^", "s", "D", "v", "d", "p", "<")  # those that can be seen to be hollow
 WIDTH, HEIGHT = 7.4, 3.5  # inches
 ROW = 0.18  # inches that a row of the legend takes beyond the second
 NOTE = 8.0  # the size of the line below a figure
@@ -43,21 +45,22 @@ class Look:
     label: str
     colour: str
     marker: str
-    line: str
+    line: Any
     from_dense: bool = True
 
 
-# Known arms. Two of them may share a colour if no figure shows both: one-shot pruning has a figure of its own.
+# Known arms. No two share a colour or a marker: without tickets, another arm takes their place, and any two may be in one figure.
 LOOKS = {
     "ticket": Look("ticket", BLUE, "o", "-"),
     "one_shot": Look("one-shot ticket", GREEN, "s", "-"),
     "lr_rewind": Look("learning-rate rewinding", ORANGE, "D", "-"),
     "fine_tune": Look("fine-tuning", SKY, "v", "-"),
-    "continued": Look("ticket, mask without resets", BLACK, "X", "-"),
+    "continued": Look("ticket, mask without resets", BLACK, ">", "-"),
     "reinit": Look("random reinit", VERMILLION, "^", "--", from_dense=False),
-    "one_shot_reinit": Look("random reinit, one-shot mask", PURPLE, "D", "--", from_dense=False),
-    "random_mask": Look("random mask", GREEN, "P", ":"),
+    "one_shot_reinit": Look("random reinit, one-shot mask", OLIVE, "p", "--", from_dense=False),
+    "random_mask": Look("random mask", WINE, "d", ":"),
     "shuffled_mask": Look("shuffled mask", PURPLE, "<", ":"),
+    "dense_long": Look("dense, trained as long as all rounds", GREY, "", LONGER),  # a level line, as the dense network's
 }
 
 
@@ -92,7 +95,7 @@ def _free(used: list[tuple[str, str]]) -> tuple[str, str]:
     return min(pairs or [pair(len(used))], key=lambda p: (colours.count(p[0]), markers.count(p[1])))
 
 
-def _rest(look: Look) -> tuple[str, str, str, bool]:
+def _rest(look: Look) -> tuple[str, str, Any, bool]:
     return look.colour, look.marker, look.line, look.from_dense
 
 

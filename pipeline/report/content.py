@@ -1,10 +1,10 @@
 """The figures of the report, in its order, and what the paper (Frankle & Carbin, ICLR 2019, final version) claims beside each.
 
-To add a figure, add a record to FIGURES; its functions stand in pipeline/figures (drawing) and pipeline/report/here.py.
+To add a figure, add a record to FIGURES; its functions stand in pipeline/figures (drawing) and in here.py or over.py (sentences).
 """
 
 from pipeline.figures import early_stop, learning_curves, networks, several
-from pipeline.report import here
+from pipeline.report import here, over
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT
@@ -36,7 +36,9 @@ def _main(outcome: Outcome) -> list[str]:
 
 
 def _controls(outcome: Outcome) -> list[str]:
-    return list(dict.fromkeys([outcome.main, *(arm for arm in outcome.arms if arm == REINIT)]))
+    """The tickets, the same masks with fresh weights, and what trains all weights for longer."""
+    beside = (REINIT, *(row["arm"] for row in outcome.full))
+    return list(dict.fromkeys([outcome.main, *(arm for arm in outcome.arms if arm in beside)]))
 
 
 def _one_shot(outcome: Outcome) -> list[str]:
@@ -85,20 +87,20 @@ FURTHER = Figure(
 OVER = (
     Figure(
         file="conv", title=CONVOLUTIONS.title, subject=CONVOLUTIONS, number=4,
-        draw=several.early_stop, here=here.convolutions,
+        draw=several.early_stop, here=over.convolutions,
         claim="(figure 5): at best, early stop comes 3.5 (Conv-2, at 8.8% of the weights), 3.5 (Conv-4, 9.2%) and 2.5 times "
         "(Conv-6, 15.1%) as fast as dense, and accuracy is 3.4 (4.6%), 3.5 (11.1%) and 3.3 points (26.4%) higher; all are above "
         "dense at more than 2% of the weights. Random reinits learn ever slower and lose accuracy.",
     ),
     Figure(
         file="dropout", title=DROPOUT.title, subject=DROPOUT, number=5, details=("dropout",),
-        beside=networks.is_same_without_dropout, draw=several.early_stop, here=here.dropout,
+        beside=networks.is_same_without_dropout, draw=several.early_stop, here=over.dropout,
         claim="(figure 6): before pruning, dropout adds 2.1 (Conv-2), 3.0 (Conv-4) and 2.4 points (Conv-6) of accuracy; tickets "
         "trained with it add up to 2.3, 4.6 and 4.7 points more.",
     ),
     Figure(
         file="deep", title=DEEP.title, subject=DEEP, number=6, tables=("curves",), details=("lr", "warmup", "rewind"),
-        draw=several.three_points, here=here.deep,
+        draw=several.three_points, here=over.deep,
         claim="(figures 7 and 8): at learning rate 0.1 neither network has winning tickets. VGG-19: at 0.01 they are within a "
         "point of dense down to 3.5% of the weights, at 0.1 with warmup down to 1.5%. ResNet: at 0.01 tickets reach 89.5% from "
         "41.7% to 21.9% of the weights, where dense at 0.1 has 90.5%; at 0.03 with warmup they reach 90.5% at 27.1% and win "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.figures import style
 from pipeline.figures.shown import Shown
 from pipeline.report import wording
-from pipeline.report.wording import CHOSEN, count, difference
+from pipeline.report.wording import CHOSEN, count, difference, several
 from pipeline.results import statistics
 from pipeline.results.numbers import NEAR_21
 from pipeline.results.statistics import REINIT, percent
@@ -43,16 +43,46 @@ def best(outcome: Outcome, ticket: str) -> str:
 
 
 def smallest(outcome: Outcome, ticket: str) -> str:
-    """With its difference and the interval: that it is no worse may be noise."""
+    """With its difference and the interval: that it is no worse may be noise, and so may be that none is."""
     if outcome.tickets.empty:
         return ""
     row = outcome.smallest(outcome.tickets)
     if row is None:
-        return f"No {ticket} is as good as {DENSE_ONE}."
+        return f"No {ticket} is as good as {DENSE_ONE}{_by_chance(outcome)}."
     return (
         f"The smallest {ticket} that is no worse than {DENSE_ONE} keeps {percent(row['density'])}% of the weights. Its "
         f"{outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}."
     )
+
+
+def _by_chance(outcome: Outcome) -> str:
+    """Which of the tickets that are worse cannot be told from the dense network; empty without intervals."""
+    tickets = [row for _, row in outcome.tickets.iterrows()]
+    bounds = [outcome.difference(row, outcome.dense).bounds for row in tickets]
+    known = [(row, found) for row, found in zip(tickets, bounds, strict=True) if found is not None]
+    if not known:
+        return ""
+    close = [f"{percent(row['density'])}%" for row, (low, high) in known if low <= 0 <= high]
+    if not close:
+        return ", and none of the intervals of their differences includes zero"
+    which = f"at {several(close)} of the weights"
+    return f" in the mean, but the 95% intervals of {len(close)} of {len(known)} differences include zero, {which}"
+
+
+def full(shown: Shown, outcome: Outcome) -> list[str]:
+    """What is reached without pruning in another time, such as that of all rounds, and by the ticket of that round."""
+    found = []
+    for row in outcome.full:
+        words, ticket = outcome.metric.words, statistics.at_round(outcome.table, outcome.main, int(row["round"]))
+        text = (
+            f"{style.capital(shown.label(row['arm']))} ({row['end']:,} iterations with all weights): the {words} of "
+            f"{outcome.metric.text(float(row['value_mean']))} is {difference(outcome, row, outcome.dense, DENSES)}."
+        )
+        if ticket is not None:
+            who = f"the {shown.label(outcome.main)} of the same round, with {percent(ticket['density'])}% of the weights,"
+            text += f" Compared with it, the {words} of {who} is {difference(outcome, ticket, row)}."
+        found.append(text)
+    return found
 
 
 def fast(shown: Shown, outcome: Outcome, row: Row) -> str:

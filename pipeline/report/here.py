@@ -1,14 +1,14 @@
-"""The sentences below a figure on what was measured here, each worked out from tables."""
+"""The sentences below a figure of one experiment on what was measured here, each worked out from tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.figures import names, networks, style
+from pipeline.figures import networks, style
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
-from pipeline.report.wording import CHOSEN, count, densities, difference, earlier, gaps, several, stop
+from pipeline.report.wording import densities, difference, earlier, gaps, several, stop
 from pipeline.results import statistics
 from pipeline.results.statistics import REINIT, percent
 from pipeline.values.lanes import DENSE
@@ -52,7 +52,7 @@ def early_stop(shown: Shown, arms: Sequence[str]) -> list[str]:
     found = [_beside(shown, row) for row in chosen] or ["No ticket was trained near the densities that the paper speaks of."]
     if REINIT not in outcome.arms:
         found.append("The experiment has no controls with fresh weights (`arms.reinit` in params.yaml).")
-    return [line for line in (wording.short(outcome), *found, _censored(shown)) if line]
+    return [line for line in (wording.short(outcome), *found, *findings.full(shown, outcome), _censored(shown)) if line]
 
 
 def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -81,42 +81,35 @@ def _smallest(shown: Shown, arm: str, rows: pd.DataFrame) -> str:
 
 def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
     outcome = shown.outcome
-    spans = {shown.label(arm): gaps(outcome.metric, outcome.rows(arm), outcome.tickets) for arm in arms if arm != outcome.main}
-    found = [f"for {label} {span}" for label, span in spans.items() if span]
-    tickets = shown.label(outcome.main)
-    if not found:
-        return [f"No arm was trained in the same rounds as the {tickets}."]
-    text = f"The difference in {outcome.metric.words} at early stop from the {tickets} of the same round is {'; '.join(found)}."
-    return [line for line in (wording.short(outcome), text) if line]
+    told_elsewhere = (outcome.main, *(row["arm"] for row in outcome.full))
+    spans = {arm: gaps(outcome.metric, outcome.rows(arm), outcome.tickets) for arm in arms if arm not in told_elsewhere}
+    compared = [arm for arm, span in spans.items() if span]
+    ticket = shown.label(outcome.main)
+    if not compared:
+        return [f"No arm was trained in the same rounds as the {ticket}."]
+    found = "; ".join(f"for {shown.label(arm)} {spans[arm]}" for arm in compared)
+    text = f"The {outcome.metric.words} at early stop minus that of the {ticket} of the same round is {found}."
+    return [line for line in (wording.short(outcome), text, _at_smallest(shown, compared)) if line]
 
 
-def convolutions(shown: Shown, details: Sequence[str]) -> list[str]:
-    """Early stop and the metric at best, and how small a ticket is no worse than dense."""
-    return [f"{_name(shown, name, details)}: {_convolution(shown, shown.outcomes[name])}" for name in shown.outcomes]
+def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
+    """Each arm against the ticket of the same round: the last one that all of them have, or else each arm's own last."""
+    outcome, ticket = shown.outcome, shown.label(shown.outcome.main)
+    rounds = {arm: set(outcome.rows(arm)["round"]).intersection(outcome.tickets["round"]) for arm in arms}
+    shared = set.intersection(*rounds.values())
+    start, found = f"At the smallest density that each shares with the {ticket}", []
+    for arm in arms:
+        row, beside = (_at_round(outcome, a, max(shared or rounds[arm])) for a in (arm, outcome.main))
+        density = f"{percent(row['density'])}%"
+        if shared:
+            start = f"At {density} of the weights, the smallest density in common"
+        found.append(f"{difference(outcome, row, beside)} for {shown.label(arm)}{'' if shared else f' at {density}'}")
+    return f"{start}, the {outcome.metric.words} is, compared with the {ticket}'s, {'; '.join(found)}."
 
 
-def dropout(shown: Shown, details: Sequence[str]) -> list[str]:
-    found = []
-    for name, outcome in shown.outcomes.items():
-        mine = shown.experiment(name)
-        twins = [other for other in shown.outcomes if networks.is_same_without_dropout(mine, shown.experiment(other))]
-        gain = "The report has no such experiment without dropout."
-        if twins:
-            other = shown.outcomes[twins[0]].dense
-            compared = outcome.metric.compared(float(outcome.dense["value_mean"]), float(other["value_mean"]), "without dropout")
-            gain = f"Before pruning, the {outcome.metric.words} is {compared}."
-        if networks.has_dropout(mine):
-            found.append(f"{_name(shown, name, details)}: {gain} {_convolution(shown, outcome)}")
-    return found
-
-
-def deep(shown: Shown, details: Sequence[str]) -> list[str]:
-    """From the evaluations at the points of training that the figure shows."""
-    return [f"{_name(shown, name, details)}: {_deep(shown, outcome)}" for name, outcome in shown.outcomes.items()]
-
-
-def _name(shown: Shown, name: str, details: Sequence[str]) -> str:
-    return f"`{name}` ({names.described(shown.experiment(name), details)})"
+def _at_round(outcome: Outcome, arm: str, number: int) -> Row:
+    rows = outcome.rows(arm)
+    return rows[rows["round"] == number].iloc[0]
 
 
 def _beside(shown: Shown, row: Row) -> str:
@@ -139,67 +132,6 @@ def _against(shown: Shown, row: Row, other: Row) -> str:
         whose = [f"the {shown.label(r['arm'])}" if r["arm"] != DENSE else "the dense network" for r in cut]
         return f"{ticket} {value}; early stops are not compared, because the end of training cuts off that of {several(whose)}"
     return f"{ticket} early stop comes {earlier(row, other)}, and its {value}"
-
-
-def _convolution(shown: Shown, outcome: Outcome) -> str:
-    if outcome.tickets.empty:
-        return "No tickets were trained."
-    tickets, ticket = outcome.tickets, shown.label(outcome.main)
-    counted = [row for _, row in tickets.iterrows() if not outcome.cut_off([row])] or [tickets.iloc[0]]
-    first = min(counted, key=lambda row: float(row["stop_mean"]))
-    winning = outcome.no_worse(tickets)
-    lines = [
-        wording.short(outcome) or findings.fast(shown, outcome, first),
-        findings.best(outcome, ticket),
-        f"Of {count(len(tickets), 'round')}, {len(winning)} gave a {ticket} no worse than the dense network.",
-        findings.smallest(outcome, ticket),
-        _reinit(shown, outcome, outcome.table, tickets),
-    ]
-    return " ".join(line for line in lines if line)
-
-
-def _deep(shown: Shown, outcome: Outcome) -> str:
-    table, metric, ticket = outcome.points(), outcome.metric, shown.label(outcome.main)
-    dense = table[table["arm"] == DENSE].sort_values("point")
-    last, end = dense.iloc[-1], table[table["point"] == table["point"].max()]
-    values = several([metric.text(value) for value in dense["value_mean"]])
-    iterations = several([f"{i:,.0f}" for i in dense["iteration"]])
-    start = f"The dense network's test {metric.words} is {values} at iterations {iterations}."
-    tickets = end[end["arm"] == outcome.main].sort_values("density")
-    if tickets.empty:
-        return f"{start} No tickets were trained."
-    best, level = tickets.iloc[metric.best(tickets["value_mean"])], float(last["value_mean"])
-    winning = outcome.no_worse(tickets, level)
-    reached = metric.text(float(best["value_mean"]))
-    compared = metric.compared(float(best["value_mean"]), level, "the dense network's")
-    lines = [
-        wording.short(outcome),
-        start,
-        f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
-        f"{percent(best['density'])}% of the weights: its {metric.words} of {reached} is {compared}.",
-        f"Then {len(winning)} of {len(tickets)} are no worse than the dense network"
-        + (f", the smallest at {percent(winning['density'].min())}% of the weights." if len(winning) else "."),
-        _within_a_point(outcome, tickets, level),
-        _reinit(shown, outcome, end, tickets),
-    ]
-    return " ".join(line for line in lines if line)
-
-
-def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, level: float) -> str:
-    """The paper's measure for deep networks; of fractions only."""
-    if not outcome.metric.is_fraction:
-        return ""
-    near = tickets.loc[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["value_mean"]]]
-    return f"They are within a point of it down to {percent(near['density'].min())}%." if len(near) else "None is within a point."
-
-
-def _reinit(shown: Shown, outcome: Outcome, table: pd.DataFrame, tickets: pd.DataFrame) -> str:
-    label, rows = shown.label(REINIT), table[table["arm"] == REINIT]
-    span = gaps(outcome.metric, rows, tickets) if outcome.main != REINIT else ""
-    if not span:
-        return "The experiment has no controls with fresh weights in these rounds."
-    ticket = shown.label(outcome.main)
-    return f"The difference in {outcome.metric.words} of {label} from the {ticket} of the same round is {span}."
 
 
 def _censored(shown: Shown) -> str:

@@ -26,8 +26,7 @@ INTRODUCTION = """# Lottery tickets: what was run and what came out
 LeNet-300-100, on MNIST, are means of 5 trials of 50,000 iterations; those of the other networks, on CIFAR-10, are means of 5
 trials too. On this page, networks are compared at their early stop, the iteration of minimum validation loss, and on the test
 set, unless it says otherwise. Numbers are means over replicates; bands and brackets reach from the smallest to the largest.
-Intervals are t intervals of differences between lanes with the same seed, the draws of a seed averaged. The headline numbers
-are in [metrics.json](metrics.json)."""
+Intervals are t intervals of differences between lanes with the same seed, the draws of a seed averaged."""
 
 
 def index(config: Config, name: str, outcomes: Mapping[str, Outcome]) -> str:
@@ -47,7 +46,8 @@ def _section(report: str, shown: Shown) -> str:
         "\n".join(f"- {line}" for line in findings(shown)),
         *_figures(shown, folder),
         "### All rounds",
-        f"[rounds.csv]({folder}/{places.rounds(name).name}) has every lane of `{name}`. {table.explained(shown.outcome)}",
+        f"[rounds.csv]({folder}/{places.rounds(name).name}) has every lane of `{name}`, and "
+        f"[metrics.json]({folder}/{places.metrics(name).name}) the headline numbers. {table.explained(shown.outcome)}",
         table.markdown(shown),
     ]
     return "\n\n".join(parts)

@@ -79,7 +79,7 @@ def interval(outcome: Outcome, row: Row, other: Row) -> str:
 
 
 def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:
-    """How far from the tickets of the same rounds: the smallest and the largest difference; empty without such rounds."""
+    """Minus the tickets of the same rounds: the smallest and the largest difference; empty without such rounds."""
     pairs = rows.merge(tickets[["round", "value_mean"]], on="round", suffixes=("", "_ticket"))
     if pairs.empty:
         return ""

@@ -20,7 +20,8 @@ Numbers = Mapping[str, float | str | None]
 def metrics(outcome: Outcome) -> Numbers:
     """None for what the experiment cannot tell; `void` says which ratios that is so of although their lanes are there.
 
-    Units: values of the metric in its own unit (accuracies as fractions), at early stop; ratios of mean iterations.
+    Units: values of the metric and their difference in its own unit (accuracies as fractions), at early stop; ratios of mean
+    iterations, above 1 where the ticket is the faster one.
     """
     metric, tickets, dense = outcome.metric, outcome.rows(TICKET), outcome.dense
     best = outcome.best() if outcome.main == TICKET else None
@@ -40,7 +41,7 @@ def metrics(outcome: Outcome) -> Numbers:
         "smallest_winning_density": 1.0 if smallest is None else float(smallest["density"]),
         "density_near_21": None if near is None else float(near["density"]),  # of the rows below
         **{key: None if key in void else _ratio(*rows) for key, rows in ratios.items()},
-        f"reinit_{metric.name}_gap_at_21": gap,
+        f"ticket_minus_reinit_{metric.name}_at_21": gap,
         "void": "; ".join(f"{key}: {reason}" for key, reason in void.items()) or None,
     }
 

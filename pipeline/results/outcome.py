@@ -57,13 +57,22 @@ class Outcome:
 
     @property
     def main(self) -> str:
-        """The arm that sentences and figures about tickets are of: `ticket`, without it the first beside the dense network."""
-        beside = [arm for arm in self.arms if arm != DENSE]
+        """The arm that sentences and figures about tickets are of: `ticket`, without it the first beside the dense network, of
+        those that prune.
+        """
+        full = [row["arm"] for row in self.full]
+        beside = [arm for arm in self.arms if arm not in (DENSE, *full)]
         return TICKET if TICKET in beside else (beside or [DENSE])[0]
 
     @property
     def dense(self) -> Row:
         return self.table[self.table["arm"] == DENSE].iloc[0]
+
+    @property
+    def full(self) -> list[Row]:
+        """Of each arm that keeps all weights, the dense network apart, the row of its last round, for which it trains longest."""
+        of_arms = [self.rows(arm) for arm in self.arms if arm != DENSE]
+        return [rows.iloc[-1] for rows in of_arms if (rows["density"] >= 1).all()]
 
     @property
     def tickets(self) -> pd.DataFrame:

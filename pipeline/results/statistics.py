@@ -73,9 +73,9 @@ def at_points(curves: pd.DataFrame, points: int = 3) -> pd.DataFrame:
     """
     import pandas as pd
 
-    end = curves["iteration"].max()
     found = []
     for _, rows in curves.groupby(["arm", "round"], sort=False):
+        end = rows["iteration"].max()  # an arm may be trained for longer
         for point in range(points):
             nearest = rows.loc[(rows["iteration"] * points - end * (point + 1)).abs().idxmin()]
             found.append(nearest.to_dict() | {"point": point})

@@ -1,0 +1,123 @@
+"""The sentences below a figure over several experiments, each worked out from tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.figures import names, networks, style
+from pipeline.figures.shown import Shown
+from pipeline.report import findings, wording
+from pipeline.report.wording import CHOSEN, count, gaps, several
+from pipeline.results.statistics import REINIT, percent
+from pipeline.values.lanes import DENSE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.results.outcome import Outcome
+
+
+def convolutions(shown: Shown, details: Sequence[str]) -> list[str]:
+    """Early stop and the metric at best, and how small a ticket is no worse than dense."""
+    return [f"{_name(shown, name, details)}: {_convolution(shown, shown.outcomes[name])}" for name in shown.outcomes]
+
+
+def dropout(shown: Shown, details: Sequence[str]) -> list[str]:
+    found = []
+    for name, outcome in shown.outcomes.items():
+        mine = shown.experiment(name)
+        twins = [other for other in shown.outcomes if networks.is_same_without_dropout(mine, shown.experiment(other))]
+        gain = "The report has no such experiment without dropout."
+        if twins:
+            other = shown.outcomes[twins[0]].dense
+            compared = outcome.metric.compared(float(outcome.dense["value_mean"]), float(other["value_mean"]), "without dropout")
+            gain = f"Before pruning, the {outcome.metric.words} is {compared}."
+        if networks.has_dropout(mine):
+            found.append(f"{_name(shown, name, details)}: {gain} {_convolution(shown, outcome)}")
+    return found
+
+
+def deep(shown: Shown, details: Sequence[str]) -> list[str]:
+    """From the evaluations at the points of training that the figure shows."""
+    return [f"{_name(shown, name, details)}: {_deep(shown, outcome)}" for name, outcome in shown.outcomes.items()]
+
+
+def _name(shown: Shown, name: str, details: Sequence[str]) -> str:
+    return f"`{name}` ({names.described(shown.experiment(name), details)})"
+
+
+def _convolution(shown: Shown, outcome: Outcome) -> str:
+    if outcome.tickets.empty:
+        return "No tickets were trained."
+    tickets, ticket = outcome.tickets, shown.label(outcome.main)
+    counted = [row for _, row in tickets.iterrows() if not outcome.cut_off([row])] or [tickets.iloc[0]]
+    first = min(counted, key=lambda row: float(row["stop_mean"]))
+    winning = outcome.no_worse(tickets)
+    lines = [
+        wording.short(outcome) or findings.fast(shown, outcome, first),
+        findings.best(outcome, ticket),
+        f"Of {count(len(tickets), 'round')}, {len(winning)} gave a {ticket} no worse than the dense network.",
+        findings.smallest(outcome, ticket),
+        _reinit(shown, outcome, outcome.table, tickets),
+        *findings.full(shown, outcome),
+    ]
+    return " ".join(line for line in lines if line)
+
+
+def _deep(shown: Shown, outcome: Outcome) -> str:
+    table, metric, ticket = outcome.points(), outcome.metric, shown.label(outcome.main)
+    dense = table[table["arm"] == DENSE].sort_values("point")
+    last, end = dense.iloc[-1], table[table["point"] == table["point"].max()]
+    values = several([metric.text(value) for value in dense["value_mean"]])
+    iterations = several([f"{i:,.0f}" for i in dense["iteration"]])
+    start = f"The dense network's test {metric.words} is {values} at iterations {iterations}."
+    tickets = end[end["arm"] == outcome.main].sort_values("density")
+    if tickets.empty:
+        return f"{start} No tickets were trained."
+    best, level = tickets.iloc[metric.best(tickets["value_mean"])], float(last["value_mean"])
+    winning = outcome.no_worse(tickets, level)
+    reached = metric.text(float(best["value_mean"]))
+    compared = metric.compared(float(best["value_mean"]), level, "the dense network's")
+    lines = [
+        wording.short(outcome),
+        start,
+        f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
+        f"{percent(best['density'])}% of the weights: its {metric.words} of {reached} is {compared}.",
+        f"Then {len(winning)} of {len(tickets)} are no worse than the dense network"
+        + (f", the smallest at {percent(winning['density'].min())}% of the weights." if len(winning) else "."),
+        _within_a_point(outcome, tickets, level),
+        _reinit(shown, outcome, end, tickets),
+        *_longer(shown, outcome, end, level),
+    ]
+    return " ".join(line for line in lines if line)
+
+
+def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, level: float) -> str:
+    """The paper's measure for deep networks; of fractions only."""
+    if not outcome.metric.is_fraction:
+        return ""
+    near = tickets.loc[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["value_mean"]]]
+    return f"They are within a point of it down to {percent(near['density'].min())}%." if len(near) else "None is within a point."
+
+
+def _longer(shown: Shown, outcome: Outcome, end: pd.DataFrame, dense: float) -> list[str]:
+    """What is reached at the end of a longer training without pruning. dense: what the dense network reaches."""
+    found = []
+    for longest in outcome.full:
+        row = end[(end["arm"] == longest["arm"]) & (end["round"] == longest["round"])].iloc[0]
+        label, value = style.capital(shown.label(row["arm"])), float(row["value_mean"])
+        found.append(
+            f"{label} ({longest['end']:,} iterations with all weights): the {outcome.metric.words} of "
+            f"{outcome.metric.text(value)} is {outcome.metric.compared(value, dense, findings.DENSES)}."
+        )
+    return found
+
+
+def _reinit(shown: Shown, outcome: Outcome, table: pd.DataFrame, tickets: pd.DataFrame) -> str:
+    label, rows = shown.label(REINIT), table[table["arm"] == REINIT]
+    span = gaps(outcome.metric, rows, tickets) if outcome.main != REINIT else ""
+    if not span:
+        return "The experiment has no controls with fresh weights in these rounds."
+    ticket = shown.label(outcome.main)
+    return f"The {outcome.metric.words} of {label} minus that of the {ticket} of the same round is {span}."
