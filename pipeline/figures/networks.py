@@ -32,4 +32,4 @@ def is_same_without_dropout(experiment: Experiment, other: Experiment) -> bool:
 
 def _but_for_dropout(experiment: Experiment) -> tuple[str, dict[str, object], str]:
     options = {key: value for key, value in experiment.model.options.items() if key != "dropout"}
-    return experiment.model.name, options, experiment.data.name
+    return experiment.model.name, options, experiment.data.slug
