@@ -1,4 +1,4 @@
-"""One script for each DVC stage, run as `python -m stages.<name> <item>`; every setting is in params.yaml."""
+"""One script for each DVC stage, run as `python -m stages.<name> <item>`; every setting is in params.yaml or experiments/*.yaml."""
 
 import sys
 from collections.abc import Callable
