@@ -1,4 +1,4 @@
-"""One script for each DVC stage, run as `python -m stages.<name> <item>`; every setting is in params.yaml or experiments/*.yaml."""
+"""One script for each DVC stage, run as `python -m stages.<name> <item>`; settings are in params.yaml and experiments/*.yaml."""
 
 import sys
 from collections.abc import Callable
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def experiment_of(name: str) -> "Bound":
-    """An experiment of params.yaml with valid settings, with which its DVC file agrees. Raises: UserError otherwise."""
+    """An experiment with valid settings, with which its DVC file agrees. Raises: UserError otherwise."""
     from pipeline.dag import written  # no output depends on what is imported here, which only rejects input
     from pipeline.settings import check, config
 

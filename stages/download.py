@@ -11,7 +11,7 @@ from stages import run_stage
 
 
 def main(name: str) -> None:
-    # No output depends on these modules: they find the plug-in that params.yaml means, whose options are in the name.
+    # No output depends on these modules: they find the plug-in that the settings mean, whose options are in the name.
     from pipeline.settings import check, config
 
     obtain = check.data_set(config.load().experiments.values(), name)

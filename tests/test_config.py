@@ -143,7 +143,18 @@ def test_a_missing_key_is_named(key: str, section: str, tmp_path: Path) -> None:
     for part in front:
         inner = inner[part]
     del inner[last]
-    assert said(content, tmp_path).endswith(f"params.yaml: {key} is missing")
+    message = said(content, tmp_path)
+    assert f"params.yaml: {key} is missing" in message
+    assert (last in ("rewind", "seeds")) == ("should be such as" in message)
+
+
+@pytest.mark.parametrize("name", ["Toy", "2toys", "toy-2", "mein spielzeug"])
+def test_a_name_of_another_form_is_told_with_one_that_is_right(name: str, tmp_path: Path) -> None:
+    content = changed("report", ["toy"])
+    content["experiments"][name] = content["experiments"]["toy"]
+    message = said(content, tmp_path)
+    assert name in message
+    assert "small letters, digits and underscores only, and a letter first, such as conv2_cpu" in message
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:

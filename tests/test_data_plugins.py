@@ -115,7 +115,8 @@ def test_a_data_set_by_dotted_path_with_options_is_made_and_trained_on(tmp_path:
         for name, slug in slugs.items():
             paths.data(slug).unlink()
             with pytest.raises(
-                UserError, match=rf"{slug}.* is missing .*FORM.*`dvc repro experiments/dvc\.yaml:download_{slug}`"
+                UserError,
+                match=rf"{slug}.* is missing .*FORM.*repeat_rounds {name}`.*`dvc repro experiments/dvc\.yaml:download_{slug}`",
             ):
                 show(name, config.load().experiment(name))
             with pytest.raises(UserError, match=rf"is missing; `dvc repro --force experiments/dvc\.yaml:download_{slug}`"):

@@ -141,13 +141,14 @@ def test_params_yaml_is_refused_for_itself(repository: Path) -> None:
 # --- The files of this repository
 
 
-def test_the_papers_budgets_are_not_in_the_file_that_the_default_stages_read() -> None:
+def test_what_few_run_is_not_in_the_file_that_the_default_stages_read() -> None:
     """DVC parses a whole file of params for each stage that reads a key of it, and looks for each key in all of it."""
     experiments = config.load(lottery.ROOT / paths.PARAMS).experiments
     there = {name for name, e in experiments.items() if e.file == paths.PARAMS}
-    assert {"lenet", "digits", "conv2_cpu"} <= there
-    assert {name for name, e in experiments.items() if e.file == Path("experiments/paper.yaml")} == {*experiments} - there
-    assert {"lenet_paper", "conv2", "vgg19", "resnet20"}.isdisjoint(there)
+    assert {"lenet", "digits"} <= there
+    assert {experiments[name].file.name for name in ("lenet_paper", "conv2", "vgg19", "resnet20")} == {"paper.yaml"}
+    assert {experiments[name].file.name for name in ("conv2_cpu", "lenet_masks")} == {"reduced.yaml"}
+    assert len(there) < len(experiments) / 4
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=str)
@@ -163,5 +164,5 @@ def test_a_file_has_the_form_that_dvc_writes(file: Path, tmp_path: Path) -> None
     apply_overrides(str(copy), [f"experiments.{name}.training.iterations=100"])
     changed = [pair for pair in zip(before.splitlines(), copy.read_text().splitlines(), strict=True) if pair[0] != pair[1]]
     assert len(changed) == 1
-    assert "iterations: 100," in changed[0][1]
+    assert "iterations: 100" in changed[0][1]
     assert "&" not in before.replace(" & ", "")  # no aliases

@@ -24,8 +24,8 @@ def show(name: str, experiment: Experiment) -> str:
     if setup is None:
         slug = experiment.data.slug
         raise UserError(
-            f"{paths.data(slug)} is missing and {bound.data} declares no FORM, so its size is not known; "
-            f"`dvc repro {paths.download(slug)}` makes the file"
+            f"{paths.data(slug)} is missing and {bound.data} declares no FORM for these options, so its size is not known; "
+            f"`{places.REMEDY} {name}` and then `dvc repro {paths.download(slug)}` make the file"
         )
     lottery, layers, groups = bound.lottery, setup.network.layers, setup.groups
     estimate = Estimate(setup)

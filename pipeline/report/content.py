@@ -24,7 +24,7 @@ DEEP = Subject(
     ("vgg19", "vgg19_low", "vgg19_warmup", "resnet20", "resnet20_low", "resnet20_warmup"),
 )  # fmt: skip
 
-ITERATIONS = {  # of experiments of params.yaml that have the paper's budget, as long as they have it
+ITERATIONS = {  # of experiments that have the paper's budget, as long as they have it
     "lenet_paper": 50_000, "conv2": 20_000, "conv4": 25_000, "conv6": 30_000, "conv2_dropout": 60_000, "conv4_dropout": 75_000,
     "conv6_dropout": 90_000, "vgg19": 112_000, "vgg19_low": 112_000, "vgg19_warmup": 112_000, "resnet20": 30_000,
     "resnet20_low": 30_000, "resnet20_warmup": 30_000,
@@ -72,7 +72,7 @@ OF_ONE = (
         arms=_one_shot, draw=early_stop.draw, here=here.one_shot,
         claim="(figure 4): one-shot tickets stop earlier than dense from 67.5% to 17.6% of the weights and are more accurate "
         "from 95.0% to 5.17%; iterative pruning finds smaller tickets.",
-        missing="the experiment has no one-shot tickets (`arms.one_shot` in params.yaml).",
+        missing="the experiment has no one-shot tickets (`arms.one_shot` in its settings).",
     ),
 )  # fmt: skip
 FURTHER = Figure(

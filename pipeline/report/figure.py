@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Subject:
     """What figures of our notes are about. shows: asks an experiment's network, and no other section of it.
 
-    experiments: those of params.yaml with the paper's budget.
+    experiments: those with the paper's budget.
     """
 
     title: str

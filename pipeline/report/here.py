@@ -51,7 +51,7 @@ def early_stop(shown: Shown, arms: Sequence[str]) -> list[str]:
         chosen = [tickets.iloc[i] for i in sorted(set(places))]
     found = [_beside(shown, row) for row in chosen] or ["No ticket was trained near the densities that the paper speaks of."]
     if REINIT not in outcome.arms:
-        found.append("The experiment has no controls with fresh weights (`arms.reinit` in params.yaml).")
+        found.append("The experiment has no controls with fresh weights (`arms.reinit` in its settings).")
     return [line for line in (wording.short(outcome), *found, *findings.full(shown, outcome), _censored(shown)) if line]
 
 

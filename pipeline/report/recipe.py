@@ -1,4 +1,4 @@
-"""What an experiment runs, in words from params.yaml, and what it is a reduced budget of."""
+"""What an experiment runs, in words, and what it is a reduced budget of."""
 
 from collections.abc import Mapping
 from typing import Any

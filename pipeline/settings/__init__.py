@@ -1,1 +1,1 @@
-"""The whole of params.yaml, and the places of reports and DVC's files. No training depends on what is here."""
+"""params.yaml and experiments/*.yaml as a whole, and the places of reports and DVC's files. No training depends on it."""

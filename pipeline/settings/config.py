@@ -31,6 +31,11 @@ def _free(name: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+EXAMPLES = {  # of keys that an experiment must have
+    "model": "{name: lenet}", "optimizer": "{name: adam, lr: 1.2e-3}", "lr": "1.2e-3", "rates": "{fc: 0.2, output: 0.1}",
+    "rewind": "0it, 500it or 2ep", "seeds": "[1, 2, 3]", "validation": "5000, the number of examples held out",
+    "scope": "layer or global", "rounds": "10", "iterations": "12000", "batch_size": "60", "evaluate_every": "100",
+}  # fmt: skip
 Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]
 
 
@@ -118,11 +123,14 @@ def _explain(error: Mapping[str, Any]) -> str:
         case "extra_forbidden":
             return f"unknown key {key}; the keys there are {', '.join(_allowed(error['loc'][:-1]))}"
         case "missing":
-            return f"{key} is missing"
+            example = EXAMPLES.get(str(error["loc"][-1]))
+            return f"{key} is missing" + (f"; should be such as {example}" if example else "")
         case "union_tag_invalid":
             message = f"unknown name {context['tag']!r}, should be one of {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{key}.name is missing; it should be 'adam' or 'sgd'"
+        case "string_pattern_mismatch":
+            message = "should have small letters, digits and underscores only, and a letter first, such as conv2_cpu"
         case "too_short":
             message = "should have at least one value"
         case "model_type":

@@ -52,16 +52,12 @@ def report_target(name: str) -> str:
 
 
 def overview(report: str) -> Path:
-    """The folder of a report's page and numbers: reports/ itself for the main report, a folder in it for each further one."""
+    """The folder of a report's page and figures: reports/ itself for the main report, a folder in it for each further one."""
     return REPORTS if report == MAIN else REPORTS / report
 
 
 def index(report: str = MAIN) -> Path:
     return overview(report) / "index.md"
-
-
-def metrics(report: str = MAIN) -> Path:
-    return overview(report) / "metrics.json"
 
 
 def comparison(report: str = MAIN) -> Path:
@@ -71,6 +67,11 @@ def comparison(report: str = MAIN) -> Path:
 
 def report(experiment: str) -> Path:
     return REPORTS / experiment
+
+
+def metrics(experiment: str) -> Path:
+    """The file of an experiment's headline numbers."""
+    return report(experiment) / "metrics.json"
 
 
 def figures(experiment: str) -> Path:

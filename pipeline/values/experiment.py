@@ -86,7 +86,7 @@ At = Annotated[str, AfterValidator(_moment)]  # a moment of training: 500it or 2
 class Augment(Section):
     """Random changes of each training image, drawn anew each time the image is seen. Held-out images are not changed."""
 
-    crop: Annotated[int, Field(ge=0)] = 0  # black pixels added on each side before a window of the original size is cut out
+    crop: Annotated[int, Field(ge=0)] = 0  # pixels of value 0 added on each side before a window of the original size is cut out
     flip: bool = False  # whether an image is mirrored left to right, with probability 1/2
 
 
