@@ -21,6 +21,7 @@ from pipeline.results.outcome import Outcome
 from pipeline.settings import config
 from pipeline.settings.config import Config
 from pipeline.values import paths
+from pipeline.values.experiment import Data
 from tests import lottery, synthetic
 from tests.several import CONTENT
 from tests.synthetic import RMSE
@@ -73,6 +74,10 @@ def test_dropout_has_the_same_network_without_it_beside_it(settings: Config) -> 
     assert registry.members(settings, ["conv4", "conv2"], dropout) == []
     assert registry.members(settings, ["conv2_small", "conv2", "conv2_dropout"], dropout) == ["conv2_small", "conv2_dropout"]
     assert not networks.is_same_without_dropout(settings.experiment("conv2"), settings.experiment("conv2"))
+    plain = settings.experiment("conv2")
+    smaller = plain.model_copy(update={"data": Data(name="cifar10", validation=5000, side=8)})
+    assert networks.is_same_without_dropout(settings.experiment("conv2_dropout"), plain)
+    assert not networks.is_same_without_dropout(settings.experiment("conv2_dropout"), smaller)  # the images are not the same
 
 
 def test_the_papers_experiments_are_in_params_yaml_with_its_budgets() -> None:
