@@ -10,15 +10,17 @@ from pipeline.settings.config import Config
 from pipeline.values.clock import Moment
 from pipeline.values.experiment import Augment, Experiment, OptimizerSettings, Sgd, Training
 
+LONGER = "dense_long"  # the arm
+
 
 def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
     """A few sentences. labels: the user's, of arms."""
     data, model, training, pruning = experiment.data, experiment.model, experiment.training, experiment.pruning
-    options = ", ".join(f"{key} {value}" for key, value in model.options.items())
     scope = "layer by layer" if pruning.scope == "layer" else "over all layers together"
     rates = ", ".join(f"{kind} {rate:.0%}" for kind, rate in pruning.rates.items())
     return (
-        f"The network `{model.name}`{f' ({options})' if options else ''} is trained on `{data.name}`{_augmented(data.augment)} "
+        f"The network `{model.name}`{_options(model.options)} is trained on `{data.name}`{_options(data.options)}"
+        f"{_augmented(data.augment)} "
         f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
         f"{_numbers(training)}; {data.validation:,} training examples are kept for validation. In each of "
         f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes, {scope}, a part of the surviving weights "
@@ -56,12 +58,17 @@ def arms(experiment: Experiment) -> list[str]:
 
 
 def _is_same_in_small(this: Experiment, full: Experiment) -> bool:
-    """Whether two experiments on the same data and network ask the same question: both prune by the same criterion in the
-    same scope, and the larger one has every arm of the smaller one.
+    """Whether two experiments on the same data and kind of network ask the same question: both prune by the same criterion in
+    the same scope, and the larger one has every arm of the smaller one. A longer training of the dense network asks no other.
     """
     mine, theirs = (e.pruning for e in (this, full))
     same = (mine.criterion, mine.scope) == (theirs.criterion, theirs.scope)
-    return same and set(arms(this)) <= set(arms(full))
+    return same and set(arms(this)) - {LONGER} <= set(arms(full))
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    found = ", ".join(f"{key} {value}" for key, value in options.items())
+    return f" ({found})" if found else ""
 
 
 def _augmented(augment: Augment) -> str:
@@ -114,7 +121,7 @@ def _differences(this: Experiment, other: Experiment) -> list[str]:
 
 
 def _settings(experiment: Experiment) -> dict[str, str]:
-    chosen = experiment.model_dump(include={"data", "optimizer", "training", "pruning", "rewind"})
+    chosen = experiment.model_dump(include={"data", "model", "optimizer", "training", "pruning", "rewind"})
     del chosen["training"]["iterations"], chosen["pruning"]["rounds"]
     return _flat(chosen)
 

@@ -11,6 +11,7 @@ from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
 from pipeline.settings.config import Config
+from pipeline.values.experiment import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawn
@@ -42,12 +43,15 @@ def need_curves(config: Config, names: Sequence[str]) -> list[str]:
 
 
 def alike(config: Config, name: str) -> list[str]:
-    """The other experiments with the same network on the same data: the page reads them, because this may be a reduced budget
-    of one.
+    """The other experiments with the same kind of network on the same data, of any size: the page reads them, because this may
+    be a reduced budget of one.
     """
-    this = config.experiment(name)
-    same = {other: e for other, e in config.experiments.items() if (e.model, e.data.name) == (this.model, this.data.name)}
-    return [other for other in same if other != name]
+
+    def kind(experiment: Experiment) -> tuple[str, set[str], str]:
+        return experiment.model.name, set(experiment.model.options), experiment.data.name
+
+    this = kind(config.experiment(name))
+    return [other for other, experiment in config.experiments.items() if kind(experiment) == this and other != name]
 
 
 def shown_over(config: Config, outcomes: Mapping[str, Outcome], figure: Figure) -> Shown:
