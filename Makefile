@@ -8,11 +8,11 @@ export DO_NOT_TRACK := true
 .PHONY: scm help repro smoke test test-all check ui clean
 
 help:
-	@echo "make repro     find the tickets of the experiments in params.yaml's report:, write reports/"
-	@echo "make smoke     the same with the tiny experiment digits, in under a minute"
-	@echo "make ui        browse all runs in MLflow"
-	@echo "make test      the test suite; make test-all adds the slow tests and those that download"
-	@echo "make check     linter and type checker"
+	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
+	@echo "make smoke     do the same with the tiny experiment digits, in under a minute"
+	@echo "make ui        open MLflow to browse all runs"
+	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
+	@echo "make check     run the linter and the type checker"
 
 repro: scm
 	@since=$$(date +%s); dvc repro && python -m pipeline.headline --since $$since
@@ -37,12 +37,12 @@ ui: $(VENV)/.ready
 	python -m pipeline.tracking sync
 	python -m pipeline.tracking ui
 
-scm: $(VENV)/.ready # a source archive has no .git; DVC must be told
+scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting
 	@[ -e .git ] || dvc config --local core.no_scm true
 
 $(VENV)/.ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	@echo "setting up $(VENV): a few minutes, and 6 GB where torch brings CUDA along"
+	@echo "setting up $(VENV), which takes a few minutes, and 6 GB if torch includes CUDA"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@

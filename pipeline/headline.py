@@ -1,5 +1,5 @@
-"""`python -m pipeline.headline [--since SECONDS] [EXPERIMENT …]`: what came out, where it stands, and
-where the time went."""
+"""`python -m pipeline.headline [--since SECONDS] [EXPERIMENT …]` prints the headline results, the path of the report
+and how the time was spent."""
 
 import argparse
 import sys
@@ -19,8 +19,10 @@ from pipeline.values.errors import UserError
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--since", type=float, metavar="SECONDS", help="when the run began: prints how its time was spent")
-    parser.add_argument("experiments", nargs="*", help="instead of those in report:")
+    parser.add_argument(
+        "--since", type=float, metavar="SECONDS", help="the start of the run, in Unix time; prints how its time was spent"
+    )
+    parser.add_argument("experiments", nargs="*", help="the experiments to summarise, instead of those in report:")
     given = parser.parse_args()
     settings = config.load()
     names = given.experiments or settings.report
@@ -28,7 +30,7 @@ def main() -> None:
     if given.since:
         print("\n" + _split(settings, given.since))
     page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())
-    print(f"The report: {page}")
+    print(f"The {'results are' if given.experiments else 'report is'} in {page}.")
 
 
 def headline(settings: Config, outcomes: Mapping[str, Outcome]) -> str:
@@ -41,16 +43,16 @@ def headline(settings: Config, outcomes: Mapping[str, Outcome]) -> str:
 
 
 def _test_set(settings: Config, name: str, metric: Metric) -> str:
-    """How large it is, and so how much a difference means; empty where the data set does not say so and is not there."""
+    """The size of the test set, and so the weight of one example; empty when the data neither exist nor declare their form."""
     form = check.form_of(check.settings(name, settings.experiment(name)))
     if form is None:
         return ""
-    step = f", so that one of them is {metric.gap(1 / form.test).removeprefix('+')}" if metric.name == "accuracy" else ""
+    step = f", so one of them changes the accuracy by {metric.gap(1 / form.test)[1:]}" if metric.name == "accuracy" else ""
     return f"The test set has {form.test:,} examples{step}."
 
 
 def _split(settings: Config, since: float) -> str:
-    """How much of the time since then was training and evaluation, from what the stages noted down."""
+    """How much of the time since then was spent on training and evaluation, according to the notes of the stages."""
     notes = [path for name in settings.experiments for path in sorted(paths.runtimes(name).glob("*.json"))]
     noted = [store.read_json(path) for path in notes]
     trained = [about["training_seconds"] for about in noted if about["finished"] > since]

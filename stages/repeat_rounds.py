@@ -1,4 +1,4 @@
-"""Writes the chains of rounds from params.yaml and experiments/*.yaml as DVC files; `--show` tells what they contain and cost."""
+"""Writes the chains of rounds from params.yaml and experiments/*.yaml as DVC files; `--show` prints their content and cost."""
 
 import argparse
 import sys
@@ -12,8 +12,10 @@ from pipeline.values.errors import UserError
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="chains to write or show besides those in use")
-    parser.add_argument("--show", action="store_true", help="print stages, densities and cost of these or all; write nothing")
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="chains to write besides those in use, or to show")
+    parser.add_argument(
+        "--show", action="store_true", help="print stages, densities and cost of these chains or all; write nothing"
+    )
     given = parser.parse_args()
     settings = config.load()
     for name in given.experiments:

@@ -173,5 +173,5 @@ def test_the_stage_names_the_data_sets_and_looks_at_params_first(tmp_path: Path,
     with pytest.raises(UserError, match=r"params\.yaml is missing"):
         download.main("digits")
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    with pytest.raises(UserError, match=r"no data set 'mnst'; should be one of cifar10, .*mnist"):
+    with pytest.raises(UserError, match=r"no data set 'mnst'; it should be one of cifar10, .*mnist"):
         download.main("mnst")

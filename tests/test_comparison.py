@@ -86,7 +86,7 @@ def test_the_papers_experiments_are_in_params_yaml_with_its_budgets() -> None:
         assert shipped.experiment(name).training.iterations == iterations
         assert len(shipped.experiment(name).seeds) == 5
     for name in shipped.reports["cpu"]:
-        assert "the paper's)" in str(recipe.reduced(shipped, name))
+        assert "the paper's budget)" in str(recipe.reduced(shipped, name))
 
 
 # --- The registry
@@ -221,7 +221,7 @@ LONG = {"reinit": {"rounds": [2, 4], "draws": 2}, "dense_long": {"rounds": [4]}}
 
 
 def _longer(settings: Config, name: str) -> Outcome:
-    """With the dense network trained for five times as long."""
+    """The lanes of an experiment, with an arm that trains the dense network five times as long."""
     lanes = synthetic.of_params(settings, name, stop=500)
     return synthetic.outcome(
         [

@@ -1,4 +1,4 @@
-"""params.yaml: what is wrong is said with its key, what was given and what is allowed, before anything is trained."""
+"""Errors in params.yaml are reported before training, with the key, the given value and the allowed values."""
 
 import copy
 import json
@@ -145,7 +145,7 @@ def test_a_missing_key_is_named(key: str, section: str, tmp_path: Path) -> None:
     del inner[last]
     message = said(content, tmp_path)
     assert f"params.yaml: {key} is missing" in message
-    assert (last in ("rewind", "seeds")) == ("should be such as" in message)
+    assert (last in ("rewind", "seeds")) == ("an example is" in message)
 
 
 @pytest.mark.parametrize("name", ["Toy", "2toys", "toy-2", "mein spielzeug"])
@@ -154,7 +154,7 @@ def test_a_name_of_another_form_is_told_with_one_that_is_right(name: str, tmp_pa
     content["experiments"][name] = content["experiments"]["toy"]
     message = said(content, tmp_path)
     assert name in message
-    assert "small letters, digits and underscores only, and a letter first, such as conv2_cpu" in message
+    assert "only lower-case letters, digits and underscores, and begin with a letter, such as conv2_cpu" in message
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_what_names_no_item_is_said(given: str, tmp_path: Path) -> None:
     with lottery.repository(tmp_path, GOOD):
         with pytest.raises(UserError, match=f"'{given}' does not name a round; should be like lenet/r07 or lenet/reinit_r07"):
             retrain.main(given)
-        with pytest.raises(UserError, match=r"no experiment 'toys' in .*; should be one of other, toy"):
+        with pytest.raises(UserError, match=r"no experiment 'toys' in .*; it should be one of other, toy"):
             retrain.main("toys/r01")
 
 

@@ -78,8 +78,8 @@ def own(width=4):
         ("Form(train=30, test=20, shape=(1, 4, 4), classes=4)", ["does not agree with the data", "test=10, classes=3"]),
         ("lambda width: Form(train=30, test=10, shape=(1, 8, 8), classes=3)", ["missing 1 required positional argument"]),
         ("lambda width=4: Form(train=30, test=10, shape=(1, 8, 8), classes=3)", ["does not agree", "shape=(1, 4, 4)"]),
-        ("3", ["FORM of data set", "is an int, should be a Form"]),
-        ("lambda: 'small'", ["FORM of data set", "is a str, should be a Form"]),
+        ("3", ["FORM of data set", "is an int, but should be a Form"]),
+        ("lambda: 'small'", ["FORM of data set", "is a str, but should be a Form"]),
     ],
 )
 def test_a_form_that_is_not_that_of_the_data_is_refused_with_the_data(

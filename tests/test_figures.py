@@ -190,7 +190,7 @@ def _pixels(marker: str, face: str) -> Any:
 
 @pytest.mark.parametrize("marker", sorted({*style.MARKERS, *(look.marker for look in style.LOOKS.values() if look.marker)}))
 def test_a_hollow_marker_can_be_told_from_a_full_one(marker: str) -> None:
-    """A hollow one marks an early stop that is cut off."""
+    """A hollow marker marks an early stop that is cut off."""
     with matplotlib.rc_context(style.STYLE):
         full, hollow = (_pixels(marker, face) for face in ("black", "white"))
     assert (hollow - full).sum() > 0.15 * (1 - full).sum()

@@ -1,4 +1,4 @@
-"""Experiments of further files beside params.yaml, experiments/*.yaml."""
+"""Experiments in files other than params.yaml, which are experiments/*.yaml."""
 
 import shutil
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_report_may_name_an_experiment_of_any_file(repository: Path) -> None:
     lottery.write_params(paths.PARAMS, MAIN | {"report": ["toy", "far"]})
     assert config.load().report == ("toy", "far")
     lottery.write_params(paths.PARAMS, MAIN | {"report": ["fro"]})
-    assert said() == "no experiment 'fro' in params.yaml or experiments/*.yaml; should be one of far, toy"
+    assert said() == "there is no experiment 'fro' in params.yaml or experiments/*.yaml; it should be one of far, toy"
 
 
 def test_a_chain_lists_and_names_the_file_of_its_experiment(repository: Path) -> None:
@@ -93,13 +93,13 @@ def test_an_experiment_in_two_files_is_refused(other: Path, repository: Path) ->
     if other != paths.PARAMS:
         lottery.write_params(paths.PARAMS, lottery.params(near=FAR))
     first, second = sorted([other, MORE], key=lambda path: (path != paths.PARAMS, path))
-    assert said() == f"{second}: experiments.far is in {first} too; should be in one of them"
+    assert said() == f"{second}: experiments.far is also in {first}, but should be in only one"
 
 
 @pytest.mark.parametrize("content", [None, [], "far", {}, {"far": FAR}, {"experiments": [FAR]}, MAIN])
 def test_a_file_without_experiments_or_with_more_is_refused(content: Any, repository: Path) -> None:
     lottery.write_params(MORE, content)
-    assert said() == f"{MORE} should have the key experiments and no other, with experiments by their names under it"
+    assert said() == f"{MORE} should have only the key experiments, with the experiments by their names under it"
 
 
 @pytest.mark.parametrize("text", ["experiments: [", "experiments: {}\nexperiments: {}", "\tfar: 1"])
@@ -153,7 +153,7 @@ def test_what_few_run_is_not_in_the_file_that_the_default_stages_read() -> None:
 
 @pytest.mark.parametrize("file", SHIPPED, ids=str)
 def test_a_file_has_the_form_that_dvc_writes(file: Path, tmp_path: Path) -> None:
-    """So that `dvc exp run -S` changes the lines of the value and no others."""
+    """This form lets `dvc exp run -S` change only the lines of the value."""
     before = (lottery.ROOT / file).read_text()
     copy = tmp_path / file.name
     shutil.copy(lottery.ROOT / file, copy)

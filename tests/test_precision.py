@@ -143,7 +143,7 @@ def test_tf32_without_a_gpu_is_one_sentence(tmp_path: Path, monkeypatch: pytest.
     slow["training"] |= {"precision": "tf32"}
     with lottery.repository(tmp_path, lottery.params(toy=slow)):
         with pytest.raises(
-            UserError, match=r"^params.yaml: .*training.precision is tf32, which needs a GPU; should be fp32 or bf16"
+            UserError, match=r"^params.yaml: .*training.precision is tf32, which needs a GPU; it should be fp32 or bf16"
         ):
             train_dense.main("toy")
         assert not paths.lanes("toy", "r00").exists()

@@ -60,5 +60,5 @@ def test_show_counts_from_the_rewind_point_and_refuses_what_training_would(tmp_p
         settings = config.load()
         shown = show("toy", settings.experiment("toy"))
         assert f"{2 * 15 + 3 * 2 * 10 + 2 * 15} lane-iterations" in shown
-        with pytest.raises(UserError, match=r"experiments.long: optimizer.warmup is 15it, iteration 15, should be before"):
+        with pytest.raises(UserError, match=r"experiments.long: optimizer.warmup is 15it, iteration 15, but should be before"):
             show("long", settings.experiment("long"))

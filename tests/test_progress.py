@@ -1,4 +1,4 @@
-"""What a training says of how far it is, of how fast it goes and of what it goes on from."""
+"""The progress line of a training run: how far it is, how fast it is, and what its checkpoints contained."""
 
 import io
 import re
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, as its last entry."""
+    """The last entry is the current time."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[-1])
     return now
@@ -62,7 +62,7 @@ def test_the_bar_of_a_terminal_does_not_count_a_checkpoint_as_speed(monkeypatch:
 
 
 def test_executors_tell_what_came_from_checkpoints() -> None:
-    """A group's first report is what it begins with."""
+    """The first report of a group is its starting point."""
 
     def work(group: Sequence[int], report: Callable[[int], None], stopped: Any) -> None:
         for done in (40, 50, 100) if 0 in group else (0, 50, 100):

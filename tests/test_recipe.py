@@ -24,7 +24,8 @@ def test_a_reduced_budget_is_said_plainly_with_all_that_differs(settings: Config
     said = str(recipe.reduced(settings, "conv2_small"))
     for part in (
         "a reduced budget", "2,000 iterations, 2 rounds and 2 replicates instead of 20,000, 4 and 2",
-        "(experiment `conv2`, the paper's)", "`optimizer.lr` 0.0006 (0.0002)", "`training.precision` bf16 (fp32)",
+        "(experiment `conv2`, which has the paper's budget)",
+        "`optimizer.lr` 0.0006 (0.0002)", "`training.precision` bf16 (fp32)",
         "`training.memory_format` channels_last (contiguous)",
     ):  # fmt: skip
         assert part in said
@@ -64,7 +65,7 @@ def test_of_several_larger_experiments_the_one_that_differs_least_is_named() -> 
         lottery.write_params(paths.PARAMS, lottery.params(small=small, conv2=content["conv2"], other=other))
         said = recipe.reduced(config.load(), "small")
         assert said is not None and f"(experiment `{named}`" in said
-        assert "It differs besides" not in said
+        assert "It also differs" not in said
 
 
 def test_the_page_tells_schedule_augmentation_precision_and_all_arms(settings: Config) -> None:

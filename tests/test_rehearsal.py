@@ -1,4 +1,4 @@
-"""Whatever the code of a plug-in gives that cannot be used is found by `--show` and before the dense network is trained."""
+"""Invalid results of a plug-in are found by `--show` and before the dense network is trained."""
 
 import json
 import sys
@@ -178,16 +178,16 @@ def leaving_arm() -> Arm:
         ("models", "Detached", ["gives outputs without a gradient"]),
         ("models", "leaving", ["failed: SystemExit: 0", "test_rehearsal.py, line "]),
         ("inits", "infinite", ["leaves fc1.weight with values that are not finite"]),
-        ("tasks", "no_loss", ["loss of task", "gives None, should give one number"]),
-        ("tasks", "loss_of_each", ["loss of task", "gives float32 (2,), should give one number"]),
+        ("tasks", "no_loss", ["loss of task", "gives None, but should give one number"]),
+        ("tasks", "loss_of_each", ["loss of task", "gives float32 (2,), but should give one number"]),
         ("tasks", "loss_without_gradient", ["loss of task", "does not depend on the outputs"]),
         ("tasks", "leaving_loss", ["loss of task", "failed: SystemExit: 0", "test_rehearsal.py, line "]),
-        ("tasks", "sums_of_all_lanes", ["`sums` of task", "gives float64 (1, 1), should give numbers (L, k), here (2, k)"]),
+        ("tasks", "sums_of_all_lanes", ["`sums` of task", "gives float64 (1, 1), but should give numbers (L, k), here (2, k)"]),
         ("tasks", "one_value", ["`value` of task", "should give the losses and the metrics"]),
         (
             "tasks",
             "value_of_all_lanes",
-            ["`value` of task", "losses", "gives float64 (), should give", "(2,)"],
+            ["`value` of task", "losses", "gives float64 (), but should give", "(2,)"],
         ),
         ("tasks", "another_gradient", ["`gradient` of task", "is not the gradient of its loss"]),
         ("tasks", "strange_outputs", ["outputs have the shape 3, should be a tuple"]),
@@ -219,7 +219,7 @@ def test_it_is_one_sentence_before_anything_is_trained(kind: plugins.Kind, name:
 
 
 def unsigned(trained: Mapping[str, Any]) -> Any:
-    """Magnitude in 256 steps, as bytes, whose negatives would be another order."""
+    """Magnitude in 256 steps as unsigned bytes, whose negatives would be in another order."""
     return {name: (255 * np.abs(array) / np.abs(array).max()).astype(np.uint8) for name, array in trained.items()}
 
 

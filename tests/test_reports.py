@@ -116,7 +116,8 @@ def test_what_deep_networks_show_follows_the_data(settings: Config) -> None:
     for part in (
         "`vgg` (VGG-19, lr 0.01)", "accuracy is 89.42%, 90.00% and 90.00% at iterations 300, 700 and 1,000",
         "the best of 3 rounds, chosen on the test set, is the ticket with 60.0%", "92.00% is 2.00 points higher",
-        "1 of 3 are no worse than the dense network, the smallest at 60.0%", "within a point of it down to 36.0%",
+        "1 of 3 rounds gave a ticket no worse than the dense network; the smallest of them keeps 60.0%",
+        "within a point of the dense network keeps 36.0%",
         "random reinit minus that of the ticket", "is -4.50 points (at 36.0%) to -2.00 points (at 21.6%)",
     ):  # fmt: skip
         assert part in here
@@ -128,7 +129,7 @@ def test_what_deep_networks_show_follows_the_data(settings: Config) -> None:
 def test_a_deep_network_with_another_metric_has_no_points_and_stands_in_no_figure_of_others(settings: Config) -> None:
     vgg = synthetic.outcome(synthetic.of_params(settings, "vgg", metric=RMSE))
     text = _page(settings, "deep", vgg=vgg)
-    assert "- Here: `vgg` cannot be drawn beside these, having another metric than accuracy." in text
+    assert "- Here: `vgg` cannot be drawn in this figure, because the metric is not accuracy." in text
     resnet = synthetic.outcome(synthetic.of_params(settings, "resnet", metric=RMSE))
     text = _page(settings, "deep", vgg=vgg, resnet=resnet)
     assert "within a point" not in _here(text, "vgg")

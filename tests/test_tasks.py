@@ -214,8 +214,8 @@ def test_a_validation_part_of_the_data_sets_own_is_evaluated_and_the_whole_train
 
 
 @pytest.mark.parametrize(("data", "validation", "words"), [
-    (with_validation, 30, "data.validation is 30, should be 0"),
-    (toy.bundle, 0, "data.validation is 0, should be at least 1"),
+    (with_validation, 30, "data.validation is 30, but should be 0"),
+    (toy.bundle, 0, "data.validation is 0, but should be at least 1"),
 ])  # fmt: skip
 def test_a_sample_of_the_training_part_is_kept_where_there_is_no_validation_part_and_only_there(
     data: Any, validation: int, words: str, tmp_path: Path

@@ -42,7 +42,7 @@ def stages(bound: Bound) -> dict[str, Any]:
 
 
 def params(experiment: Experiment, keys: Sequence[str]) -> list[Any]:
-    """Keys of an experiment as a stage lists them: those of params.yaml by themselves, others under the name of their file."""
+    """Keys of an experiment as a stage lists them: keys of params.yaml alone, keys of other files under the name of the file."""
     return [*keys] if experiment.file == paths.PARAMS else [{experiment.file.as_posix(): [*keys]}]
 
 

@@ -50,7 +50,7 @@ def _compare(path: Path, content: Mapping[str, Any], source: Path = paths.PARAMS
 
 
 def _text(content: Mapping[str, Any], source: Path = paths.PARAMS) -> str:
-    """source: the file of settings that a user should change instead."""
+    """The text of a DVC file. source: the file of settings that a user should change instead."""
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 120

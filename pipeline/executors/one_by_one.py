@@ -27,7 +27,7 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop)
             short = True
         if short:  # outside the handler, whose traceback would keep the memory
             if len(group) == 1:
-                raise UserError("one lane alone does not fit in the GPU's memory; should be a smaller network or batch")
+                raise UserError("one lane alone does not fit in the GPU's memory; use a smaller network or batch")
             tally.forget(tuple(group))
             half = len(group) // 2
             print(f"{len(group)} lanes do not fit in the GPU's memory side by side; trying {half}", file=sys.stderr)

@@ -20,7 +20,7 @@ def cores() -> int:
 
 def at_once(groups: int) -> int:
     """The number of processes side by side: one for each core and one for each group of the remainder, among which the system's
-    scheduler shares the cores evenly: three lanes on two cores then take 1.5 times as long as one, not twice."""
+    scheduler shares the cores evenly. Three lanes on two cores then take 1.5 times as long as one, not twice."""
     return min(groups, cores() + groups % cores())
 
 
@@ -47,7 +47,7 @@ class _Pool:
                     self._terminate()
         finally:
             while alive := [process for process in self.running.values() if process.is_alive()]:
-                self._terminate()  # repeated, because a process that is just starting may miss it
+                self._terminate()  # repeatedly, because a process that is just starting may miss the signal
                 alive[0].join(0.5)
 
     def _start(self, group: Sequence[int]) -> None:
@@ -65,10 +65,11 @@ class _Pool:
             process.join()
             del self.running[receiver]
             if process.exitcode and not self.stop():
-                why = "an error in this program or in a plug-in, whose traceback is above"
+                why = "because of an error in this program or in a plug-in; its traceback is above"
                 if process.exitcode < 0 or process.exitcode == STOPPED:
-                    why = "stopped from outside; was memory short? The same command goes on from the last checkpoint"
-                raise UserError(f"a training process ended with code {process.exitcode}: {why}") from None
+                    why = "because it was stopped from outside, perhaps for lack of memory"
+                    why += "; the same command goes on from the last checkpoint"
+                raise UserError(f"a training process ended with code {process.exitcode} {why}") from None
             return
         if isinstance(message, str):
             raise UserError(message)

@@ -1,4 +1,4 @@
-"""One line that says what is trained, how fast it goes and how long it still takes."""
+"""The progress line of a training stage: what is trained, how fast, and how long it will still take."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ PLAIN_EVERY = 15.0  # seconds between lines in CI or a pipe
 
 
 class Progress:
-    """A live bar on a terminal, and a plain line now and then elsewhere. It counts lane-iterations."""
+    """A live bar on a terminal, and elsewhere a plain line from time to time. It counts lane-iterations."""
 
     def __init__(self, title: str, total: int) -> None:
         self.live = sys.stderr.isatty()
@@ -19,7 +19,7 @@ class Progress:
         self.spoke: float | None = None
 
     def update(self, done: int, resumed: int) -> None:
-        """resumed: how many of those done came from checkpoints, which says nothing about how fast it goes now."""
+        """resumed: how many of the finished lane-iterations came from checkpoints; these do not count for the current speed."""
         if self.live:
             self._begin_at(resumed)
             self.bar.update(done - self.bar.n)

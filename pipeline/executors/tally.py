@@ -1,13 +1,13 @@
-"""What the groups of an executor have done, all together."""
+"""The progress of all groups of an executor together."""
 
 from collections.abc import Callable, Hashable
 
-# It takes the lane-iterations done, and how many of them came from checkpoints.
+# It takes the number of finished lane-iterations, and how many of them came from checkpoints.
 Report = Callable[[int, int], None]
 
 
 class Tally:
-    """A group's first report is what it begins with: 0, or what its checkpoint has."""
+    """The first report of a group is its starting point: 0, or the lane-iterations that its checkpoint contains."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -20,6 +20,6 @@ class Tally:
         self.report(sum(self.done.values()), sum(self.began.values()))
 
     def forget(self, group: Hashable) -> None:
-        """What a group has done is lost."""
+        """Discards the progress of a group whose work is lost."""
         self.began.pop(group, None)
         self.done.pop(group, None)

@@ -1,1 +1,1 @@
-"""Drawing: the figures of one experiment and those over several, each a function of what came out."""
+"""Drawing: the figures of one experiment and those over several, each of which is a function of the results."""

@@ -1,4 +1,4 @@
-"""What all figures have in common: lines in bands, marks, axes of densities, legends and the line below."""
+"""The common parts of all figures: lines with bands, marks, density axes, legends and the note below."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def line(
 
 
 def levels(outcome: Outcome, measure: str) -> list[Row]:
-    """The arms with all weights whose level a panel shows. The early stop of a longer training is that of another schedule,
-    which nothing here is to be compared with.
+    """The arms with all weights whose level a panel shows. The early stop of longer training is not shown, because it follows
+    another schedule and cannot be compared with the others.
     """
     return [row for row in outcome.full if measure != "stop" or row["end"] == outcome.iterations]
 
 
 def level(axes: Axes, row: Row, measure: str, colour: str, dashes: Any, scale: float, width: float = 1.1, **more: Any) -> None:
-    """A measure's mean of what has all weights, as a level line."""
+    """Draws the mean of a measure as a horizontal line, for an arm that keeps all weights."""
     axes.axhline(scale * float(row[f"{measure}_mean"]), color=colour, linestyle=dashes, linewidth=width, **more)
 
 
@@ -104,7 +104,7 @@ def ticks(densities: Sequence[float], most: int = 7) -> list[float]:
 
 
 def cut(axes: Axes, at_top: bool) -> None:
-    """Marks one end of the upright axis as one that does not reach as far as what is drawn."""
+    """Marks the end of the vertical axis at which part of the lines is cut off."""
     from matplotlib.lines import Line2D
 
     ends = [0.962, 0.978] if at_top else [0.022, 0.038]

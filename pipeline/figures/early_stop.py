@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """An arm that was not trained is left out. The dense network is a level line in all; so are arms that keep all weights."""
+    """Arms that were not trained are left out. The dense network and arms that keep all weights are horizontal lines."""
     outcome, full = shown.outcome, {row["arm"]: row for row in shown.outcome.full}
     looks = style.looks([arm for arm in outcome.arms if arm in arms and arm != DENSE], shown.labels)
     table = outcome.table[outcome.table["arm"].isin([DENSE, *looks])]

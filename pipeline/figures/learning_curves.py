@@ -1,4 +1,4 @@
-"""The metric on the test set while tickets of some densities train (the paper's figure 3)."""
+"""The metric on the test set during the training of tickets of some densities (the paper's figure 3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINES = ((BLACK, "o"), (VERMILLION, "s"), (BLUE, "^"), (ORANGE, "D"), (GREEN, "v
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """The tickets nearest to the densities that `figures:` of params.yaml asks for; arms: the one that is shown."""
+    """Draws the tickets nearest to the densities in `figures:` of params.yaml. arms: the one that is shown."""
     outcome = shown.outcome
     if outcome.curves is None:
         raise ValueError("learning curves are drawn from curves.csv")
@@ -36,7 +36,8 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     for i, lines in enumerate(chosen):
         colour, marker = LINES[i % len(LINES)]
         mean = scale * lines[f"{test}_mean"]
-        # Markers on few points, and not on the same ones: otherwise they hide the lines. None is half off the axis.
+        # Each line has markers at few points, and not at the same ones as others, because they would hide the lines; and at
+        # none that lies outside the axis.
         every = max(1, len(lines) // 10)
         marked = [k for k in range(i * every // len(chosen), len(lines), every) if limits[0] <= mean.iloc[k] <= limits[1]]
         panel.plot(
@@ -57,7 +58,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
 
 
 def _cut(panel: Axes, curves: Sequence[pd.DataFrame], metric: Metric) -> str:
-    """Marks where the axis is cut and says where the lines that come from there begin; empty when all begin on the axis."""
+    """Marks the cut of the axis and states where the lines begin that enter there; empty when all lines begin on the axis."""
     low, high = panel.get_ylim()
     begin = [float(lines[f"{metric.test}_mean"].iloc[0]) for lines in curves]
     below = [value for value in begin if metric.shown(value) < low]
@@ -79,7 +80,7 @@ def _chosen(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[
 
 
 def zoom(curves: Sequence[pd.DataFrame], metric: Metric) -> tuple[float, float]:
-    """Limits that show the differences: they leave out how far the first evaluations are from the rest, but no curve's end.
+    """Limits that make the differences visible: they may exclude the first evaluations, but not the end of any curve.
 
     Differs: the paper's figures zoom by hand.
     """
@@ -99,5 +100,5 @@ def zoom(curves: Sequence[pd.DataFrame], metric: Metric) -> tuple[float, float]:
     margin = max((high - low) * 0.06, 1e-3 * scale if metric.is_fraction else 1e-3 * abs(high), 1e-9)
     steps = MaxNLocator(nbins=8).tick_values(low - margin, high + margin)
     limits = sorted((round(sign * float(steps[0]), 10), sign * (high + margin)))  # a limit just above a tick would hide it
-    floor = 0.0 if min(least) >= 0 else -math.inf  # what is never negative has no axis below 0
+    floor = 0.0 if min(least) >= 0 else -math.inf  # the axis of a metric that is never negative begins at 0 or above
     return max(floor, limits[0]), min(100.0, limits[1]) if metric.is_fraction else limits[1]

@@ -1,4 +1,5 @@
-"""Figures over several experiments: a colour an experiment, a kind of line an arm (the paper's figures 5 to 8)."""
+"""Figures over several experiments, with one colour for each experiment and one line style for each arm (the paper's figures
+5 to 8)."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ THIRDS = ("A third of training", "Two thirds", "The end")
 def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
     """Early-stop iteration and the metric there. details: what a legend says of a network besides its name.
 
-    An experiment with dropout whose network is here without it too has that one's tickets beside its own, in its colour.
+    If the network of an experiment with dropout is also here without dropout, the tickets of both have the same colour.
     """
     experiments = {name: shown.experiment(name) for name in shown.outcomes}
     twins = {
@@ -53,8 +54,8 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
 
 
 def three_points(shown: Shown, details: Sequence[str]) -> Figure:
-    """The metric on the test set against density, a panel for each point of training. A longer training of the dense network
-    took the time of all rounds at its end, so that its level is in the last panel only.
+    """The metric on the test set against density, with a panel for each point of training. Longer training of the dense network
+    has taken as long as all rounds only at its end, so its level is only in the last panel.
     """
     points = {name: outcome.points() for name, outcome in shown.outcomes.items()}
     figure = _canvas(shown, list(points), details, {})
@@ -87,7 +88,7 @@ def _lines(outcome: Outcome, table: pd.DataFrame | None = None) -> list[tuple[pd
 
 
 def _void(shown: Shown) -> str:
-    """What the line below says of experiments whose early stops cannot be compared; empty without such."""
+    """The part of the note about experiments whose early stops cannot be compared; empty without any."""
     short = [name for name, outcome in shown.outcomes.items() if outcome.is_short]
     if len(short) in (0, len(shown.outcomes)):
         return axes.VOID if short else ""
@@ -95,7 +96,7 @@ def _void(shown: Shown) -> str:
 
 
 def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Mapping[str, Line2D]) -> Figure:
-    """With its legend: a colour an experiment, and in grey what the lines and marks mean. more: its last entries."""
+    """A figure with its legend: a colour for each experiment, and the lines and marks in grey. more: its last entries."""
     colours = {names.label(shown.config, name, main, details): axes.handle(*style.pair(i), "none") for i, name in enumerate(main)}
     tickets = sorted({shown.label(shown.outcomes[name].main) for name in main})
     kinds: dict[str, Any] = {style.capital(" or ".join(tickets)): "-"}

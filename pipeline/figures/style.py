@@ -1,4 +1,4 @@
-"""How figures look: colours, sizes, and what stands for which arm in all of them."""
+"""The look of figures: colours, sizes, and the colour, marker and label of each arm, which are the same in all figures."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Any
 
 # Okabe & Ito's colours, which the colour-blind can tell apart; without yellow, which is faint on white.
 BLACK, BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-WINE, OLIVE = "#882255", "#999933"  # Tol's, which can be told from those: the known arms are more than seven
-GREY = "#555555"  # of what is no arm and no experiment, and of the dense network
-LONGER = "-."  # of what keeps all weights
+WINE, OLIVE = "#882255", "#999933"  # Tol's colours, which differ from those above; there are more than seven known arms
+GREY = "#555555"  # for the dense network and for everything that is neither an arm nor an experiment
+LONGER = "-."  # for arms that keep all weights
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
-MARKERS = ("o", "^", "s", "D", "v", "d", "p", "<")  # those that can be seen to be hollow
+MARKERS = ("o", "^", "s", "D", "v", "d", "p", "<")  # markers of which hollow and filled ones can be distinguished
 WIDTH, HEIGHT = 7.4, 3.5  # inches
 ROW = 0.18  # inches that a row of the legend takes beyond the second
 NOTE = 8.0  # the size of the line below a figure
@@ -40,7 +40,7 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Look:
-    """from_dense: with all its weights the arm is the dense network, so its line begins there. Not so with fresh weights."""
+    """from_dense: whether the line begins at the dense network, which the arm is at density 1; not so with fresh weights."""
 
     label: str
     colour: str
@@ -49,7 +49,8 @@ class Look:
     from_dense: bool = True
 
 
-# Known arms. No two share a colour or a marker: without tickets, another arm takes their place, and any two may be in one figure.
+# No two known arms share a colour or a marker, because any two may be in one figure: without tickets, another arm takes their
+# place.
 LOOKS = {
     "ticket": Look("ticket", BLUE, "o", "-"),
     "one_shot": Look("one-shot ticket", GREEN, "s", "-"),

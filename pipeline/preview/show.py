@@ -17,15 +17,15 @@ from pipeline.values.lanes import Item
 def show(name: str, experiment: Experiment) -> str:
     """A table of the experiment's items: DVC target, density, lanes, lane-iterations and time.
 
-    Raises: UserError for everything that a training stage would refuse; data whose plug-in has a FORM need not be there.
+    Raises: UserError for everything that a training stage would reject. Data whose plug-in has a FORM need not exist yet.
     """
     bound = check.settings(name, experiment)
     setup = check.without_data(bound)
     if setup is None:
         slug = experiment.data.slug
         raise UserError(
-            f"{paths.data(slug)} is missing and {bound.data} declares no FORM for these options, so its size is not known; "
-            f"`{places.REMEDY} {name}` and then `dvc repro {paths.download(slug)}` make the file"
+            f"{paths.data(slug)} is missing and {bound.data} declares no FORM for these options, so its size is not known. Run "
+            f"`{places.REMEDY} {name}` and then `dvc repro {paths.download(slug)}` to make the file"
         )
     lottery, layers, groups = bound.lottery, setup.network.layers, setup.groups
     estimate = Estimate(setup)
@@ -42,7 +42,7 @@ def show(name: str, experiment: Experiment) -> str:
     ]  # fmt: skip
     cost = (
         f"{len(items)} items, {sum(lanes.values())} lanes, {sum(work.values()):,} lane-iterations; training takes about "
-        f"{_duration(sum(seconds.values()))} on this machine ({estimate.device.type}), by a few steps measured now"
+        f"{_duration(sum(seconds.values()))} on this machine ({estimate.device.type}), estimated from a few steps measured now"
     )
     table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations", "time"), intfmt=",")
     return "\n".join([f"{name}: {_sizes(layers)}", *_left_out(setup.network.left_out), table, cost, ""])
@@ -51,7 +51,7 @@ def show(name: str, experiment: Experiment) -> str:
 def _left_out(names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    return [f"never pruned and not counted, because they are not weights of a known layer: {', '.join(names)}"]
+    return [f"These are never pruned and not counted, because they are not weights of a known layer: {', '.join(names)}"]
 
 
 def _rounds_of_masks(lottery: Lottery, item: Item) -> int:

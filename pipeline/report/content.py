@@ -57,15 +57,15 @@ OF_ONE = (
     Figure(
         file="learning_curves", title="Learning curves of tickets", subject=LENET, number=1, tables=("curves",),
         arms=_main, draw=learning_curves.draw, here=here.learning_curves,
-        claim="(figure 3): tickets learn faster as density falls from 100% to 21.1%, then slower; at 3.6% they are back at the "
-        "dense network.",
+        claim="(figure 3): tickets learn faster as density falls from 100% to 21.1%, then slower; at 3.6% they perform "
+        "like the dense network.",
     ),
     Figure(
         file="early_stop", title="Early stop of tickets and of reinitialised controls", subject=LENET, number=2,
         arms=_controls, draw=early_stop.draw, here=here.early_stop,
         claim="(figure 4): at 21.1% of the weights early stop comes 38% earlier than dense; accuracy is over 0.3 points higher "
-        "at 13.5% and back at the dense level at 3.6%. With fresh weights the same masks learn ever slower and lose accuracy "
-        "from 21.1% on: at 21% the ticket reaches its early stop 2.51 times as fast and is half a point more accurate.",
+        "at 13.5% and returns to that of the dense network at 3.6%. With fresh weights the same masks learn ever slower and lose "
+        "accuracy from 21.1% on: at 21% the ticket reaches its early stop 2.51 times as fast and is half a point more accurate.",
     ),
     Figure(
         file="one_shot", title="One-shot pruning", subject=LENET, number=3,

@@ -1,4 +1,4 @@
-"""What a figure of the report is: all that is said of it and done for it, in one record."""
+"""The record of a figure of the report, which contains everything that is written about it and done for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an experiment found, in a few sentences: the first lines of its section, and those for the terminal."""
+"""The findings of an experiment in a few sentences, for the beginning of its section and for the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DENSES = "the dense network's"
 
 
 def findings(shown: Shown) -> list[str]:
-    """Of one experiment. What it cannot tell is left out."""
+    """The sentences about one experiment, without those for which it has no data."""
     outcome = shown.outcome
     ticket = shown.label(outcome.main)
     value = outcome.metric.has("The dense network", float(outcome.dense["value_mean"]))
@@ -43,7 +43,7 @@ def best(outcome: Outcome, ticket: str) -> str:
 
 
 def smallest(outcome: Outcome, ticket: str) -> str:
-    """With its difference and the interval: that it is no worse may be noise, and so may be that none is."""
+    """The sentence gives the difference with its interval, because it may be due to noise that a ticket, or none, is no worse."""
     if outcome.tickets.empty:
         return ""
     row = outcome.smallest(outcome.tickets)
@@ -56,7 +56,7 @@ def smallest(outcome: Outcome, ticket: str) -> str:
 
 
 def _by_chance(outcome: Outcome) -> str:
-    """Which of the tickets that are worse cannot be told from the dense network; empty without intervals."""
+    """Which of the worse tickets cannot be distinguished from the dense network; empty without intervals."""
     tickets = [row for _, row in outcome.tickets.iterrows()]
     bounds = [outcome.difference(row, outcome.dense).bounds for row in tickets]
     known = [(row, found) for row, found in zip(tickets, bounds, strict=True) if found is not None]
@@ -64,34 +64,34 @@ def _by_chance(outcome: Outcome) -> str:
         return ""
     close = [f"{percent(row['density'])}%" for row, (low, high) in known if low <= 0 <= high]
     if not close:
-        return ", and none of the intervals of their differences includes zero"
+        return ", and none of the 95% intervals of the differences includes zero"
     which = f"at {several(close)} of the weights"
-    return f" in the mean, but the 95% intervals of {len(close)} of {len(known)} differences include zero, {which}"
+    return f" on average, but the 95% intervals of {len(close)} of {len(known)} differences include zero, {which}"
 
 
 def full(shown: Shown, outcome: Outcome) -> list[str]:
-    """What is reached without pruning in another time, such as that of all rounds, and by the ticket of that round."""
+    """The metric of longer training without pruning, for example as long as all rounds, and of the ticket of the same round."""
     found = []
     for row in outcome.full:
         words, ticket = outcome.metric.words, statistics.at_round(outcome.table, outcome.main, int(row["round"]))
         text = (
-            f"{style.capital(shown.label(row['arm']))} ({row['end']:,} iterations with all weights): the {words} of "
+            f"With all weights and {row['end']:,} iterations ({shown.label(row['arm'])}), the {words} of "
             f"{outcome.metric.text(float(row['value_mean']))} is {difference(outcome, row, outcome.dense, DENSES)}."
         )
         if ticket is not None:
             who = f"the {shown.label(outcome.main)} of the same round, with {percent(ticket['density'])}% of the weights,"
-            text += f" Compared with it, the {words} of {who} is {difference(outcome, ticket, row)}."
+            text += f" Compared with this, the {words} of {who} is {difference(outcome, ticket, row)}."
         found.append(text)
     return found
 
 
 def fast(shown: Shown, outcome: Outcome, row: Row) -> str:
-    """How fast a ticket reaches its early stop; why that is not said where training was too short for it."""
+    """How fast a ticket reaches its early stop, or why its speed is not given when training was too short for it."""
     who = f"the {shown.label(row['arm'])} with {percent(row['density'])}% of the weights"
     if outcome.is_short:
-        return ""  # said of the whole experiment
+        return ""  # another sentence says so of the whole experiment
     if void := wording.not_compared(shown, outcome, [outcome.dense, row]):
-        return f"Of {who} and {DENSE_ONE}, {void}."
+        return f"For {who} and {DENSE_ONE}, {void}."
     return f"{style.capital(wording.speed(who, row, DENSE_ONE, outcome.dense))}."
 
 

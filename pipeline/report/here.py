@@ -1,4 +1,4 @@
-"""The sentences below a figure of one experiment on what was measured here, each worked out from tables."""
+"""The sentences below a figure of one experiment about what was measured here; each is computed from tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipeline.results.outcome import Outcome, Row
 
-ASKED = (0.211, 0.135, 0.036)  # densities that the paper speaks of where it compares LeNet's tickets with dense and reinit
+ASKED = (0.211, 0.135, 0.036)  # where the paper compares LeNet's tickets with the dense network and with reinitialised ones
 
 
 def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -33,13 +33,13 @@ def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
     value = f"{outcome.metric.text(float(top['value_mean']))}, at {percent(top['density'])}%"
     return [
         f"The mean early-stop iteration is {stops} of the weights. "
-        + (f"{style.capital(void)}. " if void else f"It is earliest at {percent(first['density'])}%. ")
+        + (f"{style.capital(void)}. " if void else f"Early stop is earliest at {percent(first['density'])}%. ")
         + f"The best {outcome.metric.words} at early stop is {value}."
     ]
 
 
 def early_stop(shown: Shown, arms: Sequence[str]) -> list[str]:
-    """At the densities the paper speaks of; of other networks, the tickets that stop earliest, are best and are smallest."""
+    """At the densities that the paper discusses; for other networks, the earliest, the best and the smallest ticket."""
     outcome = shown.outcome
     tickets = outcome.tickets
     if networks.is_lenet(shown.experiment(shown.name)):
@@ -49,7 +49,7 @@ def early_stop(shown: Shown, arms: Sequence[str]) -> list[str]:
         best = outcome.metric.best(tickets["value_mean"]) if len(tickets) else 0
         places = [int(tickets["stop_mean"].argmin()), best, int(tickets["density"].argmin())] if len(tickets) else []
         chosen = [tickets.iloc[i] for i in sorted(set(places))]
-    found = [_beside(shown, row) for row in chosen] or ["No ticket was trained near the densities that the paper speaks of."]
+    found = [_beside(shown, row) for row in chosen] or ["No ticket was trained near the densities that the paper discusses."]
     if REINIT not in outcome.arms:
         found.append("The experiment has no controls with fresh weights (`arms.reinit` in its settings).")
     return [line for line in (wording.short(outcome), *found, *findings.full(shown, outcome), _censored(shown)) if line]
@@ -65,18 +65,19 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
     when = wording.short(outcome)
     if not when:
         when = f"Their early stop is earlier than the dense network's at {densities(sooner)}."
-        when += f" At {densities(void)} it is a lower bound, cut off by the end of training." if len(void) else ""
-    smallest = [_smallest(shown, "one_shot", rows), _smallest(shown, outcome.main, same)]
+        when += f" At {densities(void)}, it is a lower bound, because the end of training cuts it off." if len(void) else ""
+    smallest = f"{_smallest(shown, 'one_shot', rows)}, and {_smallest(shown, outcome.main, same)}"
     return [
         f"One-shot tickets were trained at {densities(rows)} of the weights. {when} Their {outcome.metric.words} is better than "
-        f"the dense network's at {densities(better)}. Of these rounds, the smallest that are no worse than the dense network "
-        f"are {several(smallest)}."
+        f"the dense network's at {densities(better)}. In these rounds, {smallest}."
     ]
 
 
 def _smallest(shown: Shown, arm: str, rows: pd.DataFrame) -> str:
-    row = shown.outcome.smallest(rows)
-    return f"no {shown.label(arm)}" if row is None else f"the {shown.label(arm)} at {percent(row['density'])}%"
+    row, label = shown.outcome.smallest(rows), shown.label(arm)
+    if row is None:
+        return f"no {label} is as good as the dense network"
+    return f"the smallest {label} that is no worse than the dense network keeps {percent(row['density'])}% of the weights"
 
 
 def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -87,13 +88,13 @@ def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
     ticket = shown.label(outcome.main)
     if not compared:
         return [f"No arm was trained in the same rounds as the {ticket}."]
-    found = "; ".join(f"for {shown.label(arm)} {spans[arm]}" for arm in compared)
+    found = "; ".join(f"{spans[arm]} for {shown.label(arm)}" for arm in compared)
     text = f"The {outcome.metric.words} at early stop minus that of the {ticket} of the same round is {found}."
     return [line for line in (wording.short(outcome), text, _at_smallest(shown, compared)) if line]
 
 
 def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
-    """Each arm against the ticket of the same round: the last one that all of them have, or else each arm's own last."""
+    """Compares each arm with the ticket of the last round that all arms share or, without one, of each arm's own last round."""
     outcome, ticket = shown.outcome, shown.label(shown.outcome.main)
     rounds = {arm: set(outcome.rows(arm)["round"]).intersection(outcome.tickets["round"]) for arm in arms}
     shared = set.intersection(*rounds.values())
@@ -104,7 +105,7 @@ def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
         if shared:
             start = f"At {density} of the weights, the smallest density in common"
         found.append(f"{difference(outcome, row, beside)} for {shown.label(arm)}{'' if shared else f' at {density}'}")
-    return f"{start}, the {outcome.metric.words} is, compared with the {ticket}'s, {'; '.join(found)}."
+    return f"{start}, the {outcome.metric.words}, compared with the {ticket}'s, is {'; '.join(found)}."
 
 
 def _at_round(outcome: Outcome, arm: str, number: int) -> Row:
@@ -113,9 +114,9 @@ def _at_round(outcome: Outcome, arm: str, number: int) -> Row:
 
 
 def _beside(shown: Shown, row: Row) -> str:
-    """A ticket against the dense network, and against the same masks with fresh weights."""
+    """Compares a ticket with the dense network and with the same masks with fresh weights."""
     outcome, reinit = shown.outcome, statistics.at_round(shown.outcome.table, REINIT, int(row["round"]))
-    where = f"At {percent(row['density'])}% of the weights and compared with the dense network"
+    where = f"At {percent(row['density'])}% of the weights, compared with the dense network"
     text = f"{where}, {_against(shown, row, outcome.dense)}."
     if reinit is None or outcome.main == REINIT:
         return text
@@ -126,7 +127,7 @@ def _against(shown: Shown, row: Row, other: Row) -> str:
     outcome, ticket = shown.outcome, f"the {shown.label(row['arm'])}'s"
     value = f"{outcome.metric.words} is {difference(outcome, row, other)}"
     cut = outcome.cut_off([row, other])
-    if outcome.is_short:  # which is said above
+    if outcome.is_short:  # another sentence says so
         return f"{ticket} {value}"
     if cut:
         whose = [f"the {shown.label(r['arm'])}" if r["arm"] != DENSE else "the dense network" for r in cut]
@@ -135,7 +136,7 @@ def _against(shown: Shown, row: Row, other: Row) -> str:
 
 
 def _censored(shown: Shown) -> str:
-    """Early stops that the end of training may have cut off: their true values may be later."""
+    """The early stops that the end of training may have cut off, so that their true values may be later."""
     table = shown.outcome.table
     late = table[table["censored"] > 0]
     arms = [

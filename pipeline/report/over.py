@@ -1,11 +1,11 @@
-"""The sentences below a figure over several experiments, each worked out from tables."""
+"""The sentences below a figure over several experiments; each is computed from tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.figures import names, networks, style
+from pipeline.figures import names, networks
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
 from pipeline.report.wording import CHOSEN, count, gaps, several
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def convolutions(shown: Shown, details: Sequence[str]) -> list[str]:
-    """Early stop and the metric at best, and how small a ticket is no worse than dense."""
+    """The earliest early stop, the best metric, and the smallest ticket that is no worse than the dense network."""
     return [f"{_name(shown, name, details)}: {_convolution(shown, shown.outcomes[name])}" for name in shown.outcomes]
 
 
@@ -28,7 +28,7 @@ def dropout(shown: Shown, details: Sequence[str]) -> list[str]:
     for name, outcome in shown.outcomes.items():
         mine = shown.experiment(name)
         twins = [other for other in shown.outcomes if networks.is_same_without_dropout(mine, shown.experiment(other))]
-        gain = "The report has no such experiment without dropout."
+        gain = "The report has no experiment with the same network without dropout."
         if twins:
             other = shown.outcomes[twins[0]].dense
             compared = outcome.metric.compared(float(outcome.dense["value_mean"]), float(other["value_mean"]), "without dropout")
@@ -39,7 +39,7 @@ def dropout(shown: Shown, details: Sequence[str]) -> list[str]:
 
 
 def deep(shown: Shown, details: Sequence[str]) -> list[str]:
-    """From the evaluations at the points of training that the figure shows."""
+    """The sentences are about the evaluations at the points of training that the figure shows."""
     return [f"{_name(shown, name, details)}: {_deep(shown, outcome)}" for name, outcome in shown.outcomes.items()]
 
 
@@ -84,31 +84,34 @@ def _deep(shown: Shown, outcome: Outcome) -> str:
         start,
         f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
         f"{percent(best['density'])}% of the weights: its {metric.words} of {reached} is {compared}.",
-        f"Then {len(winning)} of {len(tickets)} are no worse than the dense network"
-        + (f", the smallest at {percent(winning['density'].min())}% of the weights." if len(winning) else "."),
-        _within_a_point(outcome, tickets, level),
+        f"At that point, {len(winning)} of {count(len(tickets), 'round')} gave a {ticket} no worse than the dense network"
+        + (f"; the smallest of them keeps {percent(winning['density'].min())}% of the weights." if len(winning) else "."),
+        _within_a_point(shown, outcome, tickets, level),
         _reinit(shown, outcome, end, tickets),
         *_longer(shown, outcome, end, level),
     ]
     return " ".join(line for line in lines if line)
 
 
-def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, level: float) -> str:
-    """The paper's measure for deep networks; of fractions only."""
+def _within_a_point(shown: Shown, outcome: Outcome, tickets: pd.DataFrame, level: float) -> str:
+    """The paper's measure for deep networks, which applies only to fractions."""
     if not outcome.metric.is_fraction:
         return ""
     near = tickets.loc[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["value_mean"]]]
-    return f"They are within a point of it down to {percent(near['density'].min())}%." if len(near) else "None is within a point."
+    ticket = shown.label(outcome.main)
+    if near.empty:
+        return f"No {ticket} comes within a point of the dense network."
+    return f"The smallest {ticket} within a point of the dense network keeps {percent(near['density'].min())}% of the weights."
 
 
 def _longer(shown: Shown, outcome: Outcome, end: pd.DataFrame, dense: float) -> list[str]:
-    """What is reached at the end of a longer training without pruning. dense: what the dense network reaches."""
+    """The metric at the end of longer training without pruning. dense: the dense network's."""
     found = []
     for longest in outcome.full:
         row = end[(end["arm"] == longest["arm"]) & (end["round"] == longest["round"])].iloc[0]
-        label, value = style.capital(shown.label(row["arm"])), float(row["value_mean"])
+        label, value = shown.label(row["arm"]), float(row["value_mean"])
         found.append(
-            f"{label} ({longest['end']:,} iterations with all weights): the {outcome.metric.words} of "
+            f"With all weights and {longest['end']:,} iterations ({label}), the {outcome.metric.words} of "
             f"{outcome.metric.text(value)} is {outcome.metric.compared(value, dense, findings.DENSES)}."
         )
     return found

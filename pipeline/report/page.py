@@ -1,6 +1,6 @@
-"""reports/index.md and the pages of further reports: what the paper claims beside what was measured.
+"""Writes reports/index.md and the pages of further reports, with the claims of the paper beside what was measured.
 
-Every statement about a result is worked out from the tables; only the paper's own claims are fixed text.
+Every statement about a result is computed from the tables; only the paper's own claims are fixed text.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from pipeline.values import paths
 
 INTRODUCTION = """# Lottery tickets: what was run and what came out
 
-"The paper" is Frankle & Carbin, *The Lottery Ticket Hypothesis*, ICLR 2019. Its figures are cited in brackets. Those of
-LeNet-300-100, on MNIST, are means of 5 trials of 50,000 iterations; those of the other networks, on CIFAR-10, are means of 5
-trials too. On this page, networks are compared at their early stop, the iteration of minimum validation loss, and on the test
-set, unless it says otherwise. Numbers are means over replicates; bands and brackets reach from the smallest to the largest.
-Intervals are t intervals of differences between lanes with the same seed, the draws of a seed averaged."""
+"The paper" is Frankle & Carbin, *The Lottery Ticket Hypothesis*, ICLR 2019. Its figures are cited in brackets. Its results for
+LeNet-300-100 on MNIST are means of 5 trials of 50,000 iterations; those for the other networks on CIFAR-10 are means of 5 trials
+too. On this page, networks are compared at their early stop, the iteration of minimum validation loss, and on the test set,
+unless stated otherwise. Numbers are means over replicates; bands in figures and ranges in brackets extend from the smallest to
+the largest value. A lane is a single training run. Intervals are paired t intervals: they are computed from the differences
+between lanes with the same seed, after averaging over the draws of a seed."""
 
 
 def index(config: Config, name: str, outcomes: Mapping[str, Outcome]) -> str:
@@ -54,7 +55,7 @@ def _section(report: str, shown: Shown) -> str:
 
 
 def _figures(shown: Shown, folder: str) -> list[str]:
-    """Numbers and claims stand only beside networks that the paper has them for."""
+    """The paper's figure numbers and claims appear only beside the networks to which they apply."""
     found = []
     for figure in FIGURES:
         if figure.arms is None:
@@ -100,12 +101,12 @@ def _drawn_over(config: Config, report: str, outcomes: Mapping[str, Outcome], fi
     lines = [*_claims(figure, []), *(f"Here: {line}" for line in figure.here(shown, figure.details))]
     others = [name for name in registry.members(config, list(outcomes), figure) if name not in shown.outcomes]
     if others:
-        lines.append(f"Here: {_ticked(others)} cannot be drawn beside these, having another metric than {shown.metric.words}.")
+        lines.append(f"Here: {_ticked(others)} cannot be drawn in this figure, because the metric is not {shown.metric.words}.")
     parts = [f"## {figure.heading}", _figure(files, figure.heading, lines)]
     small = [name for name in shown.outcomes if recipe.reduced(config, name)]
     if small:
         budgets = f"budget of {_ticked(small)} is" if len(small) == 1 else f"budgets of {_ticked(small)} are"
-        parts.append(f"The {budgets} reduced, as said above. {_at_full_budget(config, figure.subject)}".strip())
+        parts.append(f"The {budgets} reduced, as stated above. {_at_full_budget(config, figure.subject)}".strip())
     return "\n\n".join(parts)
 
 

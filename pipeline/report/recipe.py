@@ -43,8 +43,8 @@ def reduced(config: Config, name: str) -> str | None:
     full = config.experiment(other)
     is_papers = full.training.iterations == content.ITERATIONS.get(other)
     differences = _differences(this, full)
-    whose = ", the paper's" if is_papers else ""
-    rest = f" It differs besides, with the other's settings in brackets, in {'; '.join(differences)}." if differences else ""
+    whose = ", which has the paper's budget" if is_papers else ""
+    rest = f" It also differs in these settings, with the other's in brackets: {'; '.join(differences)}." if differences else ""
     return (
         f"**This is a reduced budget:** it has {this.training.iterations:,} iterations, {count(this.pruning.rounds, 'round')} "
         f"and {count(len(this.seeds), 'replicate')} instead of {full.training.iterations:,}, {full.pruning.rounds} and "

@@ -20,12 +20,12 @@ def explained(outcome: Outcome) -> str:
     unit = f"{metric.words.capitalize() if metric.words.islower() else metric.words} is in percent of the test set. "
     mark = (
         "An early stop marked ≥ is a lower bound, because the validation loss of some lanes was lowest in the last 5% of "
-        "training, and might have fallen further. "
+        "training and might have fallen further. "
     )
     return (
         f"The table gives means, with the smallest and the largest in brackets. {unit if metric.is_fraction else ''}"
-        f"{mark if (outcome.table['censored'] > 0).any() else ''}The last column's command makes a row's lanes again when "
-        "something they depend on has changed; with `--force --single-item` it does in any case."
+        f"{mark if (outcome.table['censored'] > 0).any() else ''}The command in the last column retrains the lanes of a "
+        "row if something that they depend on has changed; with `--force --single-item`, it always does."
     )
 
 

@@ -40,31 +40,31 @@ def stop(row: Row) -> str:
 
 
 def earlier(row: Row, other: Row) -> str:
-    """When the early stop of a row comes, set beside another's, after "its early stop comes"."""
+    """When the early stop of a row comes compared with another's, to follow "its early stop comes"."""
     its, theirs = float(row["stop_mean"]), float(other["stop_mean"])
     if its == theirs:
         return "at the same iteration"
     if not theirs:
-        return "later, the other one being at iteration 0"
-    open_ended = f" in the mean of iterations, {BOUNDS}," if row["censored"] or other["censored"] else ""
+        return "later, because the other one comes at iteration 0"
+    open_ended = f" in the mean of iterations, {BOUNDS}" if row["censored"] or other["censored"] else ""
     return f"{abs(theirs - its) / theirs:.0%} {'earlier' if its < theirs else 'later'}{open_ended}"
 
 
 def speed(who: str, row: Row, other: str, another: Row) -> str:
-    """A sentence on two mean early-stop iterations, without its full stop. other: what the second row is called."""
+    """A sentence that compares two mean early-stop iterations, without its full stop. other: the name of the second row."""
     its, theirs = float(row["stop_mean"]), float(another["stop_mean"])
     means = f"{MEANS}, {BOUNDS}" if row["censored"] or another["censored"] else MEANS
     if its == theirs:
-        return f"{who} reaches its early stop after as many iterations as {other}, in the mean"
+        return f"{who} reaches its early stop after as many iterations as {other}, on average"
     if not its or not theirs:
-        return f"{who} has its early stop at iteration {its:,.0f} and {other} at iteration {theirs:,.0f}, in the mean"
+        return f"{who} has its early stop at iteration {its:,.0f} and {other} at iteration {theirs:,.0f}, on average"
     if its < theirs:
         return f"{who} reaches its early stop {theirs / its:.2f} times as fast as {other} ({means})"
     return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({means})"
 
 
 def difference(outcome: Outcome, row: Row, other: Row, whose: str = "") -> str:
-    """How the metric at early stop differs, of what, and how certain that is, after "its accuracy is"."""
+    """The difference of the metric at early stop, with its interval, to follow "its accuracy is". whose: the other's."""
     text = outcome.metric.compared(float(row["value_mean"]), float(other["value_mean"]), whose)
     differs = not text.startswith("the same")
     speed = "a difference in speed of learning; " if differs and outcome.cut_off([row, other]) else ""
@@ -79,28 +79,28 @@ def interval(outcome: Outcome, row: Row, other: Row) -> str:
 
 
 def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:
-    """Minus the tickets of the same rounds: the smallest and the largest difference; empty without such rounds."""
+    """The smallest and the largest difference from the tickets of the same rounds; empty without such rounds."""
     pairs = rows.merge(tickets[["round", "value_mean"]], on="round", suffixes=("", "_ticket"))
     if pairs.empty:
         return ""
     found = pairs["value_mean"] - pairs["value_mean_ticket"]
     places = dict.fromkeys([int(found.argmin()), int(found.argmax())])
     span = " to ".join(f"{metric.gap(found.iloc[i])} (at {percent(pairs['density'].iloc[i])}%)" for i in places)
-    return span if metric.better == "higher" else f"{span}, where less is better"
+    return span if metric.better == "higher" else f"{span}, where lower is better"
 
 
 # --- What the end of training leaves open
 
 
 def short(outcome: Outcome) -> str:
-    """What to make of differences in the metric when the dense network's training was too short; empty when it was not."""
+    """What differences in the metric mean when the training of the dense network was too short; empty when it was not."""
     if not outcome.is_short:
         return ""
     dense = outcome.dense
     return (
         f"The comparison is void, because training ended, after {outcome.iterations:,} iterations, before the dense network's "
-        f"validation loss had its minimum (in {dense['censored']} of {count(int(dense['n']), 'replicate')}): the differences in "
-        f"{outcome.metric.words} are differences in speed of learning, not in final quality."
+        f"validation loss reached its minimum (in {dense['censored']} of {count(int(dense['n']), 'replicate')}): the differences "
+        f"in {outcome.metric.words} are differences in speed of learning, not in final quality."
     )
 
 
@@ -112,7 +112,7 @@ def not_compared(shown: Shown, outcome: Outcome, rows: list[Row]) -> str:
     whose = several([_whose(shown, arm, of_arm) for arm, of_arm in cut.items()])
     if not cut:
         return ""
-    return f"early stops are not compared, because training ended before the validation loss of {whose} had its minimum"
+    return f"early stops are not compared, because training ended before the validation loss of {whose} reached its minimum"
 
 
 def _whose(shown: Shown, arm: str, rows: list[Row]) -> str:

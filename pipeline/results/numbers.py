@@ -18,10 +18,10 @@ Numbers = Mapping[str, float | str | None]
 
 
 def metrics(outcome: Outcome) -> Numbers:
-    """None for what the experiment cannot tell; `void` says which ratios that is so of although their lanes are there.
+    """The headline numbers; None for those that cannot be computed. `void` names the ratios that are void although lanes exist.
 
     Units: values of the metric and their difference in its own unit (accuracies as fractions), at early stop; ratios of mean
-    iterations, above 1 where the ticket is the faster one.
+    iterations, which are above 1 when the ticket is faster.
     """
     metric, tickets, dense = outcome.metric, outcome.rows(TICKET), outcome.dense
     best = outcome.best() if outcome.main == TICKET else None

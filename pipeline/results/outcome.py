@@ -57,9 +57,7 @@ class Outcome:
 
     @property
     def main(self) -> str:
-        """The arm that sentences and figures about tickets are of: `ticket`, without it the first beside the dense network, of
-        those that prune.
-        """
+        """The arm that sentences and figures about tickets describe: `ticket` or, without it, the first arm that is not dense."""
         full = [row["arm"] for row in self.full]
         beside = [arm for arm in self.arms if arm not in (DENSE, *full)]
         return TICKET if TICKET in beside else (beside or [DENSE])[0]
@@ -70,7 +68,7 @@ class Outcome:
 
     @property
     def full(self) -> list[Row]:
-        """Of each arm that keeps all weights, the dense network apart, the row of its last round, for which it trains longest."""
+        """For each arm that keeps all weights, except the dense network, the row of its last, longest round."""
         of_arms = [self.rows(arm) for arm in self.arms if arm != DENSE]
         return [rows.iloc[-1] for rows in of_arms if (rows["density"] >= 1).all()]
 

@@ -1,6 +1,6 @@
 """The one check of an experiment, which `--show`, the writer of DVC's files, every stage and the tests use.
 
-It only rejects settings, so no training depends on it.
+It only rejects settings and never changes them, so no training depends on it.
 """
 
 import importlib
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def settings(name: str, experiment: Experiment) -> Bound:
-    """Checks what can be checked without the network and the data. Raises: UserError, with the key that is wrong."""
+    """Checks what can be checked without the network and the data. Raises: UserError that names the wrong key."""
     with under(name, experiment):
         return Bound.of(name, experiment)
 
 
 def fits(setup: "Setup") -> None:
-    """Checks the settings against network and data. Raises: UserError, with the key that is wrong."""
+    """Checks the settings against network and data. Raises: UserError that names the wrong key."""
     experiment = setup.bound.experiment
     _check_precision(experiment)
     _check_moments(experiment, setup.form)
@@ -39,15 +39,15 @@ def fits(setup: "Setup") -> None:
 
 
 def rehearsed(setup: "Setup") -> None:
-    """Checks the code of the plug-ins, by running everything once on noise. Raises: UserError that names the plug-in."""
-    from pipeline.settings.rehearsal import rehearse  # it imports torch, which stages that do not train do without
+    """Checks the code of the plug-ins by running everything once on noise. Raises: UserError that names the plug-in."""
+    from pipeline.settings.rehearsal import rehearse  # it imports torch, which stages that do not train do not need
 
     with under(setup.bound.name, setup.bound.experiment):
         rehearse(setup)
 
 
 def without_data(bound: Bound) -> "Setup | None":
-    """Both checks with noise in the FORM of the data's plug-in, or of the file when there is one; None without either."""
+    """Both checks on noise with the FORM of the data plug-in or, without one, of the data file; None without either."""
     from pipeline.run.setup import build
 
     with under(bound.name, bound.experiment):
@@ -61,30 +61,30 @@ def without_data(bound: Bound) -> "Setup | None":
 
 
 def form_of(bound: Bound) -> Form | None:
-    """The form of the data; None when neither a FORM nor a file tells it."""
+    """The form of the data; None when neither a FORM nor a data file states it."""
     file = paths.data(bound.experiment.data.slug)
     return declared_form(bound.data) or (Form.of(datasets.read_bundle(file)) if file.is_file() else None)
 
 
 def declared_form(data: Plugin) -> Form | None:
-    """What the file of a data plug-in declares as FORM: a Form, or a function of the plug-in's options; None without it.
+    """The form that the file of a data plug-in declares as FORM, a Form or a function of the plug-in's options; None without one.
 
     Raises: UserError when it is something else.
     """
     module, _ = plugins.find("data", data.name)
     declared = getattr(importlib.import_module(module), "FORM", None)
-    if declared is None or (isinstance(declared, Form) and data.options):  # options may make other data of it
+    if declared is None or (isinstance(declared, Form) and data.options):  # its options may change the form of the data
         return None
     if callable(declared):
         with blaming(f"FORM of {data} failed"):
             declared = declared(**data.options)
     if not isinstance(declared, Form):
-        raise UserError(f"FORM of {data} is {type_of(declared)}, should be a Form (pipeline.domain.bundle) or give one")
+        raise UserError(f"FORM of {data} is {type_of(declared)}, but should be a Form (pipeline.domain.bundle) or return one")
     return declared
 
 
 def agrees(data: Plugin, bundle: Bundle) -> None:
-    """Raises: UserError when the data are not what their plug-in's FORM says, by which experiments are checked without them."""
+    """Raises: UserError when the data do not have the FORM of their plug-in, against which experiments are checked beforehand."""
     declared, actual = declared_form(data), Form.of(bundle)
     if declared is not None and declared != actual:
         wrong = [field.name for field in fields(Form) if getattr(declared, field.name) != getattr(actual, field.name)]
@@ -96,13 +96,13 @@ def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
     """The data set with this name in stages and files, bound to its options. Raises: UserError that lists the valid names."""
     known = data_sets(experiments)
     if slug not in known:
-        raise UserError(f"there is no data set {slug!r}; should be one of {', '.join(sorted(known))}")
+        raise UserError(f"there is no data set {slug!r}; it should be one of {', '.join(sorted(known))}")
     return plugins.bind("data", *known[slug])
 
 
 def data_sets(experiments: Iterable[Experiment]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Plug-in and options of every data set, by its name in stages and files: the plug-ins of this repository, and those that
-    experiments use with options or bring themselves.
+    """Plug-in and options of every data set, by its name in stages and files: the data plug-ins of this repository, and those of
+    the experiments, which may have options or come from a user's own code.
     """
     own = {experiment.data.slug: (experiment.data.name, experiment.data.options) for experiment in experiments}
     return {name: (name, {}) for name in plugins.names("data")} | own
@@ -121,33 +121,33 @@ def _check_precision(experiment: Experiment) -> None:
     import torch
 
     if experiment.training.precision == "tf32" and not torch.cuda.is_available():
-        raise UserError("training.precision is tf32, which needs a GPU; should be fp32 or bf16 here")
+        raise UserError("training.precision is tf32, which needs a GPU; it should be fp32 or bf16 on this machine")
 
 
 def _check_augment(experiment: Experiment, form: Form) -> None:
     augment = experiment.data.augment
     if (augment.crop or augment.flip) and len(form.shape) != 3:
-        raise UserError(f"data.augment is for images, but an input of this data set has the shape {form.shape}")
+        raise UserError(f"data.augment applies to images, but an input of this data set has the shape {form.shape}")
     if augment.crop and augment.crop >= min(form.shape[1:]):
-        raise UserError(f"data.augment.crop is {augment.crop}, should be less than the images' {min(form.shape[1:])} pixels")
+        raise UserError(f"data.augment.crop is {augment.crop}, but should be less than the images' {min(form.shape[1:])} pixels")
 
 
 def _check_moments(experiment: Experiment, form: Form) -> None:
     """Checks that all moments of training lie before its end, and that there are enough examples."""
     end, batch, validation = experiment.training.iterations, experiment.training.batch_size, experiment.data.validation
     if form.own_validation and validation:
-        raise UserError(f"data.validation is {validation}, should be 0: the data set has a validation part of its own")
+        raise UserError(f"data.validation is {validation}, but should be 0: the data set has a validation part of its own")
     if not form.own_validation and not validation:
-        raise UserError("data.validation is 0, should be at least 1: the data set has no validation part of its own")
+        raise UserError("data.validation is 0, but should be at least 1: the data set has no validation part of its own")
     left = form.train - validation
     if left < 1:
-        raise UserError(f"data.validation is {validation}, should be less than the {form.train} training examples")
+        raise UserError(f"data.validation is {validation}, but should be less than the {form.train} training examples")
     if batch > left:
-        raise UserError(f"training.batch_size is {batch}, should be at most the {left} examples to train on")
+        raise UserError(f"training.batch_size is {batch}, but should be at most the {left} examples that are left for training")
     optimizer = experiment.optimizer
     moments = {"rewind": experiment.rewind, "optimizer.warmup": optimizer.warmup}
     moments |= {f"optimizer.decay.at[{i}]": moment for i, moment in enumerate(optimizer.decay.at if optimizer.decay else ())}
     for key, moment in moments.items():
         iteration = Moment.parse(moment).iterations(left // batch)
         if iteration >= end:
-            raise UserError(f"{key} is {moment}, iteration {iteration}, should be before the end of training, {end}")
+            raise UserError(f"{key} is {moment}, iteration {iteration}, but should be before the end of training, {end}")

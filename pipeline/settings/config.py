@@ -1,4 +1,4 @@
-"""params.yaml and experiments/*.yaml as validated values, or messages about what is wrong in the terms of their keys."""
+"""Reads and validates params.yaml and experiments/*.yaml; error messages name the wrong keys."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -31,9 +31,9 @@ def _free(name: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-EXAMPLES = {  # of keys that an experiment must have
+EXAMPLES = {  # values of keys that an experiment must have
     "model": "{name: lenet}", "optimizer": "{name: adam, lr: 1.2e-3}", "lr": "1.2e-3", "rates": "{fc: 0.2, output: 0.1}",
-    "rewind": "0it, 500it or 2ep", "seeds": "[1, 2, 3]", "validation": "5000, the number of examples held out",
+    "rewind": "0it, 500it or 2ep", "seeds": "[1, 2, 3]", "validation": "5000, the number of training examples that are held out",
     "scope": "layer or global", "rounds": "10", "iterations": "12000", "batch_size": "60", "evaluate_every": "100",
 }  # fmt: skip
 Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]
@@ -43,7 +43,7 @@ class Config(Section):
     report: Report  # the experiments that plain `dvc repro` runs
     reports: dict[Name, Report] = Field(default={})  # further reports, each of which has experiments of its own
     figures: Figures
-    experiments: Annotated[dict[Annotated[Name, AfterValidator(_free)], Experiment], Field(min_length=1)]  # of all files
+    experiments: Annotated[dict[Annotated[Name, AfterValidator(_free)], Experiment], Field(min_length=1)]  # from all files
 
     @model_validator(mode="after")
     def _known_experiments(self) -> Self:
@@ -51,7 +51,7 @@ class Config(Section):
             self.experiment(name)
         taken = sorted({places.MAIN, "figures", *self.experiments} & {*self.reports})
         if taken:  # all of these have a folder in reports/
-            raise ValueError(f"reports.{taken[0]} has the name of an experiment, of figures or of the main report")
+            raise ValueError(f"reports.{taken[0]} should not have the name of an experiment, of figures or of the main report")
         return self
 
     def all_reports(self) -> dict[str, tuple[str, ...]]:
@@ -60,7 +60,8 @@ class Config(Section):
     def experiment(self, name: str) -> Experiment:
         if name not in self.experiments:
             known = ", ".join(sorted(self.experiments))
-            raise UserError(f"no experiment {name!r} in {paths.PARAMS} or {places.MORE_PARAMS}; should be one of {known}")
+            where = f"{paths.PARAMS} or {places.MORE_PARAMS}"
+            raise UserError(f"there is no experiment {name!r} in {where}; it should be one of {known}")
         return self.experiments[name]
 
 
@@ -71,12 +72,12 @@ def load(path: Path = paths.PARAMS) -> Config:
     """
     content = _read(path)
     experiments = content.get("experiments") if isinstance(content, dict) else None
-    files: dict[str, Path] = {}  # of the experiments that don't stand in params.yaml
+    files: dict[str, Path] = {}  # the file of each experiment that is not in params.yaml
     for file in places.more_params(path.parent):
         more = _experiments(file)
-        if isinstance(experiments, dict):  # otherwise it is refused below
+        if isinstance(experiments, dict):  # otherwise, validation rejects it below
             for name in [name for name in more if name in experiments]:
-                raise UserError(f"{file}: experiments.{name} is in {files.get(name, path)} too; should be in one of them")
+                raise UserError(f"{file}: experiments.{name} is also in {files.get(name, path)}, but should be in only one")
             experiments |= more
         files |= dict.fromkeys(more, file)
     try:
@@ -84,7 +85,7 @@ def load(path: Path = paths.PARAMS) -> Config:
         config = Config.model_validate_json(json.dumps(content, default=str))
     except ValidationError as error:
         found = error.errors()
-        # pydantic also reports a list whose items are refused as empty.
+        # pydantic also reports a list as too short when its items are invalid.
         keys = [e["loc"] for e in found]
         told = [e for e in found if not (e["type"] == "too_short" and any(k[:-1] == e["loc"] for k in keys if k))]
         raise UserError("\n".join(f"{_file_of(e['loc'], files, path)}: {_explain(e)}" for e in told)) from None
@@ -103,11 +104,11 @@ def _read(path: Path) -> Any:
 
 
 def _experiments(path: Path) -> dict[str, Any]:
-    """The experiments of a file that has nothing else."""
+    """The experiments of a file that contains nothing else."""
     match _read(path):
         case {"experiments": dict(found), **other} if not other:
             return found
-    raise UserError(f"{path} should have the key experiments and no other, with experiments by their names under it")
+    raise UserError(f"{path} should have only the key experiments, with the experiments by their names under it")
 
 
 def _file_of(location: tuple[Any, ...], files: Mapping[str, Path], path: Path) -> Path:
@@ -124,13 +125,13 @@ def _explain(error: Mapping[str, Any]) -> str:
             return f"unknown key {key}; the keys there are {', '.join(_allowed(error['loc'][:-1]))}"
         case "missing":
             example = EXAMPLES.get(str(error["loc"][-1]))
-            return f"{key} is missing" + (f"; should be such as {example}" if example else "")
+            return f"{key} is missing" + (f"; an example is {example}" if example else "")
         case "union_tag_invalid":
             message = f"unknown name {context['tag']!r}, should be one of {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{key}.name is missing; it should be 'adam' or 'sgd'"
         case "string_pattern_mismatch":
-            message = "should have small letters, digits and underscores only, and a letter first, such as conv2_cpu"
+            message = "should contain only lower-case letters, digits and underscores, and begin with a letter, such as conv2_cpu"
         case "too_short":
             message = "should have at least one value"
         case "model_type":

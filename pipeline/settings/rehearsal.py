@@ -1,5 +1,5 @@
-"""The whole of an experiment once, on a few examples of noise and in memory: whatever a plug-in does wrong shows in a second
-rather than after hours of training.
+"""Rehearses an experiment once, in memory and on a few examples of noise, so that errors of plug-ins are found in a second and
+not after hours of training.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,15 +23,15 @@ from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values.errors import UserError, blaming, type_of
 from pipeline.values.lanes import DENSE
 
-BATCH = 2  # examples, of each part too
+BATCH = 2  # the number of examples in a batch and in each part of the data
 SEED = 1
-SMALL_STEP = 1e-3  # the learning rate at most, because the usual one may be too large for noise
+SMALL_STEP = 1e-3  # an upper limit of the learning rate, because the experiment's may be too large for noise
 
 
 def rehearse(setup: Setup) -> None:
     """Tries the task, trains the dense network for one iteration, and makes one ticket of each arm.
 
-    Raises: UserError that names the plug-in at fault. A loss that is not finite is none, because noise may have such a loss.
+    Raises: UserError that names the plug-in at fault. An infinite loss is no error here, because it may be due to the noise.
     """
     with torch.random.fork_rng(devices=[]):
         small = _small(setup)
@@ -42,7 +42,7 @@ def rehearse(setup: Setup) -> None:
 
 
 def _small(setup: Setup) -> Setup:
-    """The experiment on a few examples."""
+    """The same experiment on a few examples of noise."""
     experiment, noise = setup.bound.experiment, setup.form.noise(2 * BATCH, BATCH)
     changed = {
         "data": experiment.data.model_copy(update={"validation": 0 if setup.form.own_validation else BATCH}),
@@ -53,18 +53,18 @@ def _small(setup: Setup) -> Setup:
 
 
 def _try_task(small: Setup) -> None:
-    """Checks what the functions of a task give, for the network's outputs on one batch."""
+    """Checks what the functions of a task return for the network's outputs on one batch."""
     task, examples = small.task, Examples(small.bundle, torch.device("cpu"))
     inputs, targets = (part[0] for part in examples.batch(torch.arange(BATCH).unsqueeze(0)))
     with torch.enable_grad():
         outputs = small.network.make().train()(inputs).float()
         if not outputs.requires_grad:
-            raise UserError(f"the network of {small.bound.model} gives outputs without a gradient; are they detached?")
+            raise UserError(f"the network of {small.bound.model} gives outputs without a gradient; they may be detached")
         with blaming(f"the loss of {small.bound.task} failed"):
             loss = task.loss(outputs, targets)
         _require_tensor(f"the loss of {small.bound.task}", loss, ())
         if not loss.requires_grad:
-            raise UserError(f"the loss of {small.bound.task} has no gradient: it does not depend on the outputs")
+            raise UserError(f"the loss of {small.bound.task} has no gradient, because it does not depend on the outputs")
         (expected,) = torch.autograd.grad(loss, outputs)
     outputs = outputs.detach()
     _try_measures(small, outputs.expand(2, *outputs.shape), targets.expand(2, *targets.shape))
@@ -78,17 +78,17 @@ def _try_measures(small: Setup, outputs: Tensor, targets: Tensor) -> None:
     with blaming(f"`sums` of {small.bound.task} failed"):
         sums = small.task.sums(outputs, targets)
     if not isinstance(sums, Tensor) or sums.dim() != 2 or len(sums) != 2:
-        raise UserError(f"`sums` of {small.bound.task} gives {_described(sums)}, should give numbers (L, k), here (2, k)")
+        raise UserError(f"`sums` of {small.bound.task} gives {_described(sums)}, but should give numbers (L, k), here (2, k)")
     with blaming(f"`value` of {small.bound.task} failed"):
         value = small.task.value(sums, BATCH)
     if not isinstance(value, tuple) or len(value) != 2:
-        raise UserError(f"`value` of {small.bound.task} gives {_described(value)}, should give the losses and the metrics")
+        raise UserError(f"`value` of {small.bound.task} gives {_described(value)}, but should give the losses and the metrics")
     for what, found in zip(("losses", "metrics"), value, strict=True):
         _require_tensor(f"`value` of {small.bound.task}, for the {what} of two lanes,", found, (2,))
 
 
 def _try_gradient(task: Task, name: str, outputs: Tensor, targets: Tensor, expected: Tensor, dim: int) -> None:
-    """Holds a gradient written by hand against autograd's. Shapes: outputs and expected (B, C), targets (B, ...)."""
+    """Compares a hand-written gradient with autograd's. Shapes: outputs and expected (B, C), targets (B, ...)."""
     if task.gradient is None:
         return
     lanes = outputs.unsqueeze(0) if dim == 2 else outputs.t().unsqueeze(0)
@@ -102,7 +102,7 @@ def _try_gradient(task: Task, name: str, outputs: Tensor, targets: Tensor, expec
 
 
 def _trained(small: Setup, start: Ticket) -> dict[str, Any]:
-    """The weights after one iteration and one evaluation, which every option of data and training takes part in."""
+    """The weights after one iteration and one evaluation, which use every option of data and training."""
     experiment = small.bound.experiment
     examples = Examples(small.bundle, torch.device("cpu"), experiment.data.augment)
     recipe = Recipe(experiment.optimizer, experiment.training, experiment.data.validation)
@@ -114,7 +114,7 @@ def _trained(small: Setup, start: Ticket) -> dict[str, Any]:
 
 
 def _try_arms(small: Setup, dense: Ticket, trained: Weights) -> None:
-    """Prunes and makes the first ticket of every arm, with what it would be offered."""
+    """Prunes for every arm and makes its first ticket, from the values that the pipeline offers to it."""
     lottery, criteria = small.bound.lottery, small.bound.criteria
     masks = {DENSE: dense.mask}
     for name, arm in lottery.arms.items():
@@ -125,7 +125,7 @@ def _try_arms(small: Setup, dense: Ticket, trained: Weights) -> None:
 
 
 def _for_arm(small: Setup, dense: Ticket, trained: Weights, mask: Mask) -> Mapping[str, Callable[[], Any]]:
-    """What an arm may ask for."""
+    """What an arm may request."""
     return {
         "mask": lambda: mask,
         "initial": lambda: dict(dense.weights),
@@ -137,7 +137,7 @@ def _for_arm(small: Setup, dense: Ticket, trained: Weights, mask: Mask) -> Mappi
 
 
 def _for_criterion(small: Setup, dense: Ticket, trained: Weights, mask: Mask) -> Mapping[str, Callable[[], Any]]:
-    """What a criterion may ask for."""
+    """What a criterion may request."""
     probe = Probe(small)
 
     def masked(weights: Weights) -> Weights:
@@ -157,8 +157,8 @@ def _for_criterion(small: Setup, dense: Ticket, trained: Weights, mask: Mask) ->
 
 def _require_tensor(what: str, found: Any, shape: tuple[int, ...]) -> None:
     if not isinstance(found, Tensor) or not found.is_floating_point() or tuple(found.shape) != shape:
-        should = "one number" if shape == () else f"floating-point numbers {shape}"
-        raise UserError(f"{what} gives {_described(found)}, should give {should}")
+        should = "one number" if shape == () else f"floating-point numbers of shape {shape}"
+        raise UserError(f"{what} gives {_described(found)}, but should give {should}")
 
 
 def _described(found: Any) -> str:
