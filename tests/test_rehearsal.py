@@ -1,4 +1,4 @@
-"""Invalid results of a plug-in are found by `--show` and before the dense network is trained."""
+"""Whatever the code of a plug-in gives that cannot be used is found by `--show` and before the dense network is trained."""
 
 import json
 import sys
@@ -12,13 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.data import digits
 from pipeline.domain.arms import Arm, rewound
+from pipeline.domain.bundle import Bundle, Form
 from pipeline.domain.masks import Mask
 from pipeline.domain.task import Metric, Task
 from pipeline.preview.show import show
 from pipeline.run.bound import Bound
-from pipeline.settings import config
+from pipeline.settings import check, config
 from pipeline.tasks.classification import classification
+from pipeline.tasks.regression import regression
 from pipeline.values import plugins
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
@@ -52,6 +55,33 @@ def leaving(shape: tuple[int, ...], outputs: int) -> nn.Module:
 
 def infinite(module: nn.Module) -> None:
     nn.init.constant_(next(module.parameters()), float("inf"))
+
+
+class Tuple(Detached):
+    def forward(self, x: Tensor) -> Any:
+        return (self.inner(x),) if self.training else self.inner(x)
+
+
+class OfTwo(Detached):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.reshape(2, -1))  # type: ignore[no-any-return]
+
+
+class Sparse(Detached):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(shape, outputs)
+        self.register_buffer("adjacency", torch.eye(3).to_sparse())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)  # type: ignore[no-any-return]
+
+
+def undrawn(module: nn.Module) -> None:
+    nn.init.normal_(next(module.parameters()))
+
+
+def cutting(module: nn.Module) -> None:
+    module[1].bias = None  # type: ignore[index, union-attr]
 
 
 # --- Tasks
@@ -110,6 +140,29 @@ def two_words() -> Task:
     return task(metric=Metric("top 5", better="higher"))
 
 
+def loss_of_its_own() -> Task:
+    return task(loss=lambda outputs, targets: torch.zeros((), requires_grad=True) * 2)
+
+
+def sums_of_each() -> Task:
+    def sums(outputs: Tensor, targets: Tensor) -> Tensor:
+        return torch.stack([outputs[0].sum(1), outputs[0].sum(1)], 1)[:2]
+
+    return task(sums=sums)
+
+
+def means() -> Task:
+    return task(sums=lambda outputs, targets: TASK.sums(outputs, targets) / outputs.shape[1])
+
+
+def metric_loss() -> Task:
+    return task(metric=Metric("loss", better="lower"))
+
+
+def no_metric() -> Task:
+    return task(metric="accuracy")
+
+
 # --- Criteria
 
 
@@ -127,6 +180,14 @@ def words(trained: Mapping[str, Any]) -> Any:
 
 def of_every_input(gradient: Callable[..., Any], trained: Mapping[str, Any]) -> Any:
     return {name: found.sum(0) for name, found in gradient(trained).items()}
+
+
+def of_full_masks(trained: Mapping[str, Any], mask: Mask) -> Any:
+    return {name: np.abs(weight[mask[name]]).reshape(weight.shape) for name, weight in trained.items()}
+
+
+def undrawn_scores(trained: Mapping[str, Any]) -> Any:
+    return {name: np.random.random(weight.shape) for name, weight in trained.items()}
 
 
 def leaving_criterion(trained: Mapping[str, Any]) -> Any:
@@ -168,6 +229,14 @@ def arm_of_half_a_mask() -> Arm:
     return Arm(masks_of="ticket", mask=lambda mask: Mask(dict(list(mask.items())[:1])), weights=rewound)
 
 
+def arm_of_many_masks() -> Arm:
+    return Arm(masks_of=["ticket"], weights=rewound)  # type: ignore[arg-type]
+
+
+def arm_of_a_number() -> Arm:
+    return Arm(prunes="own", weights=rewound, criterion=5)  # type: ignore[arg-type]
+
+
 def leaving_arm() -> Arm:
     return Arm(prunes="own", weights=lambda rewound: sys.exit(0))
 
@@ -177,9 +246,18 @@ def leaving_arm() -> Arm:
     [
         ("models", "Detached", ["gives outputs without a gradient"]),
         ("models", "leaving", ["failed: SystemExit: 0", "test_rehearsal.py, line "]),
+        ("models", "Sparse", ["has the buffer adjacency of torch.sparse_coo torch.float32, but should be a dense tensor"]),
+        ("inits", "undrawn", ["give fc1.weight other values for the same seed", "should draw from `generator`"]),
+        ("inits", "cutting", ["adds, removes or replaces fc1.bias"]),
+        ("tasks", "loss_of_its_own", ["loss of task", "does not depend on the outputs"]),
+        ("tasks", "sums_of_each", ["`sums` of task"]),
+        ("tasks", "means", ["`sums` of task", "is not the sum over examples"]),
+        ("tasks", "metric_loss", ["has the name 'loss', which is taken"]),
+        ("tasks", "no_metric", ["metric of task", "is a str, should be a Metric"]),
+        ("criteria", "undrawn_scores", ["gives other scores when asked again; it should draw from `rng`"]),
         ("inits", "infinite", ["leaves fc1.weight with values that are not finite"]),
         ("tasks", "no_loss", ["loss of task", "gives None, but should give one number"]),
-        ("tasks", "loss_of_each", ["loss of task", "gives float32 (2,), but should give one number"]),
+        ("tasks", "loss_of_each", ["loss of task", "gives float32 (3,), but should give one number"]),
         ("tasks", "loss_without_gradient", ["loss of task", "does not depend on the outputs"]),
         ("tasks", "leaving_loss", ["loss of task", "failed: SystemExit: 0", "test_rehearsal.py, line "]),
         ("tasks", "sums_of_all_lanes", ["`sums` of task", "gives float64 (1, 1), but should give numbers (L, k), here (2, k)"]),
@@ -187,7 +265,7 @@ def leaving_arm() -> Arm:
         (
             "tasks",
             "value_of_all_lanes",
-            ["`value` of task", "losses", "gives float64 (), but should give", "(2,)"],
+            ["`value` of task", "losses", "gives float64 (), should give", "(2,)"],
         ),
         ("tasks", "another_gradient", ["`gradient` of task", "is not the gradient of its loss"]),
         ("tasks", "strange_outputs", ["outputs have the shape 3, should be a tuple"]),
@@ -218,8 +296,95 @@ def test_it_is_one_sentence_before_anything_is_trained(kind: plugins.Kind, name:
         assert fact in message
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "fact"),
+    [
+        ("models", "Tuple", "gives a tuple in training, but should give one tensor (3, 3)"),
+        ("models", "OfTwo", "fails in training on 3 inputs: RuntimeError"),
+        ("criteria", "of_full_masks", "failed: ValueError: cannot reshape"),
+    ],
+)
+def test_what_two_inputs_and_full_masks_do_not_show_is_found_too(
+    kind: plugins.Kind, name: str, fact: str, tmp_path: Path
+) -> None:
+    with lottery.repository(tmp_path, lottery.params(toy=with_plugin(kind, f"{HERE}:{name}"))):
+        message = sentence(train_dense.main, "toy")
+        assert not Path("work/toy").exists()
+    assert fact in message
+
+
+@pytest.mark.parametrize(("name", "fact"), [("arm_of_many_masks", "masks of ['ticket']"), ("arm_of_a_number", "criterion 5")])
+def test_parts_of_an_arm_that_params_yaml_may_give_are_checked(name: str, fact: str) -> None:
+    with pytest.raises(UserError, match=r"experiments.toy: arms\.own ") as error:
+        check.settings("toy", Experiment.model_validate_json(json.dumps(with_plugin("arms", f"{HERE}:{name}"))))
+    assert fact in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "form", [{"dtype": "uint7"}, {"shape": (0,)}, {"shape": 64}, {"classes": 0}, {"train": "many"}, {"test": -5}]
+)
+def test_a_form_of_no_data_set_is_a_sentence(form: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "FORM", Form(**{"train": 200, "test": 50, "shape": (1, 8, 8), "classes": 3, **form}))
+    with (
+        lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())),
+        pytest.raises(UserError, match="FORM of data set"),
+    ):
+        show("toy", config.load().experiment("toy"))
+
+
+def positive() -> Task:
+    def checked(bundle: Bundle) -> None:
+        if bundle.train_targets.min() < 0:
+            raise ValueError("train_targets should be positive")
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        assert targets.min() >= 0
+        return nn.functional.poisson_nll_loss(outputs, targets)
+
+    return replace(regression(), check=checked, loss=loss)
+
+
+def counts() -> Bundle:
+    targets = np.random.default_rng(0).poisson(3.0, (200, 2)).astype(np.float32)
+    return Bundle(targets[:130], targets[:130], targets[130:], targets[130:])
+
+
+def test_data_that_are_there_are_tried_instead_of_noise(tmp_path: Path) -> None:
+    settings = with_plugin("data", f"{HERE}:counts") | {"task": f"{HERE}:positive"}
+    with lottery.repository(tmp_path, lottery.params(toy=settings), counts()):
+        show("toy", config.load().experiment("toy"))
+        lottery.run("toy", "r00")
+
+
+class Placeholders(Detached):
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(shape, outputs)
+        self.scale = nn.Parameter(torch.full((outputs,), float("nan")))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) * self.scale  # type: ignore[no-any-return]
+
+
+def filling(module: nn.Module, generator: torch.Generator) -> None:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=generator)
+
+
+def test_a_model_that_only_its_own_init_fills_is_timed_with_that(tmp_path: Path) -> None:
+    settings = with_plugin("models", f"{HERE}:Placeholders") | {"init": f"{HERE}:filling"}
+    with lottery.repository(tmp_path, lottery.params(toy=settings)):
+        show("toy", config.load().experiment("toy"))
+
+
+def test_settings_that_json_has_no_words_for_are_a_sentence(tmp_path: Path) -> None:
+    for text in ("report: &a [*a]", "2020-01-01: 3", "report: [" + 6000 * "9" + "]"):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(UserError, match=r"params\.yaml"):
+            config.load(tmp_path / "params.yaml")
+
+
 def unsigned(trained: Mapping[str, Any]) -> Any:
-    """Magnitude in 256 steps as unsigned bytes, whose negatives would be in another order."""
+    """Magnitude in 256 steps, as unsigned bytes, whose negatives would be in another order."""
     return {name: (255 * np.abs(array) / np.abs(array).max()).astype(np.uint8) for name, array in trained.items()}
 
 

@@ -1,4 +1,4 @@
-"""How long an experiment takes on this machine, from a few steps of its own training on examples of noise."""
+"""How long an experiment takes on this machine, from a few steps of its own training on some examples."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,10 +13,13 @@ from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.executors.processes import cores
 from pipeline.run.setup import Setup
+from pipeline.settings.rehearsal import few
 from pipeline.training import mlp
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import plugins
+from pipeline.values.errors import blaming
+from pipeline.values.plugins import Plugin
 
 HELD_OUT = 200  # examples of the trial, for validation and for test each
 LEAST = 0.15  # seconds that one measurement takes, after a first call that does not count
@@ -40,14 +43,15 @@ class Estimate:
         together, turns = (lanes, 1.0) if batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
         key = (rounds if self.by_density else 0, together)
         if key not in self.known:
-            self.known[key] = self._measure(pruned(self.setup.network, self.setup.groups, key[0]), together)
+            start = pruned(self.setup.network, self.setup.groups, key[0], self.setup.bound.init)
+            with blaming(f"{self.setup.bound.model} cannot be trained with {self.setup.bound.task}"):
+                self.known[key] = self._measure(start, together)
         return turns * iterations * self.known[key]
 
     def _measure(self, start: Ticket, lanes: int) -> float:
         """The seconds of an iteration, with its share of an evaluation."""
         training, data = self.experiment.training, self.experiment.data
-        noise = self.setup.form.noise(training.batch_size + HELD_OUT, HELD_OUT)
-        examples = Examples(noise, self.device, data.augment)
+        examples = Examples(few(self.setup.bundle, training.batch_size + HELD_OUT, HELD_OUT), self.device, data.augment)
         validation = 0 if self.setup.form.own_validation else HELD_OUT
         trainer = Trainer(
             self.setup.network, self.setup.task, examples, [start] * lanes, [Stream(i) for i in range(lanes)], [""] * lanes,
@@ -76,9 +80,9 @@ class Estimate:
         return (time.perf_counter() - started) / calls
 
 
-def pruned(network: Network, groups: Sequence[pruning.Group], rounds: int) -> Ticket:
+def pruned(network: Network, groups: Sequence[pruning.Group], rounds: int, init: Plugin | None = None) -> Ticket:
     """A ticket after so many rounds, for timing: magnitude masks of fresh weights cost as much as those of trained ones."""
-    weights = networks.fresh(network, plugins.bind("inits", "glorot_normal", {}), seed=1)
+    weights = networks.fresh(network, init or plugins.bind("inits", "glorot_normal", {}), seed=1)
     mask = Mask.full({name: layer.shape for name, layer in network.layers.items()})
     scores = magnitude({name: weights[name] for name in mask})
     return ticket(pruning.prune(scores, mask, groups, rounds), weights)

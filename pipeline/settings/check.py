@@ -4,13 +4,15 @@ It only rejects settings and never changes them, so no training depends on it.
 """
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from pipeline.domain import pruning
 from pipeline.domain.bundle import Bundle, Form
+from pipeline.domain.task import Metric
 from pipeline.files import datasets
 from pipeline.run.bound import Bound
 from pipeline.values import paths, plugins
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 def settings(name: str, experiment: Experiment) -> Bound:
     """Checks what can be checked without the network and the data. Raises: UserError that names the wrong key."""
     with under(name, experiment):
+        _check_arms(experiment)
         return Bound.of(name, experiment)
 
 
 def fits(setup: "Setup") -> None:
     """Checks the settings against network and data. Raises: UserError that names the wrong key."""
     experiment = setup.bound.experiment
+    _check_metric(setup.bound, setup.task.metric)
     _check_precision(experiment)
     _check_moments(experiment, setup.form)
     _check_augment(experiment, setup.form)
@@ -47,14 +51,15 @@ def rehearsed(setup: "Setup") -> None:
 
 
 def without_data(bound: Bound) -> "Setup | None":
-    """Both checks on noise with the FORM of the data plug-in or, without one, of the data file; None without either."""
+    """Both checks on the data or, without them, on noise with the FORM of the data plug-in; None without either."""
     from pipeline.run.setup import build
 
     with under(bound.name, bound.experiment):
-        form = form_of(bound)
-        if form is None:
+        found = _data_or_noise(bound)
+        if found is None:
             return None
-        setup = build(bound, form.noise(2, 2), form)
+        with blaming(f"{bound.model} or {bound.task} fails on {bound.data}"):
+            setup = build(bound, *found)
         fits(setup)
     rehearsed(setup)
     return setup
@@ -64,6 +69,23 @@ def form_of(bound: Bound) -> Form | None:
     """The form of the data; None when neither a FORM nor a data file states it."""
     file = paths.data(bound.experiment.data.slug)
     return declared_form(bound.data) or (Form.of(datasets.read_bundle(file)) if file.is_file() else None)
+
+
+def _data_or_noise(bound: Bound) -> tuple[Bundle, Form] | None:
+    """The data, unless their file is damaged or older than their plug-in's FORM: then noise; None without file and FORM."""
+    declared, file = declared_form(bound.data), paths.data(bound.experiment.data.slug)
+    if file.is_file():
+        try:
+            bundle = datasets.read_bundle(file)
+            if declared in (None, Form.of(bundle)):
+                return bundle, Form.of(bundle)
+        except UserError:
+            if declared is None:
+                raise
+    if declared is None:
+        return None
+    with blaming(f"FORM of {bound.data} cannot be that of a data set"):
+        return declared.noise(2, 2), declared
 
 
 def declared_form(data: Plugin) -> Form | None:
@@ -80,6 +102,10 @@ def declared_form(data: Plugin) -> Form | None:
             declared = declared(**data.options)
     if not isinstance(declared, Form):
         raise UserError(f"FORM of {data} is {type_of(declared)}, but should be a Form (pipeline.domain.bundle) or return one")
+    counts = {name: getattr(declared, name) for name in ("train", "test", "words", "classes")}
+    for name, value in counts.items():
+        if not (isinstance(value, Integral) and int(value) > 0) and not (name == "classes" and value is None):
+            raise UserError(f"FORM of {data} has {name}={value!r}, but should have a whole number of at least 1 there")
     return declared
 
 
@@ -115,6 +141,32 @@ def under(name: str, experiment: Experiment) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"{experiment.file}: experiments.{name}: {error}") from error
+
+
+def _check_arms(experiment: Experiment) -> None:
+    """Checks the parts of arms that may be options of theirs, and so come from params.yaml as they are."""
+    for name in experiment.all_arms:
+        if not experiment.rounds_of(name):
+            continue
+        try:
+            arm = plugins.bind("arms", experiment.plugin_of(name), experiment.all_arms[name].options)()
+        except UserError:
+            continue  # Lottery tells it
+        masks, criterion = getattr(arm, "masks_of", None), getattr(arm, "criterion", None)
+        if masks is not None and (not isinstance(masks, str) or not masks):
+            raise UserError(f"arms.{name} takes masks of {masks!r}, should be the name of an arm, such as ticket")
+        named = criterion.get("name", "") if isinstance(criterion, Mapping) else criterion
+        if named is not None and not isinstance(named, str):
+            raise UserError(f"arms.{name} has the criterion {criterion!r}, should be a name, such as magnitude, or {{name: …}}")
+
+
+def _check_metric(bound: Bound, metric: Any) -> None:
+    if not isinstance(metric, Metric):
+        raise UserError(f"the metric of {bound.task} is {type_of(metric)}, should be a Metric (pipeline.domain.task)")
+    if metric.name in ("loss", "validation_loss", "iteration"):  # tables have columns of these names
+        raise UserError(
+            f"the metric of {bound.task} has the name {metric.name!r}, which is taken; should be another, such as accuracy"
+        )
 
 
 def _check_precision(experiment: Experiment) -> None:

@@ -82,7 +82,13 @@ def load(path: Path = paths.PARAMS) -> Config:
         files |= dict.fromkeys(more, file)
     try:
         # JSON is used because strict validation of it still lets an array become a tuple.
-        config = Config.model_validate_json(json.dumps(content, default=str))
+        text = json.dumps(content, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} or {places.MORE_PARAMS} has a key that is no text, or an alias of what it stands in: {error}"
+        ) from None
+    try:
+        config = Config.model_validate_json(text)
     except ValidationError as error:
         found = error.errors()
         # pydantic also reports a list as too short when its items are invalid.
@@ -99,7 +105,9 @@ def _read(path: Path) -> Any:
         return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run this in the root of the repository") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; should be a file of settings") from None
+    except (YAMLError, ValueError, RecursionError, TypeError) as error:  # ValueError: no text, or a number of thousands of digits
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 

@@ -1,9 +1,10 @@
-"""Rehearses an experiment once, in memory and on a few examples of noise, so that errors of plug-ins are found in a second and
-not after hours of training.
+"""Rehearses an experiment once, in memory and on a few examples, which are noise when the data do not exist yet: errors of
+plug-ins are found in a second and not after hours of training.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from pipeline.domain import networks
 from pipeline.domain.arms import Weights
+from pipeline.domain.bundle import Array, Bundle
 from pipeline.domain.masks import Mask
 from pipeline.domain.task import Task
 from pipeline.domain.tickets import Ticket, ticket
@@ -22,8 +24,11 @@ from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values.errors import UserError, blaming, type_of
 from pipeline.values.lanes import DENSE
+from pipeline.values.plugins import Plugin
 
-BATCH = 2  # the number of examples in a batch and in each part of the data
+BATCH = (
+    3  # the number of examples of a batch and of each part at most; neither the two that `networks.build` tries nor that of lanes
+)
 SEED = 1
 SMALL_STEP = 1e-3  # an upper limit of the learning rate, because the experiment's may be too large for noise
 
@@ -31,33 +36,89 @@ SMALL_STEP = 1e-3  # an upper limit of the learning rate, because the experiment
 def rehearse(setup: Setup) -> None:
     """Tries the task, trains the dense network for one iteration, and makes one ticket of each arm.
 
-    Raises: UserError that names the plug-in at fault. An infinite loss is no error here, because it may be due to the noise.
+    Raises: UserError that names the plug-in at fault. A loss that is not finite is none, because noise may have such a loss.
     """
     with torch.random.fork_rng(devices=[]):
         small = _small(setup)
         _try_task(small)
         mask = Mask.full({name: layer.shape for name, layer in small.network.layers.items()})
-        initial = networks.fresh(small.network, small.bound.init, SEED)
+        initial = _initial(small)
         _try_arms(small, ticket(mask, initial), _trained(small, ticket(mask, initial)))
 
 
 def _small(setup: Setup) -> Setup:
-    """The same experiment on a few examples of noise."""
-    experiment, noise = setup.bound.experiment, setup.form.noise(2 * BATCH, BATCH)
+    """The experiment on a few examples."""
+    experiment = setup.bound.experiment
+    batch = min(BATCH, experiment.training.batch_size)
     changed = {
-        "data": experiment.data.model_copy(update={"validation": 0 if setup.form.own_validation else BATCH}),
-        "training": experiment.training.model_copy(update={"batch_size": BATCH, "iterations": 1, "evaluate_every": 1}),
+        "data": experiment.data.model_copy(update={"validation": 0 if setup.form.own_validation else batch}),
+        "training": experiment.training.model_copy(update={"batch_size": batch, "iterations": 1, "evaluate_every": 1}),
     }
     lottery = replace(setup.bound.lottery, experiment=experiment.model_copy(update=changed))
-    return replace(setup, bundle=noise, bound=replace(setup.bound, lottery=lottery))
+    return replace(setup, bundle=few(setup.bundle, 2 * batch, batch), bound=replace(setup.bound, lottery=lottery))
+
+
+def few(bundle: Bundle, train: int, held_out: int) -> Bundle:
+    """So many examples of each part, those of the data again and again when there are fewer."""
+
+    def part(array: Array | None, count: int) -> Array | None:
+        return None if array is None else array[np.arange(count) % len(array)]
+
+    changed: dict[str, Any] = {f"train_{what}": part(getattr(bundle, f"train_{what}"), train) for what in ("inputs", "targets")}
+    for name in ("validation", "test"):
+        changed |= {f"{name}_{what}": part(getattr(bundle, f"{name}_{what}"), held_out) for what in ("inputs", "targets")}
+    return replace(bundle, **changed)
+
+
+def _initial(small: Setup) -> dict[str, Array]:
+    """Fresh weights, which must be the network's own and determined by the seed."""
+    init, network = small.bound.init, small.network
+    _require_plain(str(small.bound.model), network.make())
+    with blaming(f"{init} leaves weights that cannot be kept"):
+        initial, again = (networks.fresh(network, init, SEED) for _ in range(2))
+    tensors = dict(network.module.named_parameters()) | dict(network.module.named_buffers())
+    wrong = [name for name in {**tensors, **initial} if name not in initial or name not in tensors]
+    wrong += [name for name in tensors if name in initial and initial[name].shape != tuple(tensors[name].shape)]
+    if wrong:
+        raise UserError(
+            f"{init} adds, removes or replaces {', '.join(wrong)}; it should only change the values of {small.bound.model}"
+        )
+    drawn = [name for name, _ in network.module.named_parameters() if initial[name].tobytes() != again[name].tobytes()]
+    if drawn:
+        raise UserError(
+            f"{init} and {small.bound.model} give {', '.join(drawn)} other values for the same seed; an init should draw from "
+            "`generator`, which it may ask for, a model from torch's own random numbers"
+        )
+    return initial
+
+
+def _require_plain(name: str, module: torch.nn.Module) -> None:
+    """Refuses parameters and buffers that cannot be written to a file as numbers."""
+    for what, found in (("parameter", dict(module.named_parameters())), ("buffer", dict(module.named_buffers()))):
+        for tensor, value in found.items():
+            if torch.nn.parameter.is_lazy(value):
+                raise UserError(
+                    f"{name} has the {what} {tensor} without a shape; it should be of an ordinary layer, not a lazy one"
+                )
+            if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.dtype == torch.bfloat16:
+                kind = value.dtype if value.layout == torch.strided else f"{value.layout} {value.dtype}"
+                raise UserError(
+                    f"{name} has the {what} {tensor} of {kind}, but should be a dense tensor of float32 or whole numbers"
+                )
 
 
 def _try_task(small: Setup) -> None:
-    """Checks what the functions of a task return for the network's outputs on one batch."""
+    """Checks what the functions of a task give, for the network's outputs on one batch."""
     task, examples = small.task, Examples(small.bundle, torch.device("cpu"))
-    inputs, targets = (part[0] for part in examples.batch(torch.arange(BATCH).unsqueeze(0)))
+    batch = small.bound.experiment.training.batch_size
+    inputs, targets = (part[0] for part in examples.batch(torch.arange(batch).unsqueeze(0)))
     with torch.enable_grad():
-        outputs = small.network.make().train()(inputs).float()
+        with blaming(f"{small.bound.model} fails in training on {batch} inputs"):
+            outputs = small.network.make().train()(inputs)
+        should = (batch, *task.outputs(small.bundle))
+        if not isinstance(outputs, Tensor) or outputs.dim() != len(should) or len(outputs) != batch:
+            raise UserError(f"{small.bound.model} gives {_described(outputs)} in training, but should give one tensor {should}")
+        outputs = outputs.float()
         if not outputs.requires_grad:
             raise UserError(f"the network of {small.bound.model} gives outputs without a gradient; they may be detached")
         with blaming(f"the loss of {small.bound.task} failed"):
@@ -65,9 +126,16 @@ def _try_task(small: Setup) -> None:
         _require_tensor(f"the loss of {small.bound.task}", loss, ())
         if not loss.requires_grad:
             raise UserError(f"the loss of {small.bound.task} has no gradient, because it does not depend on the outputs")
-        (expected,) = torch.autograd.grad(loss, outputs)
+        with blaming(f"the gradient of the loss of {small.bound.task} fails"):
+            (expected,) = torch.autograd.grad(loss, outputs, allow_unused=True)
+        if expected is None:
+            raise UserError(f"the loss of {small.bound.task} has a gradient, but does not depend on the outputs")
     outputs = outputs.detach()
-    _try_measures(small, outputs.expand(2, *outputs.shape), targets.expand(2, *targets.shape))
+    # The second lane has the same examples in another order, so that mixed-up lanes or examples give other sums.
+    lanes = torch.stack([outputs, outputs.roll(1, 0)])
+    if task.gradient is not None and outputs.dim() == 2:
+        lanes = lanes.mT.contiguous().mT  # as `SparseMlp` gives them, of which no view can be taken
+    _try_measures(small, lanes, targets.expand(2, *targets.shape))
     if task.gradient is not None and outputs.dim() == 2:
         for dim in (1, 2):
             _try_gradient(task, str(small.bound.task), outputs, targets, expected, dim)
@@ -79,16 +147,38 @@ def _try_measures(small: Setup, outputs: Tensor, targets: Tensor) -> None:
         sums = small.task.sums(outputs, targets)
     if not isinstance(sums, Tensor) or sums.dim() != 2 or len(sums) != 2:
         raise UserError(f"`sums` of {small.bound.task} gives {_described(sums)}, but should give numbers (L, k), here (2, k)")
+    _try_sums(small, outputs, targets, sums)
     with blaming(f"`value` of {small.bound.task} failed"):
-        value = small.task.value(sums, BATCH)
-    if not isinstance(value, tuple) or len(value) != 2:
+        value = small.task.value(sums, outputs.shape[1])
+    if not isinstance(value, tuple | list) or len(value) != 2:
         raise UserError(f"`value` of {small.bound.task} gives {_described(value)}, but should give the losses and the metrics")
     for what, found in zip(("losses", "metrics"), value, strict=True):
-        _require_tensor(f"`value` of {small.bound.task}, for the {what} of two lanes,", found, (2,))
+        counted = what == "metrics" and isinstance(found, Tensor)  # a metric may be a whole number
+        _require_tensor(
+            f"`value` of {small.bound.task}, for the {what} of two lanes,", found.double() if counted else found, (2,)
+        )
+
+
+def _try_sums(small: Setup, outputs: Tensor, targets: Tensor, sums: Tensor) -> None:
+    """Each lane's sums are its own, and those of several examples are the sum of each one's, because they are added up."""
+    with blaming(f"`sums` of {small.bound.task} failed"):
+        lanes = [small.task.sums(outputs[i : i + 1], targets[i : i + 1]) for i in range(2)]
+        examples = [small.task.sums(outputs[:, i : i + 1], targets[:, i : i + 1]) for i in range(outputs.shape[1])]
+    for found, what in ((lanes, "one lane"), (examples, "one example")):
+        shape = (1, *sums.shape[1:]) if what == "one lane" else tuple(sums.shape)
+        wrong = next((part for part in found if not isinstance(part, Tensor) or tuple(part.shape) != shape), found[0])
+        if not isinstance(wrong, Tensor) or tuple(wrong.shape) != shape:
+            raise UserError(f"`sums` of {small.bound.task} gives {_described(wrong)} for {what}, but should give numbers {shape}")
+    together = {"of two lanes mixes them": torch.cat(lanes), "is not the sum over examples": torch.stack(examples).sum(0)}
+    for what, expected in together.items():
+        if not torch.allclose(sums.double(), expected.double(), rtol=1e-3, atol=1e-5, equal_nan=True):
+            raise UserError(
+                f"`sums` of {small.bound.task} {what}; it should be what can be added up over parts of the examples, by lane"
+            )
 
 
 def _try_gradient(task: Task, name: str, outputs: Tensor, targets: Tensor, expected: Tensor, dim: int) -> None:
-    """Compares a hand-written gradient with autograd's. Shapes: outputs and expected (B, C), targets (B, ...)."""
+    """Holds a gradient written by hand against autograd's. Shapes: outputs and expected (B, C), targets (B, ...)."""
     if task.gradient is None:
         return
     lanes = outputs.unsqueeze(0) if dim == 2 else outputs.t().unsqueeze(0)
@@ -102,7 +192,7 @@ def _try_gradient(task: Task, name: str, outputs: Tensor, targets: Tensor, expec
 
 
 def _trained(small: Setup, start: Ticket) -> dict[str, Any]:
-    """The weights after one iteration and one evaluation, which use every option of data and training."""
+    """The weights after one iteration and one evaluation, which every option of data and training takes part in."""
     experiment = small.bound.experiment
     examples = Examples(small.bundle, torch.device("cpu"), experiment.data.augment)
     recipe = Recipe(experiment.optimizer, experiment.training, experiment.data.validation)
@@ -110,27 +200,57 @@ def _trained(small: Setup, start: Ticket) -> dict[str, Any]:
         trainer = Trainer(small.network, small.task, examples, [start], [Stream(SEED)], [""], recipe)
         trainer.iterate(trainer.order.batch(0), min(experiment.optimizer.lr, SMALL_STEP))
         trainer.measure(*trainer.validation)
-    return trainer.stack.weights(0)
+    # Weights that are no numbers, after a loss that is none on these few examples, would be blamed on criteria and arms.
+    return {n: a if np.isfinite(a).all() else start.weights[n] for n, a in trainer.stack.weights(0).items()}
 
 
 def _try_arms(small: Setup, dense: Ticket, trained: Weights) -> None:
-    """Prunes for every arm and makes its first ticket, from the values that the pipeline offers to it."""
+    """Prunes and makes the first ticket of every arm, with what it would be offered."""
     lottery, criteria = small.bound.lottery, small.bound.criteria
     masks = {DENSE: dense.mask}
     for name, arm in lottery.arms.items():
         mask = masks[arm.masks_of or DENSE]
         if arm.prunes:
-            mask = scores.prune(criteria[name], _for_criterion(small, dense, trained, mask), mask, small.groups, rounds=1)
-        masks[name] = ticket_of(small, name, _for_arm(small, dense, trained, mask)).mask
+            rounds = 2 if arm.prunes == "own" and len(lottery.experiment.rounds_of(name)) > 1 else 1
+            for k in range(1, rounds + 1):
+                mask = _pruned(small, criteria[name], dense, trained, mask, k)
+        first, second = (ticket_of(small, name, _for_arm(small, dense, trained, mask)) for _ in range(2))
+        if first.mask != second.mask or any(first.weights[n].tobytes() != second.weights[n].tobytes() for n in mask):
+            raise UserError(f"arms.{name} gives something else when asked again; it should draw from `rng`, which it may ask for")
+        masks[name] = first.mask
+
+
+def _pruned(small: Setup, criterion: Plugin, dense: Ticket, trained: Weights, mask: Mask, rounds: int) -> Mask:
+    """The mask after another round."""
+    given: list[Any] = []
+
+    @wraps(criterion.function)
+    def noted(*args: Any, **asked: Any) -> Any:
+        torch.manual_seed(SEED)  # a criterion may train the network, with dropout
+        given.append(criterion.function(*args, **asked))
+        return given[-1]
+
+    offered, noting = _for_criterion(small, dense, mask.apply(trained), mask), replace(criterion, function=noted)
+    found = scores.prune(noting, offered, mask, small.groups, rounds)
+    noting(**{name: offered[name]() for name in criterion.asks})
+    first, again = ({name: np.asarray(array).tobytes() for name, array in scored.items()} for scored in given)
+    if first != again:
+        raise UserError(f"{criterion} gives other scores when asked again; it should draw from `rng`, which it may ask for")
+    return found
+
+
+def _copied(weights: Weights) -> dict[str, Array]:
+    """As if read from a file: a plug-in may change what it gets."""
+    return {name: array.copy() for name, array in weights.items()}
 
 
 def _for_arm(small: Setup, dense: Ticket, trained: Weights, mask: Mask) -> Mapping[str, Callable[[], Any]]:
     """What an arm may request."""
     return {
         "mask": lambda: mask,
-        "initial": lambda: dict(dense.weights),
-        "rewound": lambda: dict(dense.weights),
-        "trained": lambda: dict(trained),
+        "initial": lambda: _copied(dense.weights),
+        "rewound": lambda: _copied(dense.weights),
+        "trained": lambda: _copied(trained),
         "fresh": lambda: networks.fresh(small.network, small.bound.init, SEED + 1),
         "rng": lambda: np.random.default_rng(SEED),
     }
@@ -141,7 +261,7 @@ def _for_criterion(small: Setup, dense: Ticket, trained: Weights, mask: Mask) ->
     probe = Probe(small)
 
     def masked(weights: Weights) -> Weights:
-        return {name: weights[name] for name in mask}
+        return {name: weights[name].copy() for name in mask}
 
     return {
         "trained": lambda: masked(trained),
@@ -157,7 +277,7 @@ def _for_criterion(small: Setup, dense: Ticket, trained: Weights, mask: Mask) ->
 
 def _require_tensor(what: str, found: Any, shape: tuple[int, ...]) -> None:
     if not isinstance(found, Tensor) or not found.is_floating_point() or tuple(found.shape) != shape:
-        should = "one number" if shape == () else f"floating-point numbers of shape {shape}"
+        should = "one number" if shape == () else f"floating-point numbers {shape}"
         raise UserError(f"{what} gives {_described(found)}, but should give {should}")
 
 
