@@ -45,7 +45,7 @@ def test_a_reduced_budget_is_said_plainly_with_all_that_differs(settings: Config
         {"pruning": {"criterion": "magnitude", "scope": "global", "rates": {"fc": 0.2}, "rounds": 4}},
         {"arms": {"one_shot": {"rounds": [1]}}},
         {"data": {"name": "mnist", "validation": 5000}},
-        {"model": {"name": "conv", "depth": 4}},
+        {"model": {"name": "conv", "depth": 2, "dropout": 0.5}},
     ],
     ids=["criterion", "scope", "arms", "data", "model"],
 )

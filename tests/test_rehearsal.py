@@ -265,7 +265,7 @@ def leaving_arm() -> Arm:
         (
             "tasks",
             "value_of_all_lanes",
-            ["`value` of task", "losses", "gives float64 (), should give", "(2,)"],
+            ["`value` of task", "losses", "gives float64 (), but should give", "(2,)"],
         ),
         ("tasks", "another_gradient", ["`gradient` of task", "is not the gradient of its loss"]),
         ("tasks", "strange_outputs", ["outputs have the shape 3, should be a tuple"]),

@@ -142,8 +142,8 @@ def test_further_arms_stand_beside_the_tickets_and_what_the_paper_says_of_them()
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment(arms=arms, optimizer=optimizer)))
     text = _page(config.load(), places.MAIN)
     assert "minus that of the ticket" in text
-    assert "for fine-tuning -1.50 points (at 60.0%)" in text
-    assert "for random mask -5.00 points (at 36.0%)" in text
+    assert "-1.50 points (at 60.0%) for fine-tuning" in text
+    assert "-5.00 points (at 36.0%) for random mask" in text
     assert "- The paper (appendix E): random reinit does better than a random mask on LeNet" in text
     assert "| 36.0 | random mask | 2 |" in text
     assert "**Further arms beside tickets: toy** ([PNG](toy/figures/arms.png))" in text
