@@ -84,6 +84,10 @@ def cutting(module: nn.Module) -> None:
     module[1].bias = None  # type: ignore[index, union-attr]
 
 
+def freezing(module: nn.Module) -> None:
+    next(module.parameters()).requires_grad_(False)
+
+
 # --- Tasks
 
 
@@ -248,6 +252,7 @@ def leaving_arm() -> Arm:
         ("models", "leaving", ["failed: SystemExit: 0", "test_rehearsal.py, line "]),
         ("models", "Sparse", ["has the buffer adjacency of torch.sparse_coo torch.float32, but should be a dense tensor"]),
         ("inits", "undrawn", ["give fc1.weight other values for the same seed", "should draw from `generator`"]),
+        ("inits", "freezing", ["freezes or ties parameters"]),
         ("inits", "cutting", ["adds, removes or replaces fc1.bias"]),
         ("tasks", "loss_of_its_own", ["loss of task", "does not depend on the outputs"]),
         ("tasks", "sums_of_each", ["`sums` of task"]),

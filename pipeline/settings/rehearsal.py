@@ -9,26 +9,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pipeline.domain import networks
 from pipeline.domain.arms import Weights
 from pipeline.domain.bundle import Array, Bundle
 from pipeline.domain.masks import Mask
-from pipeline.domain.task import Task
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.run.setup import Setup, ticket_of
 from pipeline.scoring import scores
 from pipeline.scoring.probe import Probe
+from pipeline.settings.task_trial import try_task
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
-from pipeline.values.errors import UserError, blaming, type_of
+from pipeline.values.errors import UserError, blaming
 from pipeline.values.lanes import DENSE
 from pipeline.values.plugins import Plugin
 
-BATCH = (
-    3  # the number of examples of a batch and of each part at most; neither the two that `networks.build` tries nor that of lanes
-)
+# The largest number of examples in a batch and in each part. `networks.build` tries two, and there are two lanes in the trial of a
+# task, so that what works for this number only by chance shows.
+BATCH = 3
 SEED = 1
 SMALL_STEP = 1e-3  # an upper limit of the learning rate, because the experiment's may be too large for noise
 
@@ -40,7 +39,7 @@ def rehearse(setup: Setup) -> None:
     """
     with torch.random.fork_rng(devices=[]):
         small = _small(setup)
-        _try_task(small)
+        try_task(small)
         mask = Mask.full({name: layer.shape for name, layer in small.network.layers.items()})
         initial = _initial(small)
         _try_arms(small, ticket(mask, initial), _trained(small, ticket(mask, initial)))
@@ -83,6 +82,10 @@ def _initial(small: Setup) -> dict[str, Array]:
         raise UserError(
             f"{init} adds, removes or replaces {', '.join(wrong)}; it should only change the values of {small.bound.model}"
         )
+    module = network.make()
+    init(module=module, generator=torch.Generator().manual_seed(SEED))
+    if [*networks.trainable(module)] != [*networks.trainable(network.module)]:
+        raise UserError(f"{init} freezes or ties parameters; it should only change values, and {small.bound.model} do the rest")
     drawn = [name for name, _ in network.module.named_parameters() if initial[name].tobytes() != again[name].tobytes()]
     if drawn:
         raise UserError(
@@ -105,90 +108,6 @@ def _require_plain(name: str, module: torch.nn.Module) -> None:
                 raise UserError(
                     f"{name} has the {what} {tensor} of {kind}, but should be a dense tensor of float32 or whole numbers"
                 )
-
-
-def _try_task(small: Setup) -> None:
-    """Checks what the functions of a task give, for the network's outputs on one batch."""
-    task, examples = small.task, Examples(small.bundle, torch.device("cpu"))
-    batch = small.bound.experiment.training.batch_size
-    inputs, targets = (part[0] for part in examples.batch(torch.arange(batch).unsqueeze(0)))
-    with torch.enable_grad():
-        with blaming(f"{small.bound.model} fails in training on {batch} inputs"):
-            outputs = small.network.make().train()(inputs)
-        should = (batch, *task.outputs(small.bundle))
-        if not isinstance(outputs, Tensor) or outputs.dim() != len(should) or len(outputs) != batch:
-            raise UserError(f"{small.bound.model} gives {_described(outputs)} in training, but should give one tensor {should}")
-        outputs = outputs.float()
-        if not outputs.requires_grad:
-            raise UserError(f"the network of {small.bound.model} gives outputs without a gradient; they may be detached")
-        with blaming(f"the loss of {small.bound.task} failed"):
-            loss = task.loss(outputs, targets)
-        _require_tensor(f"the loss of {small.bound.task}", loss, ())
-        if not loss.requires_grad:
-            raise UserError(f"the loss of {small.bound.task} has no gradient, because it does not depend on the outputs")
-        with blaming(f"the gradient of the loss of {small.bound.task} fails"):
-            (expected,) = torch.autograd.grad(loss, outputs, allow_unused=True)
-        if expected is None:
-            raise UserError(f"the loss of {small.bound.task} has a gradient, but does not depend on the outputs")
-    outputs = outputs.detach()
-    # The second lane has the same examples in another order, so that mixed-up lanes or examples give other sums.
-    lanes = torch.stack([outputs, outputs.roll(1, 0)])
-    if task.gradient is not None and outputs.dim() == 2:
-        lanes = lanes.mT.contiguous().mT  # as `SparseMlp` gives them, of which no view can be taken
-    _try_measures(small, lanes, targets.expand(2, *targets.shape))
-    if task.gradient is not None and outputs.dim() == 2:
-        for dim in (1, 2):
-            _try_gradient(task, str(small.bound.task), outputs, targets, expected, dim)
-
-
-def _try_measures(small: Setup, outputs: Tensor, targets: Tensor) -> None:
-    """Shapes: outputs (2, B, ...), targets (2, B, ...), of two lanes."""
-    with blaming(f"`sums` of {small.bound.task} failed"):
-        sums = small.task.sums(outputs, targets)
-    if not isinstance(sums, Tensor) or sums.dim() != 2 or len(sums) != 2:
-        raise UserError(f"`sums` of {small.bound.task} gives {_described(sums)}, but should give numbers (L, k), here (2, k)")
-    _try_sums(small, outputs, targets, sums)
-    with blaming(f"`value` of {small.bound.task} failed"):
-        value = small.task.value(sums, outputs.shape[1])
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise UserError(f"`value` of {small.bound.task} gives {_described(value)}, but should give the losses and the metrics")
-    for what, found in zip(("losses", "metrics"), value, strict=True):
-        counted = what == "metrics" and isinstance(found, Tensor)  # a metric may be a whole number
-        _require_tensor(
-            f"`value` of {small.bound.task}, for the {what} of two lanes,", found.double() if counted else found, (2,)
-        )
-
-
-def _try_sums(small: Setup, outputs: Tensor, targets: Tensor, sums: Tensor) -> None:
-    """Each lane's sums are its own, and those of several examples are the sum of each one's, because they are added up."""
-    with blaming(f"`sums` of {small.bound.task} failed"):
-        lanes = [small.task.sums(outputs[i : i + 1], targets[i : i + 1]) for i in range(2)]
-        examples = [small.task.sums(outputs[:, i : i + 1], targets[:, i : i + 1]) for i in range(outputs.shape[1])]
-    for found, what in ((lanes, "one lane"), (examples, "one example")):
-        shape = (1, *sums.shape[1:]) if what == "one lane" else tuple(sums.shape)
-        wrong = next((part for part in found if not isinstance(part, Tensor) or tuple(part.shape) != shape), found[0])
-        if not isinstance(wrong, Tensor) or tuple(wrong.shape) != shape:
-            raise UserError(f"`sums` of {small.bound.task} gives {_described(wrong)} for {what}, but should give numbers {shape}")
-    together = {"of two lanes mixes them": torch.cat(lanes), "is not the sum over examples": torch.stack(examples).sum(0)}
-    for what, expected in together.items():
-        if not torch.allclose(sums.double(), expected.double(), rtol=1e-3, atol=1e-5, equal_nan=True):
-            raise UserError(
-                f"`sums` of {small.bound.task} {what}; it should be what can be added up over parts of the examples, by lane"
-            )
-
-
-def _try_gradient(task: Task, name: str, outputs: Tensor, targets: Tensor, expected: Tensor, dim: int) -> None:
-    """Holds a gradient written by hand against autograd's. Shapes: outputs and expected (B, C), targets (B, ...)."""
-    if task.gradient is None:
-        return
-    lanes = outputs.unsqueeze(0) if dim == 2 else outputs.t().unsqueeze(0)
-    with blaming(f"`gradient` of {name} failed"):
-        losses, gradient = task.gradient(lanes.clone(), targets.unsqueeze(0), dim)
-    _require_tensor(f"`gradient` of {name}, for the losses of one lane,", losses, (1,))
-    _require_tensor(f"`gradient` of {name}", gradient, tuple(lanes.shape))
-    found = gradient[0] if dim == 2 else gradient[0].t()
-    if not torch.allclose(found.float(), expected, rtol=1e-3, atol=1e-5, equal_nan=True):
-        raise UserError(f"`gradient` of {name} is not the gradient of its loss")
 
 
 def _trained(small: Setup, start: Ticket) -> dict[str, Any]:
@@ -273,13 +192,3 @@ def _for_criterion(small: Setup, dense: Ticket, trained: Weights, mask: Mask) ->
         "batch": lambda: probe.batches(SEED, 1)[0],
         "gradient": lambda: probe.gradient_of(SEED, trained),
     }
-
-
-def _require_tensor(what: str, found: Any, shape: tuple[int, ...]) -> None:
-    if not isinstance(found, Tensor) or not found.is_floating_point() or tuple(found.shape) != shape:
-        should = "one number" if shape == () else f"floating-point numbers {shape}"
-        raise UserError(f"{what} gives {_described(found)}, but should give {should}")
-
-
-def _described(found: Any) -> str:
-    return f"{found.dtype} {tuple(found.shape)}".removeprefix("torch.") if isinstance(found, Tensor) else type_of(found)
