@@ -25,8 +25,8 @@ from pipeline.values.errors import UserError, blaming
 from pipeline.values.lanes import DENSE
 from pipeline.values.plugins import Plugin
 
-# The largest number of examples in a batch and in each part. `networks.build` tries two, and there are two lanes in the trial of a
-# task, so that what works for this number only by chance shows.
+# The largest number of examples in a batch and in each part. It is not two, because `networks.build` tries two examples and the
+# trial of a task two lanes, and a plug-in may work for one number only.
 BATCH = 3
 SEED = 1
 SMALL_STEP = 1e-3  # an upper limit of the learning rate, because the experiment's may be too large for noise
