@@ -258,7 +258,7 @@ def leaving_arm() -> Arm:
         ("tasks", "sums_of_each", ["`sums` of task"]),
         ("tasks", "means", ["`sums` of task", "is not the sum over examples"]),
         ("tasks", "metric_loss", ["has the name 'loss', which is taken"]),
-        ("tasks", "no_metric", ["metric of task", "is a str, should be a Metric"]),
+        ("tasks", "no_metric", ["metric of task", "is a str, but should be a Metric"]),
         ("criteria", "undrawn_scores", ["gives other scores when asked again; it should draw from `rng`"]),
         ("inits", "infinite", ["leaves fc1.weight with values that are not finite"]),
         ("tasks", "no_loss", ["loss of task", "gives None, but should give one number"]),

@@ -154,18 +154,18 @@ def _check_arms(experiment: Experiment) -> None:
             continue  # Lottery tells it
         masks, criterion = getattr(arm, "masks_of", None), getattr(arm, "criterion", None)
         if masks is not None and (not isinstance(masks, str) or not masks):
-            raise UserError(f"arms.{name} takes masks of {masks!r}, should be the name of an arm, such as ticket")
+            raise UserError(f"arms.{name} takes masks of {masks!r}, but should name an arm, such as ticket")
         named = criterion.get("name", "") if isinstance(criterion, Mapping) else criterion
         if named is not None and not isinstance(named, str):
-            raise UserError(f"arms.{name} has the criterion {criterion!r}, should be a name, such as magnitude, or {{name: …}}")
+            raise UserError(f"arms.{name} has the criterion {criterion!r}, but should have a name, such as magnitude, or {{name: …}}")
 
 
 def _check_metric(bound: Bound, metric: Any) -> None:
     if not isinstance(metric, Metric):
-        raise UserError(f"the metric of {bound.task} is {type_of(metric)}, should be a Metric (pipeline.domain.task)")
+        raise UserError(f"the metric of {bound.task} is {type_of(metric)}, but should be a Metric (pipeline.domain.task)")
     if metric.name in ("loss", "validation_loss", "iteration"):  # tables have columns of these names
         raise UserError(
-            f"the metric of {bound.task} has the name {metric.name!r}, which is taken; should be another, such as accuracy"
+            f"the metric of {bound.task} has the name {metric.name!r}, which is taken; it should be another, such as accuracy"
         )
 
 
