@@ -157,7 +157,7 @@ def _check_arms(experiment: Experiment) -> None:
             raise UserError(f"arms.{name} takes masks of {masks!r}, but should name an arm, such as ticket")
         named = criterion.get("name", "") if isinstance(criterion, Mapping) else criterion
         if named is not None and not isinstance(named, str):
-            raise UserError(f"arms.{name} has the criterion {criterion!r}, but should have a name, such as magnitude, or {{name: …}}")
+            raise UserError(f"arms.{name} has the criterion {criterion!r}, but should have a name, such as magnitude")
 
 
 def _check_metric(bound: Bound, metric: Any) -> None:
