@@ -33,8 +33,8 @@ def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
     value = f"{outcome.metric.text(float(top['value_mean']))}, at {percent(top['density'])}%"
     return [
         f"The mean early-stop iteration is {stops} of the weights. "
-        + (f"{style.capital(void)}. " if void else f"Early stop is earliest at {percent(first['density'])}%. ")
-        + f"The best {outcome.metric.words} at early stop is {value}."
+        + (f"{style.capital(void)}. " if void else f"Among these, it is earliest at {percent(first['density'])}%. ")
+        + f"The best {outcome.metric.words} at early stop among them is {value}."
     ]
 
 

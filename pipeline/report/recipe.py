@@ -109,7 +109,7 @@ def _arms(experiment: Experiment, labels: Mapping[str, str]) -> str:
         drawn = f" ({count(draws, 'draw')} a seed)" if draws else ""
         if arm != "ticket":
             found.append(f"{style.label(arm, labels)} in {count(rounds, 'round')}{drawn}")
-    beside = "Beside the tickets" if "ticket" in arms(experiment) else "Beside the dense network"
+    beside = "Besides the tickets" if "ticket" in arms(experiment) else "Besides the dense network"
     return f"{beside}, these arms are trained: {'; '.join(found)}." if found else f"{beside}, no other arm is trained."
 
 
