@@ -24,8 +24,9 @@ SETTINGS = (ROOT / ".dvc" / "config").read_text() + "    no_scm = true\n"
 
 
 def params() -> Any:
-    """Returns the content of params.yaml, which the caller may change."""
-    return YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
+    """Returns the content of params.yaml, which the caller may change, without reports of experiments in other files."""
+    content = YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
+    return {key: value for key, value in content.items() if key != "reports"}
 
 
 def create(folder: Path, content: Any, data: Mapping[str, Bundle]) -> Path:

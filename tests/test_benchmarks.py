@@ -48,8 +48,8 @@ def test_the_help_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_missing_data_names_the_command_that_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "params.yaml").symlink_to(Path("params.yaml").absolute())
-    (tmp_path / "pipeline").symlink_to(Path("pipeline").absolute())
+    for name in ("params.yaml", "experiments", "pipeline"):
+        (tmp_path / name).symlink_to(Path(name).absolute())
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"mnist.safetensors is missing; `dvc repro .*download_mnist` makes it"):
         command.main(["cuda"])

@@ -15,6 +15,7 @@ import pytest
 from pipeline.data.digits import FORM, digits
 from pipeline.domain.bundle import Bundle, Form, of_images
 from pipeline.files import datasets, store
+from pipeline.settings import places
 from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
 from stages import download
@@ -160,8 +161,14 @@ def test_reading_data_needs_no_torch_and_no_sklearn() -> None:
 # --- the stage
 
 
+def _copy_settings(folder: Path) -> None:
+    (folder / "experiments").mkdir()
+    for file in (ROOT / "params.yaml", *places.more_params(ROOT)):
+        shutil.copy(file, folder / file.relative_to(ROOT))
+
+
 def test_the_stage_writes_the_file_and_leaves_no_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    _copy_settings(tmp_path)
     monkeypatch.chdir(tmp_path)
     download.main("digits")
     assert Form.of(datasets.read_bundle(paths.data("digits"))) == FORM
@@ -172,6 +179,6 @@ def test_the_stage_names_the_data_sets_and_looks_at_params_first(tmp_path: Path,
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"params\.yaml is missing"):
         download.main("digits")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    _copy_settings(tmp_path)
     with pytest.raises(UserError, match=r"no data set 'mnst'; it should be one of cifar10, .*mnist"):
         download.main("mnst")

@@ -102,7 +102,7 @@ def test_a_metric_that_should_be_low_is_told_in_its_own_terms(lane_folders: list
         "is the ticket with 36.0% of the weights. Its RMSE of 0.46 is 0.04 lower (better) than the dense network's",
         "keeps 21.6% of the weights. Its RMSE is 0.02 lower (better)",
         "its RMSE is 0.05 higher (worse) than the ticket's",
-        "The best RMSE at early stop is",
+        "The best RMSE at early stop among them is",
         "| RMSE at early stop | final RMSE |",
     ):
         assert part in text
