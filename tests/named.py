@@ -1,12 +1,16 @@
 """Experiments that name a plug-in of the tests' own, and the sentence that a command ends with."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.preview.show import show
+from pipeline.settings import config
 from pipeline.values import plugins
-from stages import run_stage
+from pipeline.values.errors import UserError
+from stages import run_stage, train_dense
 from tests import lottery
 
 
@@ -35,4 +39,16 @@ def sentence(main: Any, *arguments: str) -> str:
     assert isinstance(message, str)
     assert message.startswith("error: ")
     assert "\n" not in message
+    return message
+
+
+def refusal(kind: plugins.Kind, name: str, folder: Path) -> str:
+    """The sentence by which an experiment with this plug-in is refused, by `--show` and before anything is trained alike."""
+    with lottery.repository(folder, lottery.params(toy=with_plugin(kind, name))):
+        message = sentence(train_dense.main, "toy")
+        assert not Path("work/toy").exists()
+        with pytest.raises(UserError) as shown:
+            show("toy", config.load().experiment("toy"))
+    assert message == f"error: {shown.value}"
+    assert "experiments.toy: " in message
     return message

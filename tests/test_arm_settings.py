@@ -11,9 +11,11 @@ from pipeline.domain.arms import Arm, Weights, fresh, rewound, trained
 from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
 from pipeline.run.bound import Bound
+from pipeline.settings import check
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
 from tests import lottery
+from tests.named import with_plugin
 
 HERE = "tests.test_arm_settings"
 OPTIMIZER = {"name": "adam", "lr": 1e-2, "warmup": "4it", "decay": {"at": ["10it"], "by": 0.5}}
@@ -144,3 +146,47 @@ def test_lanes_are_the_replicates_times_the_draws() -> None:
     assert lanes["reinit_r01"] == [f"seed{seed}_draw{draw}" for seed in (4, 7) for draw in (1, 2, 3)]
     assert lanes["random_mask_r01"] == ["seed4_draw1", "seed7_draw1"]
     assert lanes["one_shot_r01"] == lanes["r00"] == ["seed4", "seed7"]
+
+
+# --- Parts that no arm can have
+
+
+def arm_of_many_masks() -> Arm:
+    return Arm(masks_of=["ticket"], weights=rewound)  # type: ignore[arg-type]
+
+
+def arm_of_a_number() -> Arm:
+    return Arm(prunes="own", weights=rewound, criterion=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "fact"), [("arm_of_many_masks", "masks of ['ticket']"), ("arm_of_a_number", "criterion 5")])
+def test_parts_of_an_arm_that_params_yaml_may_give_are_checked(name: str, fact: str) -> None:
+    with pytest.raises(UserError, match=r"experiments.toy: arms\.own ") as error:
+        check.settings("toy", Experiment.model_validate_json(json.dumps(with_plugin("arms", f"{HERE}:{name}"))))
+    assert fact in str(error.value)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "its `training` is 'forever', should be one of scheduled, last_rate, all_rounds": {
+        "masks_of": "dense",
+        "training": "forever",
+    },
+    "its `order` is 'mine', should be one of replicate, drawn": {"masks_of": "dense", "order": "mine"},
+    "its `prunes` is 'all', should be one of own, dense": {"prunes": "all"},
+    "it has both of `prunes` and `masks_of`": {"prunes": "own", "masks_of": "dense"},
+    "it has neither of `prunes` and `masks_of`": {},
+    "its `weights` is None, should be a function": {"masks_of": "dense", "weights": None},
+    "its `mask` is an int, should be a function": {"masks_of": "dense", "mask": 3},
+}
+
+
+def wrong_arm(which: str) -> Arm:
+    return Arm(**{"weights": rewound, **WRONG[which]})
+
+
+@pytest.mark.parametrize("which", WRONG)
+def test_an_arm_whose_parts_do_not_go_together_is_a_sentence(which: str) -> None:
+    settings = with_plugin("arms", f"{HERE}:wrong_arm", which=which)
+    with pytest.raises(UserError, match=r"^arms\.own: ") as error:
+        Bound.of("toy", Experiment.model_validate_json(json.dumps(settings)))
+    assert which in str(error.value)

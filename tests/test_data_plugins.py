@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.data import digits
 from pipeline.domain.bundle import Bundle, Form
 from pipeline.files import datasets
 from pipeline.preview.show import show
@@ -195,3 +196,15 @@ def test_tokens_may_be_of_fewer_words_than_there_are_classes(tmp_path: Path) -> 
 class TwoWords(nn.Sequential):
     def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
         super().__init__(nn.Embedding(2, 8), nn.Flatten(), nn.Linear(8 * shape[0], outputs))
+
+
+@pytest.mark.parametrize(
+    "form", [{"dtype": "uint7"}, {"shape": (0,)}, {"shape": 64}, {"classes": 0}, {"train": "many"}, {"test": -5}]
+)
+def test_a_form_of_no_data_set_is_a_sentence(form: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "FORM", Form(**{"train": 200, "test": 50, "shape": (1, 8, 8), "classes": 3, **form}))
+    with (
+        lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())),
+        pytest.raises(UserError, match="FORM of data set"),
+    ):
+        show("toy", config.load().experiment("toy"))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor, nn
 
 from pipeline.domain.networks import Network
@@ -10,15 +9,10 @@ from pipeline.values.errors import UserError
 from tests import toy
 
 Shape = tuple[int, ...]
-WORDS = torch.tensor([[0, 1, 2, 3, 4, 0], [1, 1, 2, 2, 3, 3]])
 
 
 def own(name: str, shape: Shape = toy.SHAPE, outputs: int = 3, example: Tensor | None = None) -> Network:
     return toy.network(f"tests.test_kinds:{name}", shape, outputs, example=example)
-
-
-def kinds(network: Network) -> dict[str, str]:
-    return {name: layer.kind for name, layer in network.layers.items()}
 
 
 # --- The layers that torch has
@@ -69,12 +63,12 @@ class Words(nn.Module):
 
 def test_the_projections_of_attention_are_of_the_kind_attention() -> None:
     found = own("Attention")
-    assert kinds(found) == {
+    assert toy.kinds(found) == {
         "attention.in_proj_weight": "attention", "attention.out_proj.weight": "attention", "head.weight": "output"
     }  # fmt: skip
     assert found.layers["attention.in_proj_weight"].shape == (12, 4)
     apart = [f"attention.{which}_proj_weight" for which in "qkv"]
-    assert kinds(own("OtherValues")) == {
+    assert toy.kinds(own("OtherValues")) == {
         **dict.fromkeys(apart, "attention"), "attention.out_proj.weight": "attention", "head.weight": "output"
     }  # fmt: skip
 
@@ -82,13 +76,13 @@ def test_the_projections_of_attention_are_of_the_kind_attention() -> None:
 def test_the_weights_of_recurrent_layers_are_of_the_kind_recurrent() -> None:
     names = [f"lstm.weight_{which}_l0{way}" for way in ("", "_reverse") for which in ("ih", "hh")]
     found = own("Lstm")
-    assert kinds(found) == {**dict.fromkeys(names, "recurrent"), "head.weight": "output"}
+    assert toy.kinds(found) == {**dict.fromkeys(names, "recurrent"), "head.weight": "output"}
     assert found.layers["lstm.weight_hh_l0"].shape == (20, 5)
     assert found.left_out == []  # its biases have one dimension
 
 
 def test_the_weights_of_an_embedding_are_of_the_kind_embedding() -> None:
-    assert kinds(own("Words", (6,), 5, WORDS)) == {"embedding.weight": "embedding", "head.weight": "output"}
+    assert toy.kinds(own("Words", (6,), 5, toy.WORDS)) == {"embedding.weight": "embedding", "head.weight": "output"}
 
 
 @pytest.mark.parametrize(("name", "kind"), [("Attention", "attention"), ("Lstm", "recurrent")])
@@ -96,7 +90,7 @@ def test_pruned_attention_and_recurrent_layers_train_as_in_the_usual_loop(name: 
     network = own(name)
     start = toy.tickets(network, 1, 0.5)[0]
     toy.trains_as_usual(network, start, toy.bundle())
-    assert any(not start.mask[weight].all() for weight, found in kinds(network).items() if found == kind)
+    assert any(not start.mask[weight].all() for weight, found in toy.kinds(network).items() if found == kind)
 
 
 def test_glorot_draws_attention_and_recurrent_weights_too() -> None:
@@ -143,11 +137,11 @@ class Residual(nn.Module):
 
 
 def test_the_output_layer_is_the_fully_connected_one_that_is_used_last() -> None:
-    assert kinds(own("Declared")) == {"head.weight": "output", "proj.weight": "fc", "unused.weight": "fc"}
+    assert toy.kinds(own("Declared")) == {"head.weight": "output", "proj.weight": "fc", "unused.weight": "fc"}
 
 
 def test_a_shortcuts_convolution_is_told_by_a_part_of_its_name() -> None:
-    assert kinds(own("Residual")) == {
+    assert toy.kinds(own("Residual")) == {
         "conv.weight": "conv", "downsample.0.weight": "downsample", "downsampler.weight": "conv", "fc.weight": "output"
     }  # fmt: skip
 
@@ -162,7 +156,7 @@ def told(**own_kinds: object) -> nn.Module:
 def test_a_layers_own_kind_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     def found(**own_kinds: object) -> list[str]:
         monkeypatch.setattr("tests.test_kinds.Told", lambda shape, outputs: told(**own_kinds), raising=False)
-        return [*kinds(own("Told")).values()]
+        return [*toy.kinds(own("Told")).values()]
 
     assert found() == ["conv", "fc", "output"]
     assert found(_0="downsample") == ["downsample", "fc", "output"]

@@ -18,15 +18,10 @@ from pipeline.values.errors import UserError
 from tests import lottery, toy
 
 Shape = tuple[int, ...]
-WORDS = torch.tensor([[0, 1, 2, 3, 4, 0], [1, 1, 2, 2, 3, 3]])
 
 
 def own(name: str, shape: Shape = toy.SHAPE, outputs: int = 3, example: Tensor | None = None) -> Network:
     return toy.network(f"tests.test_own_weights:{name}", shape, outputs, example=example)
-
-
-def kinds(network: Network) -> dict[str, str]:
-    return {name: layer.kind for name, layer in network.layers.items()}
 
 
 # --- What a model says of its weights, and what nobody knows to be one
@@ -65,7 +60,7 @@ class Listed(Bare):
 
 def test_bare_matrices_are_named_and_not_counted(tmp_path: Path) -> None:
     found = own("Bare")
-    assert (kinds(found), found.left_out) == ({"head.weight": "output"}, ["token", "mix"])
+    assert (toy.kinds(found), found.left_out) == ({"head.weight": "output"}, ["token", "mix"])
     toy_experiment = bare("Bare", {"output": 0.2})
     with lottery.repository(tmp_path, lottery.params(toy=toy_experiment)):
         lottery.run("toy", "r00", "r01")
@@ -79,7 +74,7 @@ def test_bare_matrices_are_named_and_not_counted(tmp_path: Path) -> None:
 
 def test_a_model_says_itself_what_can_be_pruned(tmp_path: Path) -> None:
     found = own("Told")
-    assert (kinds(found), found.left_out) == ({"mix": "mixer"}, ["token", "head.weight"])
+    assert (toy.kinds(found), found.left_out) == ({"mix": "mixer"}, ["token", "head.weight"])
     with lottery.repository(tmp_path, lottery.params(toy=bare("Told", {"mixer": 0.5}))):
         lottery.run("toy", "r00", "r01")
         assert lottery.mask("toy", "r01", 1).kept == {"mix": 48}
@@ -113,7 +108,7 @@ class Normed(nn.Module):
 def test_a_weight_that_is_computed_from_others_is_not_pruned_and_trains() -> None:
     """Weight norm: the layer's weight is no parameter, but a direction times a length."""
     network = own("Normed")
-    assert kinds(network) == {"second.weight": "fc", "head.weight": "output"}
+    assert toy.kinds(network) == {"second.weight": "fc", "head.weight": "output"}
     assert network.left_out == [f"first.parametrizations.weight.original{i}" for i in (0, 1)]
     start = toy.tickets(network, 1)[0]
     trained = toy.trains_as_usual(network, start, toy.bundle())
@@ -137,8 +132,8 @@ class Tied(nn.Module):
 
 
 def test_a_shared_weight_is_counted_once_and_trains_as_in_the_usual_loop() -> None:
-    network = own("Tied", (6,), 5, WORDS)
-    assert kinds(network) == {"embedding.weight": "embedding", "inner.weight": "output"}
+    network = own("Tied", (6,), 5, toy.WORDS)
+    assert toy.kinds(network) == {"embedding.weight": "embedding", "inner.weight": "output"}
     start = toy.tickets(network, 1)[0]
     assert "decoder.weight" not in start.weights
     trained = toy.trains_as_usual(network, start, toy.tokens())

@@ -166,3 +166,10 @@ def test_a_file_has_the_form_that_dvc_writes(file: Path, tmp_path: Path) -> None
     assert len(changed) == 1
     assert "iterations: 100" in changed[0][1]
     assert "&" not in before.replace(" & ", "")  # no aliases
+
+
+def test_settings_that_json_has_no_words_for_are_a_sentence(tmp_path: Path) -> None:
+    for text in ("report: &a [*a]", "2020-01-01: 3", "report: [" + 6000 * "9" + "]"):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(UserError, match=r"params\.yaml"):
+            config.load(tmp_path / "params.yaml")

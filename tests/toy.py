@@ -28,6 +28,7 @@ ADAM = Adam(name="adam", lr=1e-2, weight_decay=0.1)
 SGD = Sgd(name="sgd", lr=0.05, momentum=0.9, weight_decay=0.1)
 PLAIN = Sgd(name="sgd", lr=0.05)
 CLASSIFICATION = classification()
+WORDS = torch.tensor([[0, 1, 2, 3, 4, 0], [1, 1, 2, 2, 3, 3]])  # two inputs of tokens
 
 
 def bundle(train: int = 130, test: int = 70, classes: int = 3, shape: tuple[int, int, int] = SHAPE) -> Bundle:
@@ -77,6 +78,10 @@ def normed(shape: tuple[int, int, int], outputs: int, width: int = 4) -> nn.Modu
 
 def own() -> Network:
     return network("tests.toy:normed", width=2)
+
+
+def kinds(chosen: Network) -> dict[str, str]:
+    return {name: layer.kind for name, layer in chosen.layers.items()}
 
 
 def fresh(chosen: Network, seed: int = 1, init: str = "glorot_normal") -> dict[str, np.ndarray]:

@@ -43,7 +43,7 @@ def fits(setup: "Setup") -> None:
 
 
 def rehearsed(setup: "Setup") -> None:
-    """Checks the code of the plug-ins by running everything once on noise. Raises: UserError that names the plug-in."""
+    """Checks the code of the plug-ins by running everything once on a few examples. Raises: UserError that names the plug-in."""
     from pipeline.settings.rehearsal import rehearse  # it imports torch, which stages that do not train do not need
 
     with under(setup.bound.name, setup.bound.experiment):
@@ -77,8 +77,9 @@ def _data_or_noise(bound: Bound) -> tuple[Bundle, Form] | None:
     if file.is_file():
         try:
             bundle = datasets.read_bundle(file)
-            if declared in (None, Form.of(bundle)):
-                return bundle, Form.of(bundle)
+            actual = Form.of(bundle)
+            if declared in (None, actual):
+                return bundle, actual
         except UserError:
             if declared is None:
                 raise

@@ -1,11 +1,11 @@
 """Tries the functions of a task on the network's outputs for one batch, and compares their results with one another."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pipeline.domain.task import Task
 from pipeline.run.setup import Setup
 from pipeline.training.examples import Examples
 from pipeline.values.errors import UserError, blaming, type_of
@@ -39,10 +39,9 @@ def try_task(small: Setup) -> None:
     lanes = torch.stack([outputs, outputs.roll(1, 0)])
     if task.gradient is not None and outputs.dim() == 2:
         lanes = lanes.mT.contiguous().mT  # as `SparseMlp` gives them, of which no view can be taken
-    _try_measures(small, lanes, targets.expand(2, *targets.shape))
-    if task.gradient is not None and outputs.dim() == 2:
         for dim in (1, 2):
-            _try_gradient(task, str(small.bound.task), outputs, targets, expected, dim)
+            _try_gradient(task.gradient, str(small.bound.task), outputs, targets, expected, dim)
+    _try_measures(small, lanes, targets.expand(2, *targets.shape))
 
 
 def _try_measures(small: Setup, outputs: Tensor, targets: Tensor) -> None:
@@ -81,13 +80,13 @@ def _try_sums(small: Setup, outputs: Tensor, targets: Tensor, sums: Tensor) -> N
             )
 
 
-def _try_gradient(task: Task, name: str, outputs: Tensor, targets: Tensor, expected: Tensor, dim: int) -> None:
+def _try_gradient(
+    by_hand: Callable[[Tensor, Tensor, int], Any], name: str, outputs: Tensor, targets: Tensor, expected: Tensor, dim: int
+) -> None:
     """Holds a gradient written by hand against autograd's. Shapes: outputs and expected (B, C), targets (B, ...)."""
-    if task.gradient is None:
-        return
     lanes = outputs.unsqueeze(0) if dim == 2 else outputs.t().unsqueeze(0)
     with blaming(f"`gradient` of {name} failed"):
-        losses, gradient = task.gradient(lanes.clone(), targets.unsqueeze(0), dim)
+        losses, gradient = by_hand(lanes.clone(), targets.unsqueeze(0), dim)
     _require_tensor(f"`gradient` of {name}, for the losses of one lane,", losses, (1,))
     _require_tensor(f"`gradient` of {name}", gradient, tuple(lanes.shape))
     found = gradient[0] if dim == 2 else gradient[0].t()
