@@ -16,7 +16,7 @@ from pipeline.values.lanes import DENSE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.results.outcome import Outcome, Row
+    from pipeline.results.outcome import Row
 
 ASKED = (0.211, 0.135, 0.036)  # where the paper compares LeNet's tickets with the dense network and with reinitialised ones
 
@@ -97,20 +97,15 @@ def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
     """Compares each arm with the ticket of the last round that all arms share or, without one, of each arm's own last round."""
     outcome, ticket = shown.outcome, shown.label(shown.outcome.main)
     rounds = {arm: set(outcome.rows(arm)["round"]).intersection(outcome.tickets["round"]) for arm in arms}
-    shared = set.intersection(*rounds.values())
+    shared, rows = set.intersection(*rounds.values()), outcome.table.set_index(["arm", "round"], drop=False)
     start, found = f"At the smallest density that each shares with the {ticket}", []
     for arm in arms:
-        row, beside = (_at_round(outcome, a, max(shared or rounds[arm])) for a in (arm, outcome.main))
+        row, beside = (rows.loc[a, max(shared or rounds[arm])] for a in (arm, outcome.main))
         density = f"{percent(row['density'])}%"
         if shared:
             start = f"At {density} of the weights, the smallest density in common"
         found.append(f"{difference(outcome, row, beside)} for {shown.label(arm)}{'' if shared else f' at {density}'}")
     return f"{start}, the {outcome.metric.words}, compared with the {ticket}'s, is {'; '.join(found)}."
-
-
-def _at_round(outcome: Outcome, arm: str, number: int) -> Row:
-    rows = outcome.rows(arm)
-    return rows[rows["round"] == number].iloc[0]
 
 
 def _beside(shown: Shown, row: Row) -> str:
