@@ -182,11 +182,14 @@ def test_the_committed_chains_are_those_of_params_yaml() -> None:
     assert there == set(expected)
 
 
+NEEDED = {"noise": {"sigma": 1.0}, "transferred": {"masks_from": "another"}}  # options without a default
+
+
 @pytest.mark.parametrize(("kind", "name"), EVERY_PLUG_IN)
 def test_every_plug_in_file_defines_one_under_its_own_name(kind: plugins.Kind, name: str) -> None:
     module, attribute = plugins.find(kind, name)
     assert (module, attribute) == (f"pipeline.{kind}.{name}", name)
-    plug_in = plugins.bind(kind, name, {})
+    plug_in = plugins.bind(kind, name, NEEDED.get(name, {}))
     assert plug_in.function.__module__ == module
     assert (plug_in.function.__doc__ or sys.modules[module].__doc__ or "").strip()
     assert plug_in.asks or kind in ("arms", "tasks", "data")

@@ -8,7 +8,7 @@ from pipeline.domain.arms import Arm
 from pipeline.domain.lottery import Lottery
 from pipeline.run import code
 from pipeline.run.bound import Bound
-from pipeline.settings import places
+from pipeline.settings import borrowing, places
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item
@@ -75,6 +75,11 @@ def _arm(bound: Bound, name: str) -> dict[str, Any]:
     arm = bound.lottery.arms[name]
     if arm.is_control:
         return {places.stage("control", name): _trained("control", bound, name, arm)}
+    if source := borrowing.masks_from(bound.experiment, name):
+        return {
+            places.stage("borrow", name): _borrowed(bound, name, source),
+            places.stage("retrain", name): _trained("retrain", bound, name, arm),
+        }
     return {
         places.stage("prune", name): _pruned(bound, name, arm),
         places.stage("retrain", name): _trained("retrain", bound, name, arm),
@@ -97,6 +102,15 @@ def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     stage = _stage("prune", _argument(bound, name), _unique(deps), _code("prune", used, scripts))
     stage["params"] = _params(bound, [*sections, *_options(bound.experiment, name)])
     return {"foreach": f"${{arms.{name}}}", "do": stage | _outs(paths.masks(experiment, _item(name)))}
+
+
+def _borrowed(bound: Bound, name: str, source: str) -> dict[str, Any]:
+    """The masks of the ticket of the same round in another experiment."""
+    mine = [paths.layers(bound.name), paths.lanes(bound.name, bound.lottery.dense.name)]
+    theirs = [paths.layers(source), paths.lanes(source, bound.lottery.dense.name), paths.masks(source, "${key}")]
+    stage = _stage("borrow", _argument(bound, name), [*mine, *theirs], _code("borrow"))
+    stage["params"] = _params(bound, ["seeds", *_options(bound.experiment, name)])
+    return {"foreach": f"${{arms.{name}}}", "do": stage | _outs(paths.masks(bound.name, _item(name)))}
 
 
 def _trained(script: str, bound: Bound, name: str, arm: Arm) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.settings import places
+from pipeline.settings import borrowing, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment, Section, unique
@@ -96,7 +96,9 @@ def load(path: Path = paths.PARAMS) -> Config:
         told = [e for e in found if not (e["type"] == "too_short" and any(k[:-1] == e["loc"] for k in keys if k))]
         raise UserError("\n".join(f"{_file_of(e['loc'], files, path)}: {_explain(e)}" for e in told)) from None
     moved = {name: config.experiment(name).standing_in(file.relative_to(path.parent)) for name, file in files.items()}
-    return config.model_copy(update={"experiments": config.experiments | moved})
+    experiments = config.experiments | moved
+    borrowing.check(experiments)
+    return config.model_copy(update={"experiments": experiments})
 
 
 def _read(path: Path) -> Any:

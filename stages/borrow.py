@@ -1,0 +1,33 @@
+"""Take the masks of another experiment's tickets, to train these tickets on other data (an arm with the option `masks_from`)."""
+
+from pipeline.files import masks
+from pipeline.files.lane import LaneFiles
+from pipeline.settings import borrowing
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import DENSE, TICKET, Item, Lane
+from stages import experiment_of, run_stage
+
+
+def main(argument: str) -> None:
+    item = Item.parse(argument)
+    bound = experiment_of(item.experiment)
+    bound.lottery.require(item, is_control=False)
+    source = borrowing.masks_from(bound.experiment, item.arm)
+    if source is None:
+        raise UserError(f"arms.{item.arm} of {item.experiment} has no masks_from; `prune` makes its masks")
+    if masks.read_layers(item.experiment) != masks.read_layers(source):
+        raise UserError(f"the networks of {item.experiment} and {source} differ, so a mask of one does not fit the other")
+    for seed in bound.experiment.seeds:
+        dense = (Item(name, 0, DENSE) for name in (item.experiment, source))
+        mine, theirs = (LaneFiles.of(Lane(network, seed)).weights("start") for network in dense)
+        if [name for name in mine if name not in theirs or mine[name].tobytes() != theirs[name].tobytes()]:
+            raise UserError(
+                f"the initial weights of seed {seed} in {item.experiment} and {source} differ, so a ticket of one is none of the "
+                "other; both should have the same model, init and shape of inputs"
+            )
+    found = Item(source, item.round, TICKET)
+    masks.write(item, {seed: masks.read(found, seed) for seed in bound.experiment.seeds})
+
+
+if __name__ == "__main__":
+    run_stage(main)
