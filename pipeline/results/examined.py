@@ -32,7 +32,11 @@ def _read(path: Path, experiment: str, columns: Sequence[str]) -> pd.DataFrame:
     table = tables.read(path, made_by)
     numbers = [column for column in columns if column not in ("quantity", "arm", "layer")]
     wrong = [f"no column {column}" for column in columns if column not in table]
-    wrong += [f"its column {column} has text" for column in numbers if column in table and len(table) and table[column].dtype.kind not in "if"]
+    wrong += [
+        f"its column {column} has text"
+        for column in numbers
+        if column in table and len(table) and table[column].dtype.kind not in "if"
+    ]
     if wrong:
         raise UserError(f"{path} is not a valid table ({wrong[0]}); delete it and run `dvc repro {made_by}`")
     return table.assign(layer=table["layer"].fillna(""))
