@@ -11,7 +11,10 @@ from stages import experiment_of, run_stage
 def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
-    shown = Shown(settings, {name: Outcome.read(name, with_curves=True)})
+    outcome = Outcome.read(name, with_curves=True)
+    if registry.is_examined(settings.experiment(name)):
+        outcome = outcome.with_examined(name, with_profiles=True)
+    shown = Shown(settings, {name: outcome})
     drawn = files.drawn(registry.drawings(shown))
     files.save(drawn, places.figures(name), settings.figures.dpi)
     from pipeline import tracking  # imported here, because no output depends on it

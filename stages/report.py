@@ -5,6 +5,7 @@ from pipeline.files import store
 from pipeline.report import page, registry
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
+from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from stages import run_stage
@@ -19,11 +20,16 @@ def main(name: str) -> None:
         raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
     written.report_agrees(settings, name)
     with_curves = registry.need_curves(settings, reports[name])
-    outcomes = {experiment: Outcome.read(experiment, experiment in with_curves) for experiment in reports[name]}
+    outcomes = {experiment: _outcome(settings, experiment, experiment in with_curves) for experiment in reports[name]}
     store.write_bytes(places.index(name), page.index(settings, name, outcomes).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))
     if drawn:
         files.save(drawn, places.comparison(name), settings.figures.dpi)
+
+
+def _outcome(settings: Config, experiment: str, with_curves: bool) -> Outcome:
+    outcome = Outcome.read(experiment, with_curves)
+    return outcome.with_examined(experiment) if registry.is_examined(settings.experiment(experiment)) else outcome
 
 
 if __name__ == "__main__":

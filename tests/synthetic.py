@@ -14,7 +14,7 @@ from pipeline.dag import written
 from pipeline.domain.lottery import Lottery
 from pipeline.figures.shown import Shown
 from pipeline.files import store
-from pipeline.results import statistics
+from pipeline.results import examined, statistics
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
@@ -142,6 +142,9 @@ def write(params: str = PARAMS) -> list[Path]:
     paths.PARAMS.write_text(params)
     for path, text in written.expand(config.load(), config.load().experiments).items():
         store.write_bytes(path, text.encode())
+    # Nothing was measured in masks and weights, because there are none.
+    store.write_csv(places.examined("toy"), examined.COLUMNS, [])
+    store.write_csv(places.profiles("toy"), examined.PROFILE_COLUMNS, [])
     return [_write(lane) for lane in lanes()]
 
 

@@ -138,7 +138,7 @@ def test_what_a_stage_imports_is_what_dvc_watches() -> None:
     assert "torch" not in found["prune"]
 
 
-@pytest.mark.parametrize("stage", ["aggregate", "plot", "report"])
+@pytest.mark.parametrize("stage", ["aggregate", "examine", "plot", "report"])
 def test_what_a_stage_of_tables_figures_or_reports_imports_is_what_dvc_watches(stage: str) -> None:
     expected = code_of(places.ROOT_CHAIN if stage == "report" else places.chain("digits"), stage)
     assert files_of(loaded_by(f"import stages.{stage}")) == expected

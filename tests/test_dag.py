@@ -34,7 +34,7 @@ def read(stage: dict[str, Any], name: str) -> set[str]:
 def test_each_arm_has_stages_of_its_own(written: dict[str, dict[str, Any]]) -> None:
     assert {*written["full"]} == {
         "train_dense", "prune", "retrain", "prune_one_shot", "retrain_one_shot", "control_reinit", "control_noise",
-        "control_dense_long", "aggregate", "plot",
+        "control_dense_long", "aggregate", "examine", "plot",
     }  # fmt: skip
     assert written["full"]["retrain_one_shot"]["cmd"] == "python -m stages.retrain full/one_shot_${key}"
     assert written["full"]["control_reinit"]["outs"] == ["work/full/reinit_${key}/lanes"]

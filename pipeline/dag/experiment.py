@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.domain.arms import Arm
 from pipeline.domain.lottery import Lottery
+from pipeline.report import registry
 from pipeline.run import code
 from pipeline.run.bound import Bound
 from pipeline.settings import borrowing, places
@@ -18,6 +19,7 @@ from pipeline.values.plugins import Source
 PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
 TRAINING = ["data", "task", "model", "optimizer", "training", "rewind", "seeds"]
 AGGREGATED = ["pruning.rounds", "arms", "seeds"]
+EXAMINED = ["pruning.scope", "pruning.rates", *AGGREGATED]
 WITH_NETWORK = {"module", "batch", "gradient"}  # a criterion that asks for one of these needs the data and the network
 PROBE = Path("pipeline/scoring/probe.py")  # makes them
 
@@ -36,7 +38,11 @@ def stages(bound: Bound) -> dict[str, Any]:
         {places.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "early_stop_iteration"}}
     ]
     found["aggregate"]["metrics"] = [{places.metrics(name).as_posix(): {"cache": False}}]
-    found["plot"] = _stage("plot", name, [places.curves(name), places.rounds(name)], _code("plot"))
+    drawn_from = [places.curves(name), places.rounds(name)]
+    if registry.is_examined(bound.experiment):
+        found["examine"] = _examine(bound)
+        drawn_from += [places.examined(name), places.profiles(name)]
+    found["plot"] = _stage("plot", name, drawn_from, _code("plot"))
     found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}
 
@@ -52,6 +58,17 @@ def _train_dense(bound: Bound) -> dict[str, Any]:
     stage = _stage("train_dense", name, [_data(bound)], _code("train_dense", used))
     stage["params"] = _params(bound, [*TRAINING, "init"])
     return stage | _outs(paths.layers(name), paths.masks(name, dense), paths.lanes(name, dense))
+
+
+def _examine(bound: Bound) -> dict[str, Any]:
+    """It reads the dense network and the arms that prune masks of their own."""
+    name, lottery = bound.name, bound.lottery
+    pruned = [item.name for item in lottery.items() if item.round and not lottery.is_control(item)]
+    files = [path(name, item) for item in pruned for path in (paths.masks, paths.lanes)]
+    deps = [paths.layers(name), paths.lanes(name, lottery.dense.name), *files]
+    stage = _stage("examine", name, deps, _code("examine"))
+    stage |= {"params": _params(bound, EXAMINED)} | _outs(places.profiles(name))
+    return stage | {"plots": [{places.examined(name).as_posix(): {"cache": False, "x": "density", "y": "value"}}]}
 
 
 def _rounds(bound: Bound, arm: str) -> dict[str, dict[str, str]]:

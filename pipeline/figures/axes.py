@@ -135,7 +135,11 @@ def note(figure: Figure, tables: Sequence[pd.DataFrame], more: str = "") -> None
     replicates = f"{_span(seeds)} replicate{'' if seeds == [1] else 's'}"
     drawn = "" if lanes == seeds else f" ({_span(lanes)} trainings at a point)"
     text = "Lines show one replicate." if one else f"Lines show the mean and bands the range of {replicates}{drawn}."
-    figure.supxlabel(f"{text}\n{more}".strip(), fontsize=style.NOTE, color=style.GREY)
+    below(figure, f"{text}\n{more}".strip())
+
+
+def below(figure: Figure, text: str) -> None:
+    figure.supxlabel(text, fontsize=style.NOTE, color=style.GREY)
 
 
 def censored_entry(tables: Sequence[pd.DataFrame]) -> dict[str, Line2D]:

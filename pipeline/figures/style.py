@@ -10,6 +10,7 @@ WINE, OLIVE = "#882255", "#999933"  # Tol's colours, which differ from those abo
 GREY = "#555555"  # for the dense network and for everything that is neither an arm nor an experiment
 LONGER = "-."  # for arms that keep all weights
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+RAMP = ("#FDA50F", "#E4603B", "#B5305C", "#761B6D", "#2D0B59")  # of matplotlib's inferno
 MARKERS = ("o", "^", "s", "D", "v", "d", "p", "<")  # markers of which hollow and filled ones can be distinguished
 WIDTH, HEIGHT = 7.4, 3.5  # inches
 ROW = 0.18  # inches that a row of the legend takes beyond the second
@@ -82,6 +83,11 @@ def looks(arms: Iterable[str], labels: Mapping[str, str]) -> dict[str, Look]:
             colour, marker = _free(used)
             found[arm] = Look("", colour, marker, "-." if colour in dict(used) else "-", from_dense=False)
     return {arm: Look(capital(label(arm, labels)), *_rest(found[arm])) for arm in shown}
+
+
+def ramp(n: int) -> list[str]:
+    """So many colours from light to dark, for densities from the largest to the smallest. The colour-blind can order them too."""
+    return [RAMP[round(i * (len(RAMP) - 1) / max(1, n - 1))] if n > 1 else RAMP[-1] for i in range(n)]
 
 
 def pair(i: int) -> tuple[str, str]:

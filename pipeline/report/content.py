@@ -1,10 +1,11 @@
 """The figures of the report, in its order, and what the paper (Frankle & Carbin, ICLR 2019, final version) claims beside each.
 
-To add a figure, add a record to FIGURES; its functions stand in pipeline/figures (drawing) and in here.py or over.py (sentences).
+To add a figure, add a record to FIGURES; its functions stand in pipeline/figures (drawing) and in here.py, inside.py or over.py
+(sentences).
 """
 
-from pipeline.figures import early_stop, learning_curves, networks, several
-from pipeline.report import here, over
+from pipeline.figures import connections, early_stop, learning_curves, movement, networks, overlap, several, survivors
+from pipeline.report import here, inside, over
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT
@@ -46,6 +47,12 @@ def _one_shot(outcome: Outcome) -> list[str]:
     return [arm for arm in outcome.arms if arm in shown] if "one_shot" in outcome.arms else []
 
 
+def _examined(outcome: Outcome) -> list[str]:
+    """The tickets, if the tables of the stage `examine` were read and have any."""
+    there = outcome.examined is not None and (outcome.examined["arm"] == outcome.main).any()
+    return [outcome.main] if there and outcome.main != DENSE else []
+
+
 def _further(outcome: Outcome) -> list[str]:
     """Every arm that no other figure of an experiment shows, beside the tickets and their controls."""
     elsewhere = {DENSE, *(arm for figure in OF_ONE for arm in (figure.arms(outcome) if figure.arms else []))}
@@ -73,6 +80,29 @@ OF_ONE = (
         claim="(figure 4): one-shot tickets stop earlier than dense from 67.5% to 17.6% of the weights and are more accurate "
         "from 95.0% to 5.17%; iterative pruning finds smaller tickets.",
         missing="the experiment has no one-shot tickets (`arms.one_shot` in its settings).",
+    ),
+)  # fmt: skip
+INSIDE = (
+    Figure(
+        file="survivors", title="Initial weights of the survivors", subject=LENET, tables=("examined",),
+        arms=_examined, draw=survivors.draw, here=inside.survivors,
+        claim="(appendix F.1): with Adam, the survivors' initial weights become bimodal in the second layer and in the output "
+        "layer, and those of the first layer do not.",
+    ),
+    Figure(
+        file="movement", title="Movement of the weights in training", subject=LENET, tables=("examined",),
+        arms=_examined, draw=movement.draw, here=inside.movement,
+        claim="(appendix F.5): the weights of winning tickets move more than the others, and away from zero.",
+    ),
+    Figure(
+        file="connections", title="Connections of inputs and units", subject=LENET, tables=("examined",),
+        arms=_examined, draw=connections.draw, here=inside.connections,
+        claim="(appendix F.6): the survivors of a layer are spread evenly over the units that they come into, and unevenly over "
+        "those that they leave.",
+    ),
+    Figure(
+        file="overlap", title="Masks compared", subject=LENET, tables=("examined",),
+        arms=_examined, draw=overlap.draw, here=inside.overlap,
     ),
 )  # fmt: skip
 FURTHER = Figure(
@@ -107,4 +137,4 @@ OVER = (
         "down to 11.8%.",
     ),
 )  # fmt: skip
-FIGURES = (*OF_ONE, FURTHER, *OVER)
+FIGURES = (*OF_ONE, *INSIDE, FURTHER, *OVER)

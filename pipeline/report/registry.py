@@ -38,8 +38,13 @@ def over(config: Config, names: Sequence[str]) -> list[Figure]:
 
 def need_curves(config: Config, names: Sequence[str]) -> list[str]:
     """The experiments whose curves.csv a report of these reads."""
-    needed = {name for figure in over(config, names) if figure.tables for name in members(config, names, figure)}
+    needed = {name for figure in over(config, names) if "curves" in figure.tables for name in members(config, names, figure)}
     return [name for name in names if name in needed]
+
+
+def is_examined(experiment: Experiment) -> bool:
+    """Whether a figure of the experiment is drawn from the tables of the stage `examine`, so that its chain has the stage."""
+    return any("examined" in figure.tables and figure.subject.shows(experiment) for figure in FIGURES)
 
 
 def alike(config: Config, name: str) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.results import intervals, statistics, tables
+from pipeline.results import examined, intervals, statistics, tables
 from pipeline.results.intervals import Difference
 from pipeline.results.metric import Metric
 from pipeline.settings import places
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """lanes: rounds.csv. table: its summary. curves: curves.csv, where it was read."""
+    """lanes: rounds.csv. table: its summary. curves, examined, profiles: the tables of these names, where they were read."""
 
     metric: Metric
     lanes: pd.DataFrame
     table: pd.DataFrame
     curves: pd.DataFrame | None = None
+    examined: pd.DataFrame | None = None
+    profiles: pd.DataFrame | None = None
 
     @classmethod
     def of(cls, rounds: pd.DataFrame, curves: pd.DataFrame | None = None) -> Outcome:
@@ -49,6 +51,11 @@ class Outcome:
             return cls.of(rounds, curves)
         except UserError as error:
             raise UserError(f"{places.rounds(experiment)}: {error}; `dvc repro --force {made_by}` makes it anew") from None
+
+    def with_examined(self, experiment: str, with_profiles: bool = False) -> Outcome:
+        """With the tables of the stage `examine` too. Raises: UserError that names the file and what makes it."""
+        profiles = examined.read_profiles(experiment) if with_profiles else None
+        return replace(self, examined=examined.read(experiment), profiles=profiles)
 
     @property
     def arms(self) -> list[str]:

@@ -83,5 +83,15 @@ def curves(experiment: str) -> Path:
     return paths.WORK / experiment / "curves.csv"
 
 
+def examined(experiment: str) -> Path:
+    """The file of the numbers that the stage `examine` takes from masks and weights."""
+    return report(experiment) / "examined.csv"
+
+
+def profiles(experiment: str) -> Path:
+    """The file of histograms and counts for figures. As curves.csv, it is large and not in git."""
+    return paths.WORK / experiment / "profiles.csv"
+
+
 def rounds(experiment: str) -> Path:
     return report(experiment) / "rounds.csv"

@@ -1,0 +1,76 @@
+"""The initial weights of the survivors beside all initial weights (appendices F.1 and F.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.domain.masks import Mask
+from pipeline.examine.quantities import Measured
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+def measure(initial: Weights, mask: Mask) -> Measured:
+    """By layer only, because the layers of a network have initial weights of different sizes. Layers without weights are left
+    out.
+    """
+    found: Measured = {}
+    for layer, kept in mask.items():
+        values = initial[layer][kept].astype(np.float64)
+        if values.size:
+            found["bimodality", layer] = bimodality(values)
+            found["valley", layer] = valley(values)
+            found["magnitude", layer] = float(np.abs(values).mean())
+            found["spread", layer] = float(values.std())
+    return found
+
+
+def bimodality(values: NDArray[np.float64]) -> float:
+    """Sarle's bimodality coefficient, with the sample's skewness and excess kurtosis.
+
+    It is 1/3 for a normal distribution and 5/9 for a uniform one. A larger value suggests two modes; two equally frequent values
+    give 1. It is not a test: a skewed distribution with one mode has a large coefficient too (an exponential one 5/9), and two
+    modes of very different size may have a small one. `valley` does not have this weakness.
+    NaN for fewer than 4 values, or for equal ones.
+    """
+    from scipy import stats
+
+    n = values.size
+    if n < 4 or np.ptp(values) == 0:
+        return float("nan")
+    skewness, excess = (float(f(values, bias=False)) for f in (stats.skew, stats.kurtosis))
+    return (skewness**2 + 1) / (excess + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
+
+
+def valley(values: NDArray[np.float64]) -> float:
+    """How many values are at zero, over how many are at the lower of the highest points on either side of it.
+
+    It is above 1 for a normal distribution about zero, near 1 for a uniform one, and below 1 only if there are two modes, also if
+    these differ in size. The values are counted in bins of half a standard deviation, of which the middle one is about zero. Few
+    values give a low valley by chance. NaN if all values have one sign, or are equal.
+    """
+    width = values.std() / 2
+    if not width or values.min() >= 0 or values.max() <= 0:
+        return float("nan")
+    bins = np.rint(values / width).astype(np.int64)
+    at_zero, *sides = (np.unique(part, return_counts=True)[1] for part in (bins[bins == 0], bins[bins < 0], bins[bins > 0]))
+    peak = min((int(counts.max()) for counts in sides if counts.size), default=0)
+    return float(at_zero.sum() / peak) if peak else float("nan")
+
+
+def edges(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Those of the bins of a layer's histograms: symmetric about 0, more of them for a larger layer (Rice's rule, up to 40).
+
+    Shapes: values (replicates, *shape of the layer) -> (b + 1,)
+    """
+    half = int(np.clip(np.cbrt(values.size / values.shape[0]), 6, 20))
+    limit = float(np.abs(values).max()) or 1.0
+    return np.linspace(-limit, limit, 2 * half + 1)
+
+
+def histogram(values: NDArray[Any], bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The density of the values' distribution, which integrates to 1; zeros without values. Shapes: bins (b + 1,) -> (b,)"""
+    counts = np.histogram(values, bins)[0]
+    return counts / (max(1, counts.sum()) * np.diff(bins))

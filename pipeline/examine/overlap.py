@@ -1,0 +1,55 @@
+"""How much masks have in common, beside what random masks with as many weights in each layer would have.
+
+The masks of a ticket in two rounds are not compared, because the later one is part of the earlier one: their overlap is the ratio
+of their densities.
+"""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+import numpy as np
+
+from pipeline.domain.masks import Mask
+from pipeline.examine.quantities import Measured
+
+Counts = dict[str, tuple[float, float, float]]  # by layer: weights in the first mask, in the second, and in both
+
+
+def replicates(masks: Mapping[int, Mask]) -> dict[int, Measured]:
+    """Each replicate's mean over the other ones; none when there is only one. masks: by seed."""
+    seeds, found = list(masks), {}
+    pairs = {(a, b): jaccard(masks[a], masks[b], "overlap_replicates") for i, a in enumerate(seeds) for b in seeds[i + 1 :]}
+    for seed in seeds:
+        mine = [measured for pair, measured in pairs.items() if seed in pair]
+        found[seed] = {key: fmean(measured[key] for measured in mine) for key in (mine[0] if mine else {})}
+    return found
+
+
+def jaccard(mask: Mask, other: Mask, quantity: str) -> Measured:
+    """The weights in both over the weights in at least one, by layer and together; 1 for equal masks.
+
+    The chance is the ratio of the expected numbers: d1 d2 / (d1 + d2 - d1 d2) in a layer of these densities.
+    """
+    return _beside_chance(mask, other, quantity, union=True)
+
+
+def found_in(mask: Mask, other: Mask, quantity: str) -> Measured:
+    """The share of the weights of a mask that another one has too, by layer and together. By chance, it is the other's density."""
+    return _beside_chance(mask, other, quantity, union=False)
+
+
+def _beside_chance(mask: Mask, other: Mask, quantity: str, union: bool) -> Measured:
+    mine, its = mask.kept, other.kept
+    real: Counts = {name: (mine[name], its[name], np.count_nonzero(a & other[name])) for name, a in mask.items()}
+    chance: Counts = {name: (mine[name], its[name], mine[name] * its[name] / a.size) for name, a in mask.items()}
+    return _ratios(real, quantity, union) | _ratios(chance, f"{quantity}_chance", union)
+
+
+def _ratios(counts: Counts, quantity: str, union: bool) -> Measured:
+    mine, its, both = (sum(numbers) for numbers in zip(*counts.values(), strict=True))
+    found: Measured = {}
+    for layer, (mine, its, both) in (counts | {"": (mine, its, both)}).items():
+        whole = mine + its - both if union else mine
+        if whole:
+            found[quantity, layer] = both / whole
+    return found

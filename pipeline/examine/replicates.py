@@ -1,0 +1,64 @@
+"""What is read of one replicate. Raises, throughout: UserError that names a file which is missing, damaged or of other weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.domain.masks import Mask
+from pipeline.domain.pruning import Layer
+from pipeline.files import masks
+from pipeline.files.lane import LaneFiles
+from pipeline.settings import places
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item, Lane
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """layers: the weights that can be pruned, in the order of the network."""
+
+    layers: Mapping[str, Layer]
+
+    def weights(self, lane: Lane, which: str) -> Weights:
+        """Those of the layers. which: one of lane.WEIGHTS."""
+        files = LaneFiles.of(lane)
+        found = files.weights(which)
+        self._check(files.weights_file(which), found, places.target(lane.item, False))
+        return {name: found[name] for name in self.layers}
+
+    def mask(self, item: Item, seed: int) -> Mask:
+        found = masks.read(item, seed)
+        self._check(paths.mask(item.experiment, item.name, seed), found, places.target(item, False))
+        return Mask({name: found[name] for name in self.layers})
+
+    def _check(self, path: Path, found: Mapping[str, NDArray[Any]], target: str) -> None:
+        for name, layer in self.layers.items():
+            problem = ""
+            if name not in found:
+                problem = f"it has no {name}"
+            elif found[name].shape != layer.shape:
+                problem = f"{name} has the shape {found[name].shape} instead of {layer.shape}"
+            elif not np.isfinite(found[name]).all():
+                problem = f"{name} has values that are not finite"
+            if problem:
+                raise UserError(f"{path} is not what training wrote ({problem}); delete it and run `dvc repro {target}`")
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The dense network's weights at iteration 0, at the rewind point and after training."""
+
+    initial: Weights
+    rewound: Weights
+    trained: Weights
+
+    @classmethod
+    def read(cls, reader: Reader, lane: Lane) -> Self:
+        return cls(*(reader.weights(lane, which) for which in ("start", "rewind", "trained")))

@@ -1,0 +1,64 @@
+"""The tables of the stage `examine`: the quantities of pipeline/examine/quantities.py for each arm, round, layer and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.results import tables
+from pipeline.settings import places
+from pipeline.values.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("quantity", "arm", "round", "density", "layer", "seed", "value")  # the layer is empty for all layers together
+PROFILE_COLUMNS = ("quantity", "arm", "round", "density", "layer", "position", "value")
+
+
+def read(experiment: str) -> pd.DataFrame:
+    """examined.csv. Raises: UserError that names the file and what makes it."""
+    return _read(places.examined(experiment), experiment, COLUMNS)
+
+
+def read_profiles(experiment: str) -> pd.DataFrame:
+    """profiles.csv. Raises: UserError that names the file and what makes it."""
+    return _read(places.profiles(experiment), experiment, PROFILE_COLUMNS)
+
+
+def _read(path: Path, experiment: str, columns: Sequence[str]) -> pd.DataFrame:
+    made_by = f"{places.chain(experiment)}:examine"
+    table = tables.read(path, made_by)
+    numbers = [column for column in columns if column not in ("quantity", "arm", "layer")]
+    wrong = [f"no column {column}" for column in columns if column not in table]
+    wrong += [
+        f"its column {column} has text"
+        for column in numbers
+        if column in table and len(table) and table[column].dtype.kind not in "if"
+    ]
+    if wrong:
+        raise UserError(f"{path} is not a valid table ({wrong[0]}); delete it and run `dvc repro {made_by}`")
+    return table.assign(layer=table["layer"].fillna(""))
+
+
+def of(table: pd.DataFrame, quantity: str, arm: str, layer: str = "") -> pd.DataFrame:
+    """The rows of one quantity, arm and layer, or of all layers together."""
+    return table[(table["quantity"] == quantity) & (table["arm"] == arm) & (table["layer"] == layer)]
+
+
+def summary(table: pd.DataFrame, quantity: str, arm: str, layer: str = "") -> pd.DataFrame:
+    """One row for each round: density, n and seeds (the number of replicates), and the quantity as `value_mean`, `value_min` and
+    `value_max`. Empty if it was not measured.
+    """
+    named: dict[str, Any] = {
+        "density": ("density", "first"), "n": ("seed", "size"), "seeds": ("seed", "nunique"),
+        **{f"value_{how}": ("value", how) for how in ("mean", "min", "max")},
+    }  # fmt: skip
+    return of(table, quantity, arm, layer).groupby("round", as_index=False).agg(**named)
+
+
+def layers(table: pd.DataFrame, quantity: str) -> list[str]:
+    """The layers for which a quantity was measured, in the order of the network."""
+    found = table.loc[table["quantity"] == quantity, "layer"].drop_duplicates()
+    return [layer for layer in found if layer]
