@@ -1,5 +1,7 @@
 """DVC stage report: the page and the figures of one report of params.yaml, over its experiments."""
 
+from collections.abc import Sequence
+
 from pipeline.figures import files
 from pipeline.files import store
 from pipeline.report import page, registry
@@ -19,17 +21,19 @@ def main(name: str) -> None:
     if name not in reports:
         raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
     written.report_agrees(settings, name)
-    with_curves = registry.need_curves(settings, reports[name])
-    outcomes = {experiment: _outcome(settings, experiment, experiment in with_curves) for experiment in reports[name]}
+    outcomes = {experiment: _outcome(settings, reports[name], experiment) for experiment in reports[name]}
     store.write_bytes(places.index(name), page.index(settings, name, outcomes).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))
     if drawn:
         files.save(drawn, places.comparison(name), settings.figures.dpi)
 
 
-def _outcome(settings: Config, experiment: str, with_curves: bool) -> Outcome:
-    outcome = Outcome.read(experiment, with_curves)
-    return outcome.with_examined(experiment) if registry.is_examined(settings.experiment(experiment)) else outcome
+def _outcome(settings: Config, names: Sequence[str], experiment: str) -> Outcome:
+    """With those of its tables that the report reads."""
+    outcome = Outcome.read(experiment, experiment in registry.need_curves(settings, names))
+    if registry.is_examined(settings.experiment(experiment)):
+        outcome = outcome.with_examined(experiment)
+    return outcome.with_stability(experiment) if experiment in registry.need_stability(settings, names) else outcome
 
 
 if __name__ == "__main__":

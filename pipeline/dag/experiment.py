@@ -6,10 +6,12 @@ from typing import Any
 
 from pipeline.domain.arms import Arm
 from pipeline.domain.lottery import Lottery
+from pipeline.figures import networks
 from pipeline.report import registry
 from pipeline.run import code
 from pipeline.run.bound import Bound
 from pipeline.settings import borrowing, places
+from pipeline.stability import pairs
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item
@@ -42,6 +44,8 @@ def stages(bound: Bound) -> dict[str, Any]:
     if registry.is_examined(bound.experiment):
         found["examine"] = _examine(bound)
         drawn_from += [places.examined(name), places.profiles(name)]
+    if networks.is_trained_twice(bound.experiment):
+        found["stability"] = _stability(bound)
     found["plot"] = _stage("plot", name, drawn_from, _code("plot"))
     found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}
@@ -69,6 +73,17 @@ def _examine(bound: Bound) -> dict[str, Any]:
     stage = _stage("examine", name, deps, _code("examine"))
     stage |= {"params": _params(bound, EXAMINED)} | _outs(places.profiles(name))
     return stage | {"plots": [{places.examined(name).as_posix(): {"cache": False, "x": "density", "y": "value"}}]}
+
+
+def _stability(bound: Bound) -> dict[str, Any]:
+    """It evaluates the networks that are trained twice, between the ends of both trainings."""
+    name, lottery = bound.name, bound.lottery
+    lanes = dict.fromkeys(lane.item.name for pair in pairs.of(lottery) for lane in (pair.first, pair.second))
+    masks = dict.fromkeys(lottery.masks_of(pair.first.item).name for pair in pairs.of(lottery))
+    deps = [_data(bound), *(paths.masks(name, item) for item in masks), *(paths.lanes(name, item) for item in lanes)]
+    stage = _stage("stability", name, deps, _code("stability", _network(bound.experiment)))
+    stage |= {"params": _params(bound, [*TRAINING, "arms"])} | _outs(places.lines(name))
+    return stage | {"plots": [{places.stability(name).as_posix(): {"cache": False, "x": "density", "y": "value"}}]}
 
 
 def _rounds(bound: Bound, arm: str) -> dict[str, dict[str, str]]:

@@ -42,6 +42,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     shown = registry.over(config, names)
     files = [path(n) for path in (places.rounds, places.figures) for n in names]
     files += [places.curves(n) for n in registry.need_curves(config, names)]
+    files += [path(n) for n in registry.need_stability(config, names) for path in (places.stability, places.lines)]
     files += [places.examined(n) for n in names if registry.is_examined(config.experiment(n))]
     read = dict.fromkeys([*names, *(other for n in names for other in registry.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)

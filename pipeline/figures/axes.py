@@ -57,7 +57,7 @@ def levels(outcome: Outcome, measure: str) -> list[Row]:
     """The arms with all weights whose level a panel shows. The early stop of longer training is not shown, because it follows
     another schedule and cannot be compared with the others.
     """
-    return [row for row in outcome.full if measure != "stop" or row["end"] == outcome.iterations]
+    return outcome.full if measure != "stop" else []
 
 
 def level(axes: Axes, row: Row, measure: str, colour: str, dashes: Any, scale: float, width: float = 1.1, **more: Any) -> None:

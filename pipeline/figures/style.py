@@ -66,11 +66,29 @@ LOOKS = {
 }
 
 
+# Arms with a name of their own but no look: they are many, and a figure that shows a few of them gives them free looks.
+LABELS = {
+    "survivors": "fresh weights as the survivors'",
+    "permuted": "ticket's weights permuted",
+    "same_sign": "fresh magnitudes, ticket's signs",
+    "constant": "one magnitude, ticket's signs",
+    "random_sign": "ticket's magnitudes, random signs",
+    "initial_magnitude": "pruned by size before training",
+    "noise_half": "ticket with noise of 0.5σ",
+    "noise_1": "ticket with noise of 1σ",
+    "noise_2": "ticket with noise of 2σ",
+    "noise_3": "ticket with noise of 3σ",
+    "transferred": "ticket of another data set",
+    "other_order": "ticket, other order of the data",
+    "dense_other_order": "dense, other order of the data",
+}
+
+
 def label(arm: str, labels: Mapping[str, str]) -> str:
     """An arm in figures and sentences. labels: the user's, of `figures:` in params.yaml."""
     if arm in labels:
         return labels[arm]
-    return LOOKS[arm].label if arm in LOOKS else arm.replace("_", " ")
+    return LOOKS[arm].label if arm in LOOKS else LABELS.get(arm, arm.replace("_", " "))
 
 
 def looks(arms: Iterable[str], labels: Mapping[str, str]) -> dict[str, Look]:

@@ -4,7 +4,18 @@ To add a figure, add a record to FIGURES; its functions stand in pipeline/figure
 (sentences).
 """
 
-from pipeline.figures import connections, early_stop, learning_curves, movement, networks, overlap, several, survivors
+from pipeline.figures import (
+    connections,
+    differences,
+    early_stop,
+    learning_curves,
+    movement,
+    networks,
+    overlap,
+    several,
+    stability,
+    survivors,
+)
 from pipeline.report import here, inside, over
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
@@ -24,6 +35,9 @@ DEEP = Subject(
     "Deep networks and learning-rate warmup", "VGG-19 or a ResNet", networks.is_deep,
     ("vgg19", "vgg19_low", "vgg19_warmup", "resnet20", "resnet20_low", "resnet20_warmup"),
 )  # fmt: skip
+
+TWICE = Subject("Stability of training", "a network that is trained twice", networks.is_trained_twice)
+MANY = 5  # arms beside tickets and their controls that one figure can show as lines
 
 ITERATIONS = {  # of experiments that have the paper's budget, as long as they have it
     "lenet_paper": 50_000, "conv2": 20_000, "conv4": 25_000, "conv6": 30_000, "conv2_dropout": 60_000, "conv4_dropout": 75_000,
@@ -54,10 +68,21 @@ def _examined(outcome: Outcome) -> list[str]:
 
 
 def _further(outcome: Outcome) -> list[str]:
-    """Every arm that no other figure of an experiment shows, beside the tickets and their controls."""
+    """Every arm that no other figure of an experiment shows, beside the tickets and their controls; none if they are many."""
+    further = _others(outcome)
+    return [arm for arm in outcome.arms if arm in (*further, *_controls(outcome))] if 0 < len(further) <= MANY else []
+
+
+def _many(outcome: Outcome) -> list[str]:
+    """The same arms and the controls if they are too many for lines in one figure."""
+    further = _others(outcome)
+    shown = [arm for arm in outcome.arms if arm in (*further, *_controls(outcome)[1:]) and not outcome.is_full(arm)]
+    return shown if len(further) > MANY and differences.rounds(outcome, shown) else []
+
+
+def _others(outcome: Outcome) -> list[str]:
     elsewhere = {DENSE, *(arm for figure in OF_ONE for arm in (figure.arms(outcome) if figure.arms else []))}
-    further = [arm for arm in outcome.arms if arm not in elsewhere]
-    return [arm for arm in outcome.arms if arm in (*further, *_controls(outcome))] if further else []
+    return [arm for arm in outcome.arms if arm not in elsewhere and not outcome.is_full(arm)]
 
 
 OF_ONE = (
@@ -114,6 +139,12 @@ FURTHER = Figure(
         "networks.",
     },
 )  # fmt: skip
+DIFFERENCES = Figure(
+    file="differences", title="What of a ticket matters", subject=LENET, arms=_many, draw=differences.draw, here=here.differences,
+    claim="(section 2, appendices E and F): with fresh weights the ticket's masks do worse, even if these have the distribution "
+    "of its own (F.3). On LeNet, a random mask does worse still (E), and so do masks pruned by size before training (F.4). Noise "
+    "of 0.5σ on the ticket's weights does no harm, and with 3σ they are still better than fresh weights (F.7).",
+)  # fmt: skip
 OVER = (
     Figure(
         file="conv", title=CONVOLUTIONS.title, subject=CONVOLUTIONS, number=4,
@@ -137,4 +168,8 @@ OVER = (
         "down to 11.8%.",
     ),
 )  # fmt: skip
-FIGURES = (*OF_ONE, *INSIDE, FURTHER, *OVER)
+STABILITY = Figure(
+    file="stability", title="Stability of training", subject=TWICE, tables=("stability",), details=("lr", "warmup", "rewind"),
+    draw=stability.draw, here=over.stability,
+)  # fmt: skip
+FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, STABILITY)

@@ -52,7 +52,7 @@ class Figure:
     number: int | None = None
     claim: str = ""
     arm_claims: Mapping[str, str] = field(default_factory=dict)
-    tables: tuple[Literal["curves", "examined"], ...] = ()
+    tables: tuple[Literal["curves", "examined", "stability"], ...] = ()
     arms: Callable[[Outcome], list[str]] | None = None
     details: tuple[str, ...] = ()
     beside: Callable[[Experiment, Experiment], bool] = no_other

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.figures import networks, style
+from pipeline.figures.differences import rounds as drawn_rounds
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
 from pipeline.report.wording import densities, difference, earlier, gaps, several, stop
@@ -16,8 +17,9 @@ from pipeline.values.lanes import DENSE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.results.outcome import Row
+    from pipeline.results.outcome import Outcome, Row
 
+INTERVALS = "Points are means and bars are 95% intervals of the differences, paired by seed."
 ASKED = (0.211, 0.135, 0.036)  # where the paper compares LeNet's tickets with the dense network and with reinitialised ones
 
 
@@ -91,6 +93,28 @@ def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
     found = "; ".join(f"{spans[arm]} for {shown.label(arm)}" for arm in compared)
     text = f"The {outcome.metric.words} at early stop minus that of the {ticket} of the same round is {found}."
     return [line for line in (wording.short(outcome), text, _at_smallest(shown, compared)) if line]
+
+
+def differences(shown: Shown, arms: Sequence[str]) -> list[str]:
+    """Each arm beside the ticket of the same round, from the best to the worst."""
+    outcome, ticket, found = shown.outcome, shown.label(shown.outcome.main), []
+    for number in drawn_rounds(outcome, arms):
+        beside = statistics.at_round(outcome.table, outcome.main, number)
+        if beside is None:
+            continue
+        rows = [row for arm in arms if (row := statistics.at_round(outcome.table, arm, number)) is not None]
+        ranked = sorted(rows, key=lambda row: -outcome.metric.gain(float(row["value_mean"]), 0.0))
+        told = "; ".join(f"{shown.label(row['arm'])}: {difference(outcome, row, beside)}" for row in ranked)
+        density = percent(beside["density"])
+        found.append(
+            f"At {density}% of the weights, the {outcome.metric.words} compared with the {ticket}'s, from the best: {told}."
+        )
+    return [*found, f"{INTERVALS}{_open(outcome, arms)}"]
+
+
+def _open(outcome: Outcome, arms: Sequence[str]) -> str:
+    censored = any((outcome.rows(arm)["censored"] > 0).any() for arm in arms)
+    return " Open points have early stops at the end of training, so that they might have improved further." if censored else ""
 
 
 def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.figures import names, networks
+from pipeline.figures import stability as drawn
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
 from pipeline.report.wording import CHOSEN, count, gaps, several
@@ -41,6 +42,22 @@ def dropout(shown: Shown, details: Sequence[str]) -> list[str]:
 def deep(shown: Shown, details: Sequence[str]) -> list[str]:
     """The sentences are about the evaluations at the points of training that the figure shows."""
     return [f"{_name(shown, name, details)}: {_deep(shown, outcome)}" for name, outcome in shown.outcomes.items()]
+
+
+def stability(shown: Shown, details: Sequence[str]) -> list[str]:
+    """The instability of the dense network and of its tickets."""
+    found = [
+        f"The instability is the largest loss of {shown.metric.words} on the straight line between the ends of two trainings "
+        "that differ in the order of the data, compared with the mean of both ends (Frankle et al. 2020, who call a network "
+        "stable if it is below 2 points of error). It is averaged over replicates."
+    ]
+    for name, outcome in shown.outcomes.items():
+        table = drawn.instabilities(outcome)
+        values = several(
+            [f"{shown.metric.gap(row['value_mean'])[1:]} at {percent(row['density'])}%" for _, row in table.iterrows()]
+        )
+        found.append(f"{_name(shown, name, details)}: {values or 'nothing was trained twice'} of the weights.")
+    return found
 
 
 def _name(shown: Shown, name: str, details: Sequence[str]) -> str:

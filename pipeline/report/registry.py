@@ -42,6 +42,12 @@ def need_curves(config: Config, names: Sequence[str]) -> list[str]:
     return [name for name in names if name in needed]
 
 
+def need_stability(config: Config, names: Sequence[str]) -> list[str]:
+    """The experiments whose stability.csv and lines.csv a report of these reads."""
+    needed = {name for figure in over(config, names) if "stability" in figure.tables for name in members(config, names, figure)}
+    return [name for name in names if name in needed]
+
+
 def is_examined(experiment: Experiment) -> bool:
     """Whether a figure of the experiment is drawn from the tables of the stage `examine`, so that its chain has the stage."""
     return any("examined" in figure.tables and figure.subject.shows(experiment) for figure in FIGURES)

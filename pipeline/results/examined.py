@@ -1,4 +1,6 @@
-"""The tables of the stage `examine`: the quantities of pipeline/examine/quantities.py for each arm, round, layer and seed."""
+"""The tables of the stages `examine` and `stability`, which have the same columns: a quantity for each arm, round, layer and seed
+(its meaning is in pipeline/examine/quantities.py), and profiles for figures.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,15 @@ def read_profiles(experiment: str) -> pd.DataFrame:
     return _read(places.profiles(experiment), experiment, PROFILE_COLUMNS)
 
 
-def _read(path: Path, experiment: str, columns: Sequence[str]) -> pd.DataFrame:
-    made_by = f"{places.chain(experiment)}:examine"
+def read_stability(experiment: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """stability.csv and lines.csv. Raises: UserError that names the file and what makes it."""
+    files = {places.stability(experiment): COLUMNS, places.lines(experiment): PROFILE_COLUMNS}
+    found, lines = (_read(path, experiment, columns, "stability") for path, columns in files.items())
+    return found, lines
+
+
+def _read(path: Path, experiment: str, columns: Sequence[str], stage: str = "examine") -> pd.DataFrame:
+    made_by = f"{places.chain(experiment)}:{stage}"
     table = tables.read(path, made_by)
     numbers = [column for column in columns if column not in ("quantity", "arm", "layer")]
     wrong = [f"no column {column}" for column in columns if column not in table]

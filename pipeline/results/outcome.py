@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """lanes: rounds.csv. table: its summary. curves, examined, profiles: the tables of these names, where they were read."""
+    """lanes: rounds.csv. table: its summary. The others are the tables of these names, where they were read."""
 
     metric: Metric
     lanes: pd.DataFrame
@@ -29,6 +29,8 @@ class Outcome:
     curves: pd.DataFrame | None = None
     examined: pd.DataFrame | None = None
     profiles: pd.DataFrame | None = None
+    stability: pd.DataFrame | None = None
+    lines: pd.DataFrame | None = None
 
     @classmethod
     def of(cls, rounds: pd.DataFrame, curves: pd.DataFrame | None = None) -> Outcome:
@@ -57,6 +59,11 @@ class Outcome:
         profiles = examined.read_profiles(experiment) if with_profiles else None
         return replace(self, examined=examined.read(experiment), profiles=profiles)
 
+    def with_stability(self, experiment: str) -> Outcome:
+        """With the tables of the stage `stability` too. Raises: UserError that names the file and what makes it."""
+        found, lines = examined.read_stability(experiment)
+        return replace(self, stability=found, lines=lines)
+
     @property
     def arms(self) -> list[str]:
         """All that were trained, the dense network among them, in the order of the table."""
@@ -65,8 +72,7 @@ class Outcome:
     @property
     def main(self) -> str:
         """The arm that sentences and figures about tickets describe: `ticket` or, without it, the first arm that is not dense."""
-        full = [row["arm"] for row in self.full]
-        beside = [arm for arm in self.arms if arm not in (DENSE, *full)]
+        beside = [arm for arm in self.arms if arm != DENSE and not self.is_full(arm)]
         return TICKET if TICKET in beside else (beside or [DENSE])[0]
 
     @property
@@ -75,9 +81,15 @@ class Outcome:
 
     @property
     def full(self) -> list[Row]:
-        """For each arm that keeps all weights, except the dense network, the row of its last, longest round."""
-        of_arms = [self.rows(arm) for arm in self.arms if arm != DENSE]
-        return [rows.iloc[-1] for rows in of_arms if (rows["density"] >= 1).all()]
+        """For each arm that keeps all weights and is trained longer than the dense network, the row of its last, longest round.
+        Those that are trained as long only repeat the dense network.
+        """
+        last = [self.rows(arm).iloc[-1] for arm in self.arms if arm != DENSE and self.is_full(arm)]
+        return [row for row in last if row["end"] > self.dense["end"]]
+
+    def is_full(self, arm: str) -> bool:
+        """Whether an arm keeps all weights in every round."""
+        return bool((self.rows(arm)["density"] >= 1).all())
 
     @property
     def tickets(self) -> pd.DataFrame:

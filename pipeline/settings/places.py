@@ -93,5 +93,15 @@ def profiles(experiment: str) -> Path:
     return paths.WORK / experiment / "profiles.csv"
 
 
+def stability(experiment: str) -> Path:
+    """The file of the instabilities between two trainings of the same network."""
+    return report(experiment) / "stability.csv"
+
+
+def lines(experiment: str) -> Path:
+    """The file of the losses along the lines between them."""
+    return paths.WORK / experiment / "lines.csv"
+
+
 def rounds(experiment: str) -> Path:
     return report(experiment) / "rounds.csv"

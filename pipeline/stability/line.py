@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from pipeline.domain import task
 from pipeline.domain.tickets import ticket
 from pipeline.files import masks
 from pipeline.files.lane import LaneFiles
+from pipeline.results.examined import COLUMNS, PROFILE_COLUMNS
 from pipeline.results.metric import Metric
 from pipeline.run.setup import Setup
 from pipeline.stability import pairs
@@ -20,29 +22,30 @@ from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values.lanes import Lane
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
     from pipeline.stability.pairs import Pair
 
-POINTS = 30  # on the line, with both ends, as in Frankle et al. (2020)
+PLACES = np.linspace(0.0, 1.0, 30)  # on the line, with both ends, as in Frankle et al. (2020)
 
 
 @dataclass(frozen=True)
 class Line:
-    """values: the metric at POINTS equally distant points, from the first training's end to the second's."""
+    """values: the metric at PLACES, from the first training's end to the second's."""
 
     pair: Pair
     density: float
     values: tuple[float, ...]
 
-    def instability(self, metric: Metric) -> float:
-        """How much worse the worst point is than the mean of the ends, in the metric's unit; 0 when none is."""
+    def losses(self, metric: Metric) -> list[float]:
+        """How much worse each point is than the mean of the ends, in the metric's unit."""
         ends = (self.values[0] + self.values[-1]) / 2
-        return max(0.0, *(-metric.gain(value, ends) for value in self.values))
+        return [-metric.gain(value, ends) for value in self.values]
 
 
-def lines(setup: Setup, report: Callable[[int], None]) -> list[Line]:
-    """Of all pairs of an experiment. report: takes the number of lines that are done.
+def lines(setup: Setup, report: Callable[[int], object]) -> list[Line]:
+    """Of all pairs of an experiment. report: is called after each line, with 1.
 
     Raises: UserError when a file is missing or damaged.
     """
@@ -52,8 +55,36 @@ def lines(setup: Setup, report: Callable[[int], None]) -> list[Line]:
     found: list[Line] = []
     for pair in pairs.of(setup.bound.lottery):
         found.append(_line(setup, examples, pair))
-        report(len(found))
+        report(1)
     return found
+
+
+def as_tables(found: list[Line], measured: task.Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """stability.csv and lines.csv: the instability of each replicate, and the means over lanes along the line, of each item.
+
+    Rows are those of the network that was trained twice, the dense one in round 0. Draws of a seed are averaged.
+    """
+    import pandas as pd
+
+    metric = Metric(measured.name, measured.better, measured.unit)
+    of: dict[tuple[Any, ...], list[list[float]]] = {}
+    for line in found:
+        item = line.pair.first.item
+        of.setdefault((item.arm, item.round, line.density, line.pair.first.seed), []).append(line.losses(metric))
+    means = {key: np.mean(draws, axis=0) for key, draws in of.items()}
+    rows = [
+        ("instability", arm, number, density, "", seed, float(np.mean([max(draw) for draw in of[arm, number, density, seed]])))
+        for arm, number, density, seed in of
+    ]
+    items: dict[tuple[Any, ...], list[Any]] = {}
+    for (arm, number, density, _), mean in means.items():
+        items.setdefault((arm, number, density), []).append(mean)
+    along = [
+        ("loss_on_line", arm, number, density, "", float(place), float(value))
+        for (arm, number, density), of_seeds in items.items()
+        for place, value in zip(PLACES, np.mean(of_seeds, axis=0), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)), pd.DataFrame(along, columns=list(PROFILE_COLUMNS))
 
 
 @torch.no_grad()
@@ -62,7 +93,7 @@ def _line(setup: Setup, examples: Examples, pair: Pair) -> Line:
     flats = first.stack.flat.clone(), second.stack.flat.clone()
     buffers = {name: (buffer.clone(), second.stack.buffers[name]) for name, buffer in first.stack.buffers.items()}
     values = []
-    for place in np.linspace(0.0, 1.0, POINTS):
+    for place in PLACES:
         between = {name: _between(place, *ends).numpy() for name, ends in buffers.items()}
         first.stack.load(_between(place, *flats).numpy(), between)
         values.append(first.measure(*first.test)[0][1])

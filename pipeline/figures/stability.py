@@ -1,0 +1,70 @@
+"""Two trainings of the same network that differ in the order of the data: what lies between their ends (Frankle et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.figures import axes, names, style
+from pipeline.figures.shown import Shown
+from pipeline.results import examined
+from pipeline.results.outcome import Outcome
+from pipeline.values.lanes import DENSE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+STABLE = 0.02  # of error: below this instability, Frankle et al. (2020) call a network stable
+
+
+def draw(shown: Shown, details: Sequence[str]) -> Figure:
+    """Left, the loss along the line of the dense network and of the sparsest one; right, the instability against density."""
+    figure = axes.canvas(style.HEIGHT + 0.2)
+    left, right = figure.subplots(1, 2)
+    scale = shown.metric.shown(1.0)
+    tables = {name: instabilities(outcome) for name, outcome in shown.outcomes.items()}
+    for i, (name, table) in enumerate(tables.items()):
+        colour, marker = style.pair(i)
+        axes.line(right, table, "value", colour, marker, "-", scale)
+        for row, dashes in ((table.iloc[0], "-"), (table.iloc[-1], "--")) if len(table) else ():
+            along = _along(shown.outcomes[name], row)
+            left.plot(along["position"], scale * along["value"], color=colour, linestyle=dashes)
+    unit = "points" if shown.metric.is_fraction else shown.metric.unit
+    left.set(
+        xlabel="Place on the line between the ends",
+        ylabel=f"Loss of {shown.metric.words} on the line ({unit})".replace(" ()", ""),
+    )
+    right.set(ylabel=f"Instability ({unit})".replace(" ()", ""))
+    if shown.metric.is_fraction:
+        right.axhline(scale * STABLE, color=style.GREY, linestyle=":", linewidth=1)
+    densities = [float(density) for table in tables.values() for density in table["density"]]
+    axes.density_axis(right, densities or [1.0], sorted({*densities}) or [1.0])
+    right.set_ylim(bottom=0)
+    entries = {
+        names.label(shown.config, n, list(tables), details): axes.handle(*style.pair(i), "-") for i, n in enumerate(tables)
+    }
+    entries |= {"Dense network": axes.handle(style.GREY, None, "-"), "Smallest ticket": axes.handle(style.GREY, None, "--")}
+    entries |= {f"{100 * STABLE:g} points": axes.handle(style.GREY, None, ":")} if shown.metric.is_fraction else {}
+    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=3)
+    axes.note(figure, [table for table in tables.values() if len(table)])
+    return figure
+
+
+def instabilities(outcome: Outcome) -> pd.DataFrame:
+    """Of the dense network and of the arm that was trained twice in most rounds: a row for each density, from the densest."""
+    import pandas as pd
+
+    found = outcome.stability
+    if found is None:
+        raise ValueError("the outcome was read without its stability")
+    arms = [str(arm) for arm in found.loc[found["arm"] != DENSE, "arm"].mode()[:1]]
+    rows = [examined.summary(found, "instability", arm).assign(arm=arm) for arm in (DENSE, *arms)]
+    return pd.concat([row for row in rows if len(row)], ignore_index=True) if any(len(row) for row in rows) else rows[0]
+
+
+def _along(outcome: Outcome, row: pd.Series[float]) -> pd.DataFrame:
+    lines = outcome.lines
+    if lines is None:
+        raise ValueError("the outcome was read without its lines")
+    return lines[(lines["arm"] == row["arm"]) & (lines["round"] == row["round"])]
