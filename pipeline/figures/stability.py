@@ -47,7 +47,9 @@ def draw(shown: Shown, details: Sequence[str]) -> Figure:
     entries |= {"Dense network": axes.handle(style.GREY, None, "-"), "Smallest ticket": axes.handle(style.GREY, None, "--")}
     entries |= {f"{100 * STABLE:g} points": axes.handle(style.GREY, None, ":")} if shown.metric.is_fraction else {}
     figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=3)
-    axes.note(figure, [table for table in tables.values() if len(table)])
+    drawn = [table for table in tables.values() if len(table)]
+    if drawn:
+        axes.note(figure, drawn)
     return figure
 
 
