@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 COPIED = ("pipeline", "stages", ".dvc/config", ".dvcignore")
+AFTER = {"aggregate", "examine", "plot"}  # the stages of a chain that come after training
 
 
 class Scratch:
@@ -78,7 +79,7 @@ class Scratch:
     def trained(self, name: str) -> list[str]:
         """The targets of an experiment's stages that come before its tables and figures."""
         stages = YAML(typ="safe").load((self.folder / f"experiments/{name}/dvc.yaml").read_text())["stages"]
-        return [f"experiments/{name}/dvc.yaml:{stage}" for stage in stages if stage not in ("aggregate", "plot")]
+        return [f"experiments/{name}/dvc.yaml:{stage}" for stage in stages if stage not in AFTER]
 
     def changed(self, name: str) -> set[str]:
         """The stages of an experiment, before its tables and figures, that `dvc repro` would run, by their own names: not those
@@ -91,4 +92,4 @@ class Scratch:
             f"    stages = repo.stage.collect('experiments/{name}/dvc.yaml')\n"
             "    print(*[stage.name for stage in stages if stage.changed(allow_missing=True)])\n"
         )
-        return set(found.split()) - {"aggregate", "plot"}
+        return set(found.split()) - AFTER

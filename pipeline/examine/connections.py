@@ -1,7 +1,7 @@
 """How evenly the survivors of fully connected layers are spread over units (appendix F.6)."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -50,17 +50,17 @@ def _dead(mask: Mask, layers: Mapping[str, Layer]) -> Measured:
     return found | ({("dead_units", ""): float(np.concatenate([dead for _, dead in hidden]).mean())} if hidden else {})
 
 
-def incoming(kept: BoolArray) -> NDArray[np.int64]:
+def incoming(kept: BoolArray) -> NDArray[np.int_]:
     """Shapes: (out, in) -> (out,), the number of connections into each unit."""
-    return np.count_nonzero(kept, axis=1)
+    return np.asarray(np.count_nonzero(kept, axis=1))
 
 
-def outgoing(kept: BoolArray) -> NDArray[np.int64]:
+def outgoing(kept: BoolArray) -> NDArray[np.int_]:
     """Shapes: (out, in) -> (in,), the number of connections out of each unit that feeds the layer."""
-    return np.count_nonzero(kept, axis=0)
+    return np.asarray(np.count_nonzero(kept, axis=0))
 
 
-def gini(counts: NDArray[np.int64]) -> float:
+def gini(counts: NDArray[np.int_]) -> float:
     """The Gini coefficient: the mean difference between two units, over twice the mean. 0 if all are equal, 1 - 1/n if one of n
     units has all; NaN if none has any.
     """
@@ -71,14 +71,14 @@ def gini(counts: NDArray[np.int64]) -> float:
     return float(2 * (ranks * np.sort(counts)).sum() / (n * total) - (n + 1) / n)
 
 
-@lru_cache(maxsize=None)  # replicates and arms have the same numbers of weights
+@cache  # replicates and arms have the same numbers of weights
 def expected_gini(units: int, places: int, kept: int) -> float:
     """The expected Gini coefficient of a random mask with `kept` weights, in which each unit has so many places for them.
 
     Two units have S weights together, which is hypergeometric; given S, so is the number of the first one. Its mean distance from
     S/2, and with it the mean difference of the two, has a closed form like de Moivre's for the binomial distribution.
     """
-    from scipy.stats import hypergeom
+    from scipy.stats import hypergeom  # type: ignore[import-untyped]  # scipy comes with scikit-learn
 
     if not kept or units == 1:
         return 0.0 if kept else float("nan")

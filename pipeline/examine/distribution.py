@@ -35,7 +35,7 @@ def bimodality(values: NDArray[np.float64]) -> float:
     modes of very different size may have a small one. `valley` does not have this weakness.
     NaN for fewer than 4 values, or for equal ones.
     """
-    from scipy import stats
+    from scipy import stats  # type: ignore[import-untyped]  # scipy comes with scikit-learn
 
     n = values.size
     if n < 4 or np.ptp(values) == 0:
@@ -73,4 +73,4 @@ def edges(values: NDArray[Any]) -> NDArray[np.float64]:
 def histogram(values: NDArray[Any], bins: NDArray[np.float64]) -> NDArray[np.float64]:
     """The density of the values' distribution, which integrates to 1; zeros without values. Shapes: bins (b + 1,) -> (b,)"""
     counts = np.histogram(values, bins)[0]
-    return counts / (max(1, counts.sum()) * np.diff(bins))
+    return np.asarray(counts / (max(1, counts.sum()) * np.diff(bins)))

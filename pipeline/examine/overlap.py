@@ -34,21 +34,22 @@ def jaccard(mask: Mask, other: Mask, quantity: str) -> Measured:
 
 
 def found_in(mask: Mask, other: Mask, quantity: str) -> Measured:
-    """The share of the weights of a mask that another one has too, by layer and together. By chance, it is the other's density."""
+    """The share of the weights of a mask that another one has too, by layer and together; by chance, the other's density."""
     return _beside_chance(mask, other, quantity, union=False)
 
 
 def _beside_chance(mask: Mask, other: Mask, quantity: str, union: bool) -> Measured:
     mine, its = mask.kept, other.kept
-    real: Counts = {name: (mine[name], its[name], np.count_nonzero(a & other[name])) for name, a in mask.items()}
+    real: Counts = {name: (mine[name], its[name], int(np.count_nonzero(a & other[name]))) for name, a in mask.items()}
     chance: Counts = {name: (mine[name], its[name], mine[name] * its[name] / a.size) for name, a in mask.items()}
     return _ratios(real, quantity, union) | _ratios(chance, f"{quantity}_chance", union)
 
 
 def _ratios(counts: Counts, quantity: str, union: bool) -> Measured:
-    mine, its, both = (sum(numbers) for numbers in zip(*counts.values(), strict=True))
+    """Weights in both masks over those in at least one or, without union, over those in the first."""
+    first, second, shared = (sum(numbers) for numbers in zip(*counts.values(), strict=True))
     found: Measured = {}
-    for layer, (mine, its, both) in (counts | {"": (mine, its, both)}).items():
+    for layer, (mine, its, both) in {**counts, "": (first, second, shared)}.items():
         whole = mine + its - both if union else mine
         if whole:
             found[quantity, layer] = both / whole

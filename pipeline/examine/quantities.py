@@ -24,9 +24,9 @@ QUANTITIES = {
     # Appendix F.6. Units feed a fully connected layer, and it computes units.
     "inputs_per_unit": "the mean number of connections that come into a unit which the layer computes",
     "outputs_per_unit": "the mean number of connections that leave a unit which feeds the layer",
-    "unevenness_in": "the Gini coefficient of the numbers of incoming connections: 0 if all are equal, near 1 if one unit has all",
+    "unevenness_in": "the Gini coefficient of the numbers of incoming connections: 0 if all are equal, near 1 if one has all",
     "unevenness_in_chance": "what unevenness_in is expected to be for a random mask with as many weights in the layer",
-    "unevenness_out": "the Gini coefficient of the numbers of outgoing connections: 0 if all are equal, near 1 if one unit has all",
+    "unevenness_out": "the Gini coefficient of the numbers of outgoing connections: 0 if all are equal, near 1 if one has all",
     "unevenness_out_chance": "what unevenness_out is expected to be for a random mask with as many weights in the layer",
     "dead_units": "the share of the layer's hidden units that have no incoming or no outgoing connection",
     "unused_inputs": "the share of the network's inputs that have no outgoing connection",
@@ -45,8 +45,8 @@ QUANTITIES = {
     "early_bird_chance": "what early_bird is expected to be for a random mask with as many weights in each layer",
 }
 PROFILES = {
-    "initial_weights": "the density of the distribution of the survivors' initial weights, which integrates to 1; the position is "
-    "the centre of a bin, and of the arm dense it is the distribution of all weights",
+    "initial_weights": "the density of the distribution of the survivors' initial weights, which integrates to 1, or of the arm "
+    "dense that of all weights; the position is the centre of a bin",
     "inputs_sorted": "the numbers of incoming connections of the layer's units, from the largest; the position is the rank",
     "outputs_sorted": "the numbers of outgoing connections of the units that feed the layer; the position is the rank",
     "input_counts": "the number of connections that leave each input of the network; the position is the input's index",

@@ -1,4 +1,6 @@
-"""What is read of one replicate. Raises, throughout: UserError that names a file which is missing, damaged or of other weights."""
+"""What is read of one replicate. Everything here raises UserError that names a file which is missing, damaged or of another
+network.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     """
     side = _side(shown, arms[0])
     figure = axes.canvas(7.4 if side else 5.3)
-    parts = figure.subfigures(3 if side else 2, 1, height_ratios=(1, 1.25, 1)[0 if side else 1 :])
+    parts: Any = figure.subfigures(3 if side else 2, 1, height_ratios=(1, 1.25, 1)[0 if side else 1 :])
     if side:
         _inputs(parts[0], shown, arms[0], side)
     _unevenness(parts[-2], shown, arms[0])
@@ -58,9 +58,7 @@ def _inputs(figure: SubFigure, shown: Shown, arm: str, side: int) -> None:
     for panel, number in zip(panels, chosen, strict=True):
         rows = counts[counts["round"] == number]
         image = rows["value"].to_numpy().reshape(side, side)
-        top = max(
-            1.0, float(np.quantile(image, 0.99))
-        )  # a few pixels with very many would leave no difference between the others
+        top = max(1.0, float(np.quantile(image, 0.99)))  # a few pixels with very many would darken the others
         drawn = panel.imshow(image, cmap="magma", vmin=0, vmax=top, interpolation="nearest", rasterized=True)
         bar = figure.colorbar(drawn, ax=panel, fraction=0.05, pad=0.04, extend="max" if image.max() > top else "neither")
         bar.outline.set_visible(False)

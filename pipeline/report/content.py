@@ -128,6 +128,8 @@ INSIDE = (
     Figure(
         file="overlap", title="Masks compared", subject=LENET, tables=("examined",),
         arms=_examined, draw=overlap.draw, here=inside.overlap,
+        claim="(appendix F.4): masks that magnitude pruning makes from the initial weights do worse than the ticket's masks with "
+        "fresh weights.",
     ),
 )  # fmt: skip
 FURTHER = Figure(

@@ -68,8 +68,7 @@ def connections(shown: Shown, arms: Sequence[str]) -> list[str]:
     first = found.layers("unused_inputs")
     unused = f", and {100 * found.mean('unused_inputs', first[0]):.0f}% of the inputs have no connection" if first else ""
     return [
-        f"At {found.density} of the weights, {lines[0]}. {style.capital(lines[1])}. It is 0 if all units have as many connections "
-        "as each other.",
+        f"At {found.density} of the weights, {lines[0]}. {style.capital(lines[1])}. It is 0 if all units have the same number.",
         *([f"At this density, {dead}{unused}."] if found.layers("unevenness_in")[1:] else []),
     ]
 
@@ -77,14 +76,12 @@ def connections(shown: Shown, arms: Sequence[str]) -> list[str]:
 def overlap(shown: Shown, arms: Sequence[str]) -> list[str]:
     found, label = _At(shown, arms[0], SPARSE), shown.label(arms[0])
     chance = f"random masks with as many weights in each layer have {found.mean('overlap_one_shot_chance'):.3f}"
-    replicates = (
-        f"is {found.mean('overlap_replicates'):.3f} for two replicates and " if found.has("overlap_replicates") else "is "
-    )
+    replicates = f"{found.mean('overlap_replicates'):.3f} for two replicates and " if found.has("overlap_replicates") else ""
     rewind = shown.experiment(shown.name).rewind
     return [
-        f"At {found.density} of the weights, the overlap of the {label}'s masks {replicates}{found.mean('overlap_one_shot'):.3f} "
-        f"with the one-shot mask from the same dense training; {chance}. An overlap is the number of weights in both masks over "
-        "the number in at least one.",
+        f"At {found.density} of the weights, the overlap of the {label}'s masks is {replicates}"
+        f"{found.mean('overlap_one_shot'):.3f} with the one-shot mask from the same dense training; {chance}. "
+        "An overlap is the number of weights in both masks over the number in at least one.",
         f"Magnitude pruning of the dense network's weights at the rewind point ({rewind}) would have found "
         f"{100 * found.mean('mask_found_at_rewind'):.1f}% of the {label}'s weights and "
         f"{100 * found.mean('early_bird', arm=DENSE):.1f}% of the one-shot mask's; by chance, it would have found "

@@ -39,13 +39,10 @@ def read_stability(experiment: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _read(path: Path, experiment: str, columns: Sequence[str], stage: str = "examine") -> pd.DataFrame:
     made_by = f"{places.chain(experiment)}:{stage}"
     table = tables.read(path, made_by)
-    numbers = [column for column in columns if column not in ("quantity", "arm", "layer")]
     wrong = [f"no column {column}" for column in columns if column not in table]
-    wrong += [
-        f"its column {column} has text"
-        for column in numbers
-        if column in table and len(table) and table[column].dtype.kind not in "if"
-    ]
+    if not wrong and len(table):  # an empty column has no type
+        numbers = table[list(columns)].drop(columns=["quantity", "arm", "layer"]).dtypes
+        wrong = [f"the column {column} has text" for column, kind in numbers.items() if kind.kind not in "if"]
     if wrong:
         raise UserError(f"{path} is not a valid table ({wrong[0]}); delete it and run `dvc repro {made_by}`")
     return table.assign(layer=table["layer"].fillna(""))
@@ -64,7 +61,8 @@ def summary(table: pd.DataFrame, quantity: str, arm: str, layer: str = "") -> pd
         "density": ("density", "first"), "n": ("seed", "size"), "seeds": ("seed", "nunique"),
         **{f"value_{how}": ("value", how) for how in ("mean", "min", "max")},
     }  # fmt: skip
-    return of(table, quantity, arm, layer).groupby("round", as_index=False).agg(**named)
+    found: pd.DataFrame = of(table, quantity, arm, layer).groupby("round", as_index=False).agg(**named)
+    return found
 
 
 def layers(table: pd.DataFrame, quantity: str) -> list[str]:
