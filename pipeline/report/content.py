@@ -7,6 +7,7 @@ To add a figure, add a record to FIGURES; its functions stand in pipeline/figure
 from pipeline.figures import (
     connections,
     differences,
+    early_bird,
     early_stop,
     learning_curves,
     movement,
@@ -37,6 +38,10 @@ DEEP = Subject(
 )  # fmt: skip
 
 TWICE = Subject("Stability of training", "a network that is trained twice", networks.is_trained_twice)
+SNAPSHOTS = Subject(
+    "Early masks", "a LeNet that is trained twice",
+    lambda experiment: networks.is_lenet(experiment) and networks.is_trained_twice(experiment),
+)  # fmt: skip
 MANY = 5  # arms beside tickets and their controls that one figure can show as lines
 
 ITERATIONS = {  # of experiments that have the paper's budget, as long as they have it
@@ -174,4 +179,7 @@ STABILITY = Figure(
     file="stability", title="Stability of training", subject=TWICE, tables=("stability",), details=("lr", "warmup", "rewind"),
     draw=stability.draw, here=over.stability,
 )  # fmt: skip
-FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, STABILITY)
+EARLY = Figure(
+    file="early_bird", title="When the mask is found", subject=SNAPSHOTS, draw=early_bird.draw, here=over.early_bird,
+)  # fmt: skip
+FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, STABILITY, EARLY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.figures import early_bird as early
 from pipeline.figures import names, networks
 from pipeline.figures import stability as drawn
 from pipeline.figures.shown import Shown
@@ -58,6 +59,19 @@ def stability(shown: Shown, details: Sequence[str]) -> list[str]:
         )
         found.append(f"{_name(shown, name, details)}: {values or 'nothing was trained twice'} of the weights.")
     return found
+
+
+def early_bird(shown: Shown, details: Sequence[str]) -> list[str]:
+    """The share of the final mask that the weights at each rewind point tell."""
+    found = []
+    for rewind, rows in early.by_rewind(shown).items():
+        shares = several([f"{100 * row['value_mean']:.0f}% at {percent(row['density'])}%" for _, row in rows.iterrows()])
+        found.append(f"at {rewind}, {shares} of the weights" if shares else f"at {rewind}, nothing was examined")
+    return [
+        "The mask that magnitude pruning makes from the dense network's weights at an iteration shares with the mask that it makes "
+        f"after training: {'; '.join(found)}. The experiments train the same dense network, and each keeps its weights at its "
+        "rewind point."
+    ]
 
 
 def _name(shown: Shown, name: str, details: Sequence[str]) -> str:
