@@ -172,7 +172,7 @@ def test_an_experiment_of_one_shot_only(tmp_path: Path) -> None:
         assert {folder.name for folder in Path("work/alone").iterdir()} == {"r00", "one_shot_r03"}
         assert mask("alone", "one_shot_r03", 1).kept["fc1.weight"] == round(128 * 0.6**3)
         stages = lottery.stages("alone")
-        assert {*stages} == {"train_dense", "prune_one_shot", "retrain_one_shot", "aggregate", "plot"}
+        assert {*stages} == {"train_dense", "prune_one_shot", "retrain_one_shot", "aggregate", "examine", "plot"}
         lanes = [path for path in stages["aggregate"]["deps"] if path.endswith("/lanes")]
         assert lanes == ["work/alone/r00/lanes", "work/alone/one_shot_r03/lanes"]
         shown = show("alone", config.load().experiment("alone"))
@@ -182,5 +182,5 @@ def test_an_experiment_of_one_shot_only(tmp_path: Path) -> None:
 def test_the_dense_network_alone_is_an_experiment_too(tmp_path: Path) -> None:
     with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment(arms={"ticket": {"rounds": 0}}))):
         lottery.run("toy")
-        assert {*lottery.stages("toy")} == {"train_dense", "aggregate", "plot"}
+        assert {*lottery.stages("toy")} == {"train_dense", "aggregate", "examine", "plot"}
         assert paths.lanes("toy", "r00").is_dir()
