@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from pipeline.settings import config, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from stages import aggregate, examine
-from tests import lottery, toy
+from tests import lottery
 
 SHAPES = {"fc1.weight": (8, 16), "fc2.weight": (6, 8), "output.weight": (3, 6)}
 NAMES = {figure.file for figure in INSIDE}
@@ -200,6 +201,17 @@ def test_figures_and_sentences_of_several_replicates_and_of_one(name: str) -> No
     assert f"At {density} of the weights, Sarle's bimodality coefficient" in text
 
 
+def test_inputs_that_are_no_square_are_not_drawn_as_one() -> None:
+    what = shown("toy")
+    profiles = what.outcome.profiles
+    assert profiles is not None
+    fewer = profiles[(profiles["quantity"] != "input_counts") | (profiles["position"] < 15)]
+    other = Shown(what.config, {"toy": replace(what.outcome, profiles=fewer)})
+    figure = files.drawn({"connections": registry.drawings(other)["connections"]})["connections"]
+    assert [axes.get_title() for axes in figure.axes][:2] == ["Incoming connections", "Outgoing connections"]
+    assert not [image for axes in figure.axes for image in axes.images]
+
+
 def test_without_tickets_there_are_no_such_figures() -> None:
     assert not NAMES & set(registry.drawings(shown("no_tickets")))
     assert set(examined.read("no_tickets")["arm"]) == {"dense"}
@@ -210,4 +222,3 @@ def test_only_what_a_figure_shows_is_examined() -> None:
     assert registry.is_examined(settings.experiment("toy"))
     other = settings.experiment("toy").model_copy(update={"model": type(settings.experiment("toy").model)(name="conv")})
     assert not registry.is_examined(other)
-    assert toy.SHAPE == (1, 4, 4)

@@ -63,9 +63,15 @@ def test_modes_of_very_different_size_have_a_valley_that_sarles_coefficient_does
 
 
 def test_a_valley_is_counted_in_bins_of_half_a_deviation() -> None:
-    values = np.array([-2.0, -2, -2, 0, 0, 2, 2, 2, 2])
-    assert distribution.valley(values) == pytest.approx(2 / 3)
+    values = np.array([-2.0, -2, -2, 0, 0, 2, 2, 2, 2, *[1.0] * 2, *[-1.0] * 2])
+    assert distribution.valley(values) == 0  # no value is in the bin between 1 and 2
     assert np.isnan(distribution.valley(np.array([1.0, 2, 3])))
+
+
+def test_a_valley_beside_zero_is_seen_and_one_mode_beside_zero_has_none() -> None:
+    assert distribution.valley(np.concatenate([NORMAL[:4000] - 4, NORMAL + 1.2])) < 0.6
+    for shift in (-1.5, -0.3, 0.3, 1.5):
+        assert distribution.valley(NORMAL + shift) > 1
 
 
 def test_initial_weights_are_measured_by_layer_where_the_mask_keeps_them() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.files import datasets, masks, store
+from pipeline.results import examined
 from pipeline.run import runner, setup
 from pipeline.settings import check, places
 from pipeline.tracking import connection
@@ -200,6 +201,41 @@ def test_a_report_is_on_the_parent_when_it_is_of_these_lanes(root: Path, of_thes
     store.write_bytes(places.figures("toy") / "curve.svg", b"<svg/>")
     assert main(["sync"]) == 0
     assert artifacts(runs()["toy"]) == (["report/figures/curve.svg", "report/rounds.csv"] if of_these_lanes else [])
+    _write_examined(0.5, 0.7)
+    assert main(["sync"]) == 0
+    assert points(runs()["toy"], "moved/all") == ([(0, 0.1), (1, 0.6)] if of_these_lanes else [])
+
+
+def _write_examined(*moved: float) -> None:
+    """moved: of the seeds of the ticket."""
+    rows = [("moved", "dense", 0, 1.0, "", 1, 0.1), ("moved", "one_shot", 1, 0.5, "", 1, 9.0)]
+    rows += [("moved", "ticket", 1, 0.5, "", seed, value) for seed, value in enumerate(moved)]
+    rows += [("bimodality", "ticket", 1, 0.5, "fc1.weight", 1, 0.4), ("early_bird", "dense", 1, 0.5, "", 1, 0.3)]
+    found = [dict(zip(examined.COLUMNS, row, strict=True)) for row in rows]
+    store.write_csv(places.examined("toy"), examined.COLUMNS, found)
+
+
+def test_what_was_measured_in_the_tickets_is_on_the_parent_and_follows_the_table(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = write(ticket()).read_about()
+    cells = ["" if about[column] is None else str(about[column]) for column in IDENTITY]
+    store.write_bytes(places.rounds("toy"), "\n".join([",".join(IDENTITY), ",".join(cells), ""]).encode())
+    _write_examined(0.5, 0.7)
+    assert main(["sync"]) == 0
+    parent = runs()["toy"]
+    assert points(parent, "bimodality/fc1.weight") == [(1, 0.4)]
+    assert not points(parent, "early_bird/all")
+    assert main(["sync"]) == 0
+    assert runs()["toy"].info.run_id == parent.info.run_id
+    _write_examined(0.5, 0.9)
+    assert main(["sync"]) == 0
+    assert points(runs()["toy"], "moved/all") == [(0, 0.1), (1, 0.7)]
+    assert children(runs()["toy"]) == ["r01/seed1"]
+    places.examined("toy").write_text(places.examined("toy").read_text().replace("0.9", "x"))
+    assert main(["sync"]) == 1
+    told = capsys.readouterr().err
+    assert "examined.csv is not a valid table; delete it and run `dvc repro experiments/toy/dvc.yaml:examine`" in told
 
 
 def test_lanes_that_were_really_trained_have_all_that_is_mirrored(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,19 +45,25 @@ def bimodality(values: NDArray[np.float64]) -> float:
 
 
 def valley(values: NDArray[np.float64]) -> float:
-    """How many values are at zero, over how many are at the lower of the highest points on either side of it.
+    """The lowest point of the distribution between its highest points on either side of zero, over the lower of these two.
 
-    It is above 1 for a normal distribution about zero, near 1 for a uniform one, and below 1 only if there are two modes, also if
+    It is above 1 if the distribution has one mode, near 1 if it is uniform, and below 1 if it has a mode on either side, also if
     these differ in size. The values are counted in bins of half a standard deviation, of which the middle one is about zero. Few
-    values give a low valley by chance. NaN if all values have one sign, or are equal.
+    values give a low valley by chance. NaN if all values have one sign or are equal.
     """
     width = values.std() / 2
     if not width or values.min() >= 0 or values.max() <= 0:
         return float("nan")
     bins = np.rint(values / width).astype(np.int64)
-    at_zero, *sides = (np.unique(part, return_counts=True)[1] for part in (bins[bins == 0], bins[bins < 0], bins[bins > 0]))
-    peak = min((int(counts.max()) for counts in sides if counts.size), default=0)
-    return float(at_zero.sum() / peak) if peak else float("nan")
+    most = int(np.abs(bins).max())
+    counts = np.bincount(bins + most, minlength=2 * most + 1)
+    below, above = (
+        counts[:most][::-1],
+        counts[most + 1 :],
+    )  # from zero outward, so that of equal points the nearest is the highest
+    left, right = most - 1 - int(below.argmax()), most + 1 + int(above.argmax())
+    peak = min(counts[left], counts[right])
+    return float(counts[left + 1 : right].min() / peak) if peak else float("nan")
 
 
 def edges(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -7,8 +7,8 @@ QUANTITIES = {
     # Appendix F.1 and F.2: the initial weights of the survivors; of the arm dense, those of all weights.
     "bimodality": "Sarle's coefficient of the survivors' initial weights: 1/3 for a normal, 5/9 for a uniform distribution, "
     "1 for two values",
-    "valley": "how many of the survivors' initial weights are at zero, over how many are at the lower of the highest points on "
-    "either side: above 1 for a normal distribution, below 1 for two modes",
+    "valley": "the lowest point of the distribution of the survivors' initial weights between its highest points on either side "
+    "of zero, over the lower of these: above 1 for one mode, below 1 for a mode on either side",
     "magnitude": "the mean absolute value of the survivors' initial weights",
     "spread": "the standard deviation of the survivors' initial weights",
     # Appendix F.5.

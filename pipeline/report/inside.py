@@ -32,8 +32,8 @@ def survivors(shown: Shown, arms: Sequence[str]) -> list[str]:
         f"At {found.density} of the weights, Sarle's bimodality coefficient of the survivors' initial weights is {coefficients}; "
         f"that of all initial weights is {every}. A normal distribution has 1/3, a uniform one 5/9 and two values 1; a skewed "
         "distribution with one mode has a large coefficient too.",
-        f"The number of initial weights at zero over the number at the lower of the highest points on either side of it is "
-        f"{depths}. {modes}, as with two modes.",
+        "The lowest point of their distribution between its highest points on either side of zero, over the lower of these, is "
+        f"{depths}. {modes}, as for two modes.",
         f"On average, the survivors' initial weights are {several(sizes)} as large as all initial weights.",
     ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.settings import places
-from pipeline.tracking import connection
+from pipeline.tracking import connection, examination
 from pipeline.tracking.record import Point, Record, curve, report, reported
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Filling:
         known = self._known_parents(records[0].recipe_key, pruning)
         parent = next((run for run in known if run.info.status == FINISHED), None)
         have = self._curve(parent) if parent else {}
-        want = curve(records)
+        want = curve(records) | self._examined(records)
         params = dict(item for record in records for item in record.parent_params.items())
         # They are compared as text, because a NaN is not equal to itself.
         if parent is None or any(str(have.get(place, value)) != str(value) for place, value in want.items()):
@@ -132,6 +132,11 @@ class Filling:
         others = [run for run in self.parents.get(records[0].recipe_key, []) if run.info.run_id not in gone]
         self.parents[records[0].recipe_key] = [*others, self.client.get_run(id)]
         return id
+
+    def _examined(self, records: list[Record]) -> dict[tuple[str, int], float]:
+        """What was measured in masks and weights, unless the experiment's table has lanes that are not among these."""
+        lanes = reported(self.experiment)
+        return examination.points(self.experiment) if lanes and lanes <= {record.identity for record in records} else {}
 
     def _known_parents(self, recipe_key: str, pruning: str) -> list["Run"]:
         """Finds the parents of a pruning setting; else one that has only dense lanes, which belong to all settings."""

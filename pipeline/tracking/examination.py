@@ -1,0 +1,33 @@
+"""What MLflow is told of examined.csv."""
+
+import csv
+import math
+from collections import defaultdict
+from statistics import fmean
+
+from pipeline.settings import places
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import DENSE, TICKET
+
+
+def points(experiment: str) -> dict[tuple[str, int], float]:
+    """Averages what was measured in the ticket's masks and weights over the replicates: (`bimodality/fc1.weight`, round) -> mean.
+
+    A quantity of all layers together is called `moved/all`. Round 0 is the dense network, where the quantity exists for it.
+    Raises: UserError when a row of the table is damaged.
+    """
+    path = places.examined(experiment)
+    if not path.is_file():
+        return {}
+    values: dict[tuple[str, int], list[float]] = defaultdict(list)
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            try:
+                number, value = int(row["round"]), float(row["value"])
+                if row["arm"] == TICKET or (row["arm"] == DENSE and number == 0):
+                    values[f"{row['quantity']}/{row['layer'] or 'all'}", number].append(value)
+            except (KeyError, TypeError, ValueError):
+                raise UserError(
+                    f"{path} is not a valid table; delete it and run `dvc repro {places.chain(experiment)}:examine`"
+                ) from None
+    return {place: mean for place, found in values.items() if math.isfinite(mean := fmean(found))}
