@@ -68,9 +68,9 @@ def early_bird(shown: Shown, details: Sequence[str]) -> list[str]:
         shares = several([f"{100 * row['value_mean']:.0f}% at {percent(row['density'])}%" for _, row in rows.iterrows()])
         found.append(f"at {rewind}, {shares} of the weights" if shares else f"at {rewind}, nothing was examined")
     return [
-        "The mask that magnitude pruning makes from the dense network's weights at an iteration shares with the mask that it makes "
-        f"after training: {'; '.join(found)}. The experiments train the same dense network, and each keeps its weights at its "
-        "rewind point."
+        "The mask that magnitude pruning makes from the dense network's weights at an iteration shares with the mask that it "
+        f"makes after training: {'; '.join(found)}. The experiments train the same dense network, and each keeps its weights at "
+        "its rewind point."
     ]
 
 

@@ -10,7 +10,7 @@ from pipeline.settings.config import Config
 from pipeline.values.clock import Moment
 from pipeline.values.experiment import Augment, Experiment, OptimizerSettings, Sgd, Training
 
-LONGER = "dense_long"  # the arm
+AGAIN = {"dense_long", "other_order"}  # arms that train the same networks again, longer or in another order
 
 
 def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
@@ -59,11 +59,11 @@ def arms(experiment: Experiment) -> list[str]:
 
 def _is_same_in_small(this: Experiment, full: Experiment) -> bool:
     """Whether two experiments on the same data and kind of network ask the same question: both prune by the same criterion in
-    the same scope, and the larger one has every arm of the smaller one. A longer training of the dense network asks no other.
+    the same scope, and the larger one has every arm of the smaller one. To train the same networks again asks no other question.
     """
     mine, theirs = (e.pruning for e in (this, full))
     same = (mine.criterion, mine.scope) == (theirs.criterion, theirs.scope)
-    return same and set(arms(this)) - {LONGER} <= set(arms(full))
+    return same and {arm for arm in arms(this) if this.plugin_of(arm) not in AGAIN} <= set(arms(full))
 
 
 def _options(options: Mapping[str, Any]) -> str:
