@@ -26,7 +26,7 @@ def main() -> None:
     given = parser.parse_args()
     settings = config.load()
     names = given.experiments or settings.report
-    print("\n" + headline(settings, {name: Outcome.read(name, with_curves=False) for name in names}))
+    print("\n" + headline(settings, {name: Outcome.read(name, settings.margin) for name in names}))
     if given.since:
         print("\n" + _split(settings, given.since))
     page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())

@@ -11,7 +11,7 @@ from stages import experiment_of, run_stage
 def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
-    shown = Shown(settings, {name: Outcome.read(name, with_curves=True)})
+    shown = Shown(settings, {name: Outcome.read(name, settings.margin, with_curves=True)})
     drawn = files.drawn(registry.drawings(shown))
     files.save(drawn, places.figures(name), settings.figures.dpi)
     from pipeline import tracking  # imported here, because no output depends on it

@@ -19,7 +19,7 @@ def main(name: str) -> None:
         raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
     written.report_agrees(settings, name)
     with_curves = registry.need_curves(settings, reports[name])
-    outcomes = {experiment: Outcome.read(experiment, experiment in with_curves) for experiment in reports[name]}
+    outcomes = {experiment: Outcome.read(experiment, settings.margin, experiment in with_curves) for experiment in reports[name]}
     store.write_bytes(places.index(name), page.index(settings, name, outcomes).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))
     if drawn:

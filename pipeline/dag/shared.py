@@ -50,6 +50,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
         "params": [
             *(["report", "reports"] if config.reports else ["report"]),
             "figures",
+            "margin",
             *(key for n in read for key in params(config.experiment(n), [f"experiments.{n}"])),
             *(key for n in others for key in params(config.experiment(n), _subject(config, n))),
         ],
