@@ -87,6 +87,12 @@ def lane(
     return found | changes
 
 
+def trio(arm: str, number: int, value: float, spread: float = 0.0005, draw: int | None = None, **changes: Any) -> list[Any]:
+    """Lanes of seeds 1 to 3 whose values differ by `spread`; the dense network's are all the same, so that differences vary."""
+    step = spread if number else 0.0
+    return [lane(arm, number, seed, draw, value=value + (seed - 2) * step, **changes) for seed in (1, 2, 3)]
+
+
 def history(lane: Mapping[str, Any]) -> pd.DataFrame:
     """Eleven evaluations: the metric comes from 0.86 below, or above where lower is better, to the lane's value; no training
     loss before the first iteration.
