@@ -60,6 +60,13 @@ class Config(Section):
     def all_reports(self) -> dict[str, tuple[str, ...]]:
         return {places.MAIN: self.report, **self.reports}
 
+    def report_of(self, name: str) -> tuple[str, ...]:
+        """The experiments of a report. Raises: UserError when there is no such report."""
+        reports = self.all_reports()
+        if name not in reports:
+            raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
+        return reports[name]
+
     def experiment(self, name: str) -> Experiment:
         if name not in self.experiments:
             known = ", ".join(sorted(self.experiments))
