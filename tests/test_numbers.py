@@ -136,7 +136,8 @@ def test_without_tickets_only_the_dense_network_is_told() -> None:
         assert found["dense_accuracy"] == pytest.approx(0.961)
         assert found["smallest_winning_density"] == 1.0
         assert [key for key, value in found.items() if value is None] == [
-            "best_ticket_accuracy", "best_ticket_density", "smallest_winning_low", "smallest_winning_high", "density_near_21", "early_stop_speedup_at_21",
+            "best_ticket_accuracy", "best_ticket_density", "smallest_winning_low", "smallest_winning_high",
+            "density_near_21", "early_stop_speedup_at_21",
             "reinit_early_stop_ratio_at_21", "ticket_minus_reinit_accuracy_at_21", "void",
         ]  # fmt: skip
 

@@ -93,9 +93,7 @@ def test_differences_stand_beside_their_paired_intervals() -> None:
 
 
 def test_a_metric_that_should_be_low_is_told_in_its_own_terms(lane_folders: list[Path]) -> None:
-    lanes = [
-        each for k, v in {0: 0.5, 2: 0.46, 3: 0.48, 4: 0.6}.items() for each in trio("ticket", k, v, metric=RMSE)
-    ]
+    lanes = [each for k, v in {0: 0.5, 2: 0.46, 3: 0.48, 4: 0.6}.items() for each in trio("ticket", k, v, metric=RMSE)]
     lanes += trio("reinit", 3, 0.53, draw=1, metric=RMSE)
     text = _page(lanes)
     for part in (

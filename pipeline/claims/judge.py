@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.claims.ledger import FINAL, OF_LANES, STOP, Claim, Ledger
-from pipeline.claims.quantities import NotTested, Sample, Source, samples
+from pipeline.claims.claim import FINAL, OF_LANES, STOP, Claim, Ledger
+from pipeline.claims.quantities import NotTestedError, Sample, Source, samples
 from pipeline.results import intervals
 from pipeline.results.intervals import FEWEST, Difference
 
@@ -47,12 +47,12 @@ def judge(ledger: Ledger, names: Sequence[str], sources: Mapping[str, Source]) -
     probabilities. `detectable` is the distance from the border of the claimed region that would have been shown with a
     probability of 80%.
     """
-    found: dict[str, Tested | NotTested] = {}
+    found: dict[str, Tested | NotTestedError] = {}
     claims = {f"{claim.id}/{name}": (claim, name) for claim, name in ledger.within(tuple(names))}
     for key, (claim, name) in claims.items():
         try:
             found[key] = test(claim, samples(claim, name, sources), _margin(claim, sources[name]))
-        except NotTested as reason:
+        except NotTestedError as reason:
             found[key] = reason
     q = discovery_rates({key: t.p for key, t in found.items() if isinstance(t, Tested) and t.enough})
     return {

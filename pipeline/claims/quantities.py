@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.claims.ledger import METRIC, OF_LANES, STOP, Claim
+from pipeline.claims.claim import METRIC, OF_LANES, STOP, Claim
 from pipeline.results import statistics, tables
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import NEAR, percent
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROUNDED = 0.01  # how far, relative to it, a density may lie outside a range whose ends are written with three digits
 
 
-class NotTested(Exception):
+class NotTestedError(Exception):
     """Why a claim cannot be tested. verdict: `not run` or `void`."""
 
     def __init__(self, reason: str, verdict: str = "not run") -> None:
@@ -71,14 +71,14 @@ class _Rounds:
 
 
 def samples(claim: Claim, name: str, sources: Mapping[str, Source]) -> list[Sample]:
-    """Those of the rounds that a claim is about, in an experiment. Raises: NotTested."""
+    """Those of the rounds that a claim is about, in an experiment. Raises: NotTestedError."""
     found = _rounds(claim, name, sources)
     if claim.density == "best":
         return [_best(claim, found, sources[name].outcome)]
     chosen = _chosen(claim, found)
     void = [found.void[k] for k in chosen if k in found.void]
     if void:
-        raise NotTested(void[0], "void")
+        raise NotTestedError(void[0], "void")
     return [Sample(found.densities[k], tuple(found.effects[k].dropna())) for k in chosen]
 
 
@@ -91,7 +91,7 @@ def _rounds(claim: Claim, name: str, sources: Mapping[str, Source]) -> _Rounds:
     theirs = _side(sources[other], claim.other_quantity, claim.other_arm, claim.layer)
     pairs = _pairs(mine, theirs, same=other == name)
     if not pairs:
-        raise NotTested(f"{claim.other_arm} was not trained in a round of {claim.arm}")
+        raise NotTestedError(f"{claim.other_arm} was not trained in a round of {claim.arm}")
     effects = mine.values[[*pairs]].apply(
         lambda column: _effect(claim, sources[name].outcome, column, theirs.values[pairs[column.name]])
     )
@@ -106,15 +106,16 @@ def _side(source: Source, quantity: str, arm: str, layer: str | None) -> _Side:
         column = {METRIC: metric.at_early_stop, STOP: "early_stop_iteration"}.get(quantity, metric.final)
         rows = source.outcome.lanes
     elif source.examined is None:
-        raise NotTested(f"no table of this experiment has {quantity}")
+        raise NotTestedError("no table of masks and weights was made")
     else:
         column, rows = "value", source.examined[source.examined["quantity"] == quantity]
         rows = rows[rows["layer"].isna() if layer is None else rows["layer"] == layer]
     rows = rows[rows["arm"] == arm]
     if rows.empty:
-        raise NotTested(f"the tables have no {quantity} of {arm}{f' in {layer}' if layer else ''}")
+        raise NotTestedError(f"the tables have no {arm}" if quantity in OF_LANES else f"the tables have no {quantity} of {arm}")
     values = rows.pivot_table(index="seed", columns="round", values=column, aggfunc="mean")
-    return _Side(values, {int(k): float(d) for k, d in rows.groupby("round")["density"].first().items()})
+    densities = rows.drop_duplicates("round")
+    return _Side(values, dict(zip(map(int, densities["round"]), map(float, densities["density"]), strict=True)))
 
 
 def _pairs(mine: _Side, theirs: _Side, same: bool) -> dict[int, int]:
@@ -163,7 +164,7 @@ def _cut_off(claim: Claim, sides: list[tuple[Outcome, str, _Side]], pairs: Mappi
 
 
 def _chosen(claim: Claim, found: _Rounds) -> list[int]:
-    rounds = [int(k) for k in found.effects]
+    rounds = [k for k in found.densities if k in found.effects]
     if claim.density == "last":
         return rounds[-1:]
     if isinstance(claim.density, tuple):
@@ -174,7 +175,7 @@ def _chosen(claim: Claim, found: _Rounds) -> list[int]:
         near = _nearest({k: found.densities[k] for k in rounds}, float(claim.density))
         inside, where = ([] if near is None else [near]), f"within {NEAR:.0%} of {percent(float(claim.density))}%"
     if not inside:
-        raise NotTested(f"both sides were trained in no round with a density {where}")
+        raise NotTestedError(f"both sides were trained in no round with a density {where}")
     return inside
 
 
@@ -184,10 +185,10 @@ def _best(claim: Claim, found: _Rounds, outcome: Outcome) -> Sample:
     """
     open_rounds = [k for k in found.effects if k not in found.void]
     if not open_rounds:
-        raise NotTested(next(iter(found.void.values())), "void")
+        raise NotTestedError(next(iter(found.void.values())), "void")
     own = found.own.loc[found.effects.dropna(how="all").index, open_rounds].dropna(axis="columns")
     if len(own) < 2 or own.empty:
-        raise NotTested("there is no other replicate on which to choose the best round")
+        raise NotTestedError("there is no other replicate on which to choose the best round")
     picked = {seed: _best_round(claim, outcome, own.drop(index=seed)) for seed in own.index}
     effects = {seed: float(found.effects.loc[seed, k]) for seed, k in picked.items()}
     often = max(picked.values(), key=[*picked.values()].count)
@@ -197,7 +198,8 @@ def _best(claim: Claim, found: _Rounds, outcome: Outcome) -> Sample:
 def _best_round(claim: Claim, outcome: Outcome, values: pd.DataFrame) -> int:
     """By the mean over seeds; of equally good rounds the last, which has the fewest weights."""
     means = values.mean().iloc[::-1]
+    rounds: list[int] = means.index.tolist()
     if claim.quantity in OF_LANES and claim.quantity != STOP:
-        return int(means.index[outcome.metric.best(means)])
+        return rounds[outcome.metric.best(means)]
     lowest = claim.quantity == STOP or claim.comparison == "less"
-    return int(means.index[means.argmin() if lowest else means.argmax()])
+    return rounds[int(means.argmin() if lowest else means.argmax())]

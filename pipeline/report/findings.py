@@ -52,8 +52,8 @@ def smallest(outcome: Outcome, ticket: str) -> str:
     if row is None:
         return f"No {ticket} is shown to be {wording.no_worse(outcome)}{_by_chance(outcome)}."
     return (
-        f"The smallest {ticket} that is shown to be {wording.no_worse(outcome)} keeps {percent(row['density'])}% of the weights. Its "
-        f"{outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}."
+        f"The smallest {ticket} that is shown to be {wording.no_worse(outcome)} keeps {percent(row['density'])}% of the weights. "
+        f"Its {outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}."
     )
 
 

@@ -100,7 +100,7 @@ def _winning(outcome: Outcome, tickets: pd.DataFrame, ticket: str) -> str:
         return f"Whether a {ticket} is no worse than the dense network there is not known, because {few}."
     winning, rounds = outcome.no_worse(tickets, "final"), count(len(tickets), "round")
     text = f"At that point, {len(winning)} of {rounds} gave a {ticket} that is shown to be {wording.no_worse(outcome, 'final')}"
-    return f"{text}; the smallest of them keeps {percent(winning['density'].min())}% of the weights." if len(winning) else f"{text}."
+    return text + (f"; the smallest of them keeps {percent(winning['density'].min())}% of the weights." if len(winning) else ".")
 
 
 def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, ticket: str) -> str:

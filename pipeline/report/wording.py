@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.results.outcome import Measure, Outcome
@@ -27,6 +28,10 @@ def count(number: int, noun: str) -> str:
 def several(words: list[str]) -> str:
     """a, b and c"""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def ticked(names: Sequence[str]) -> str:
+    return several([f"`{name}`" for name in names])
 
 
 def densities(rows: pd.DataFrame) -> str:

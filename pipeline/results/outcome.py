@@ -46,7 +46,10 @@ class Outcome:
 
     @classmethod
     def read(cls, experiment: str, share: float, with_curves: bool = False) -> Outcome:
-        """From the files of an experiment. share: `margin` of the settings. Raises: UserError that names the file and what makes it."""
+        """From the files of an experiment. share: `margin` of the settings.
+
+        Raises: UserError that names the file and what makes it.
+        """
         made_by = f"{places.chain(experiment)}:aggregate"
         rounds = tables.read(places.rounds(experiment), made_by)
         curves = tables.read(places.curves(experiment), made_by) if with_curves else None

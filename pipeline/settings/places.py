@@ -66,6 +66,11 @@ def claims_stage(name: str) -> str:
     return "claims" if name == MAIN else f"claims_{name}"
 
 
+def claims_target(name: str) -> str:
+    """The target of `dvc repro` that judges the claims for a report."""
+    return f"{report_chain(name)}:{claims_stage(name)}" if name != MAIN else claims_stage(name)
+
+
 def ledger(report: str = MAIN) -> Path:
     """The file of the verdicts on the claims that a report tests."""
     return overview(report) / "claims.json"
