@@ -16,6 +16,10 @@ def main(name: str) -> None:
     claims = ledger.read(settings)
     sources = {experiment: Source.read(experiment, settings.margin) for experiment in names}
     store.write_json(places.ledger(name), judge.judge(claims, names, sources))
+    from pipeline import tracking  # imported here, because no output depends on it
+
+    for experiment in dict.fromkeys(experiment for _, experiment in claims.within(names)):
+        tracking.start_sync(experiment)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.claims.claim import OF_LANES, STOP, Claim
-from pipeline.claims.judge import RATE, UNDECIDED, VERDICTS
+from pipeline.claims.judge import FAILS, HOLDS, RATE, UNDECIDED, VERDICTS
 from pipeline.claims.verdicts import TESTED, Verdict, Verdicts
 from pipeline.figures import style
 from pipeline.report import registry
 from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure
 from pipeline.report.wording import count, several, ticked
+from pipeline.results.intervals import EXACT_FROM, POWER
 from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import percent
@@ -52,8 +54,10 @@ def _table(shown: Sequence[Verdict], outcomes: Outcomes) -> str:
 def _word(verdict: Verdict, metric: Metric) -> str:
     """An undecided claim says what would have been seen."""
     size = verdict.row.get("detectable")
-    if verdict.word != UNDECIDED or not isinstance(size, float):
-        return f"**{verdict.word}**" if verdict.word in TESTED else verdict.word
+    if verdict.word in (HOLDS, FAILS):
+        return f"**{verdict.word}**"
+    if verdict.word != UNDECIDED or verdict.claim.comparison not in ("greater", "less") or not isinstance(size, float):
+        return verdict.word
     return f"{verdict.word} (detectable: {_size(verdict, metric, size)})"
 
 
@@ -63,46 +67,49 @@ def _size(verdict: Verdict, metric: Metric, size: float) -> str:
     return metric.gap(size).removeprefix("+") if verdict.claim.quantity in OF_LANES else f"{size:.2g}"
 
 
-def here(verdict: Verdict, outcomes: Outcomes) -> str:
+def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
     """The effect with its interval and the density; or why there is none."""
     row = verdict.row
     if not isinstance(row.get("effect"), float):
         return str(row.get("reason") or "no common replicates")
-    metric = outcomes[verdict.experiment].metric
-    return f"{_effect(verdict.claim, row, metric)}, {_where(verdict.claim, row)}"
+    effect, ends = _effect(verdict.claim, row, outcomes[verdict.experiment].metric)
+    return f"{effect}{interval.format(ends) if ends else ''}, {_where(verdict.claim, row)}"
 
 
-def _effect(claim: Claim, row: Row, metric: Metric) -> str:
-    """Numbers as they are: where lower is better, a gain is a lower value, and it is said which is better."""
-    lower = claim.quantity in OF_LANES and claim.quantity != STOP and metric.better == "lower"
-    effect, *bounds = ((-v if lower else v) if isinstance(v, float) else None for v in (row["effect"], row["low"], row["high"]))
-    assert effect is not None
-    ends = sorted(b for b in bounds if b is not None)
+def _effect(claim: Claim, row: Row, metric: Metric) -> tuple[str, str]:
+    """The effect, and its interval or an empty text. Numbers are as they are: where lower is better, a gain is a lower value, and
+    it is said which is better.
+    """
+    effect, low, high = (float(v) if isinstance(v, float) else math.nan for v in (row["effect"], row["low"], row["high"]))
+    has_interval = not math.isnan(low)
     if claim.quantity == STOP:
-        return f"{effect:.2f} times the iterations" + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
+        return f"{effect:.2f} times the iterations", f"{low:.2f} to {high:.2f}" if has_interval else ""
     if claim.quantity not in OF_LANES:
-        return f"{effect:+.3g}" + (f" ({ends[0]:+.3g} to {ends[1]:+.3g})" if ends else "")
-    meaning = ("" if not effect else " (better)" if effect < 0 else " (worse)") if lower else ""
-    return f"{metric.gap(effect)}{meaning}" + (f" ({metric.between(*ends).removesuffix(' points')})" if ends else "")
+        return f"{effect:+.3g}", f"{low:+.3g} to {high:+.3g}" if has_interval else ""
+    meaning = ""
+    if metric.better == "lower":
+        meaning = f" ({'better' if effect > 0 else 'worse'})" if effect else ""
+        effect, low, high = -effect, -high, -low
+    return f"{metric.gap(effect)}{meaning}", metric.between(low, high).removesuffix(" points") if has_interval else ""
 
 
 def _where(claim: Claim, row: Row) -> str:
     density, rounds = row["density"], row["rounds"]
     at = f"at {percent(density)}%" if isinstance(density, float) else ""
     if claim.density == "best":
-        return f"in the best round, mostly {percent(density)}%" if isinstance(density, float) else ""
+        return f"in the best round (mostly {percent(density)}%)" if isinstance(density, float) else ""
     return f"{at}, the weakest of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else at
 
 
 def _method(config: Config) -> str:
-    return (
-        "A claim holds, or does not hold, if a paired t test over the replicates shows that the effect lies inside, or outside, "
-        f"the claimed region, at a false discovery rate of {RATE:.0%} among all claims of this table (Benjamini and Hochberg); "
-        "exact sign flips replace the t test from 10 replicates on and where all differences are equal. "
-        f'"No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network\'s error unless the claim '
-        "names another; a claim about several rounds has to hold in each of them; the best round is chosen for each replicate on "
-        "the other replicates; what is detectable would have been shown with a probability of 80%."
-    )
+    return f"""A claim holds, or does not hold, if a paired t test over the replicates shows that the effect lies inside, or outside,
+the claimed region, at a false discovery rate of {RATE:.0%} among all claims of this table (Benjamini and Hochberg); exact sign flips
+replace the t test from {EXACT_FROM} replicates on and where all differences are equal. An interval is about its claim alone, so that
+among many others a claim may be undecided although its interval excludes zero.
+
+"No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another. A
+claim about several rounds has to hold in each of them, and the weakest is shown. The best round is chosen for each replicate on the
+other replicates. What is detectable would have been shown with a probability of {POWER:.0%} if the claim had been the only one."""
 
 
 # --- What is not tested
@@ -110,41 +117,37 @@ def _method(config: Config) -> str:
 
 def _not_run(found: Verdicts) -> list[str]:
     """Claims about experiments of the report that its tables cannot answer, by their reason."""
-    reasons: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     for verdict in found:
         if verdict.word not in VERDICTS:
-            reasons.setdefault((verdict.experiment, str(verdict.row["reason"])), []).append(verdict.claim.id)
-    return [f"{ticked(ids)}, because in `{experiment}`, {reason}." for (experiment, reason), ids in reasons.items()]
+            reasons.setdefault(str(verdict.row["reason"]), []).append(f"`{verdict.claim.id}` in `{verdict.experiment}`")
+    return [f"{several(which)}: {reason}." for reason, which in reasons.items()]
 
 
 def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
     """Claims about other experiments, by the command that tests them."""
     here_ids = {verdict.claim.id for verdict in found}
-    others = {other: _ids(found, names) for other, names in config.all_reports().items() if other != report}
     left = [claim for claim in found.ledger.claims if claim.id not in here_ids]
     lines = []
-    for other, ids in others.items():
-        mine = [claim.id for claim in left if claim.id in ids]
-        left = [claim for claim in left if claim.id not in ids]
+    for other, names in config.all_reports().items():
+        ids = {claim.id for claim, _ in found.ledger.within(names)}
+        mine = [claim for claim in left if claim.id in ids] if other != report else []
+        left = [claim for claim in left if claim not in mine]
         if mine:
+            about = [name for name in names if any(name in claim.experiments for claim in mine)]
             command = f"dvc repro {places.report_target(other)}".strip()
-            lines.append(f"{ticked(mine)}; `{command}` tests them in {places.index(other)}.")
+            lines.append(f"{count(len(mine), 'claim')} about {ticked(about)}: `{command}` tests them in {places.index(other)}.")
     groups: dict[tuple[str, ...], list[str]] = {}
     for claim in left:
         first = claim.experiments[0]
-        needs = dict.fromkeys([first, claim.against_experiment.get(first, first)])
-        groups.setdefault((*needs,), []).append(claim.id)
-    lines += [f"{ticked(ids)}, which need {ticked(names)}." for names, ids in groups.items()]
+        groups.setdefault((*dict.fromkeys([first, claim.against_experiment.get(first, first)]),), []).append(claim.id)
     if groups:
-        lines[-1] += (
-            f" Name such experiments in `report:` of {paths.PARAMS} (or in a report NAME of your own in `reports:`), then run "
-            f"`{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`)."
+        needs = "; ".join(f"{ticked(names)} for {ticked(ids)}" for names, ids in groups.items())
+        lines.append(
+            f"Claims about experiments of no report: name these in `report:` of {paths.PARAMS} (or in a report NAME of your own in "
+            f"`reports:`), then run `{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`): {needs}."
         )
     return lines
-
-
-def _ids(found: Verdicts, names: tuple[str, ...]) -> set[str]:
-    return {claim.id for claim, _ in found.ledger.within(names)}
 
 
 # --- Discussion
@@ -169,7 +172,7 @@ def _answer(word: str, about: Sequence[Verdict], outcomes: Outcomes) -> str:
     if not about:
         return ""
     told = [
-        f"{_uncapped(verdict.claim.claim)} (`{verdict.experiment}`: {here(verdict, outcomes)}; "
+        f"{_uncapped(verdict.claim.claim)} (`{verdict.experiment}`: {here(verdict, outcomes, ', 95% interval {}')}; "
         f"{count(int(str(verdict.row['n'])), 'replicate')})"
         for verdict in about
     ]
