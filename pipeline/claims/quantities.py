@@ -131,8 +131,8 @@ def _pairs(mine: _Side, theirs: _Side, same: bool) -> dict[int, int]:
 
 
 def _nearest(densities: Mapping[int, float], asked: float) -> int | None:
-    """The round whose density is nearest; None when it is not within NEAR."""
-    near = min(densities, key=lambda k: abs(densities[k] - asked))
+    """The round whose density is nearest, of equally near ones the last; None when it is not within NEAR."""
+    near = min(sorted(densities, reverse=True), key=lambda k: abs(densities[k] - asked))
     return near if abs(densities[near] - asked) <= NEAR * asked else None
 
 

@@ -102,14 +102,14 @@ def _where(claim: Claim, row: Row) -> str:
 
 
 def _method(config: Config) -> str:
-    return f"""A claim holds, or does not hold, if a paired t test over the replicates shows that the effect lies inside, or outside,
-the claimed region, at a false discovery rate of {RATE:.0%} among all claims of this table (Benjamini and Hochberg); exact sign flips
-replace the t test from {EXACT_FROM} replicates on and where all differences are equal. An interval is about its claim alone, so that
-among many others a claim may be undecided although its interval excludes zero.
+    return f"""A claim holds, or does not hold, if a paired t test over the replicates shows that the effect lies inside, or
+outside, the claimed region, at a false discovery rate of {RATE:.0%} among all claims of this table (Benjamini and Hochberg).
+Exact sign flips replace the t test from {EXACT_FROM} replicates on and where all differences are equal. An interval is about its
+claim alone, so that among many others a claim may be undecided although its interval excludes zero.
 
-"No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another. A
-claim about several rounds has to hold in each of them, and the weakest is shown. The best round is chosen for each replicate on the
-other replicates. What is detectable would have been shown with a probability of {POWER:.0%} if the claim had been the only one."""
+"No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another.
+A claim about several rounds has to hold in each of them, and the weakest is shown. The best round is chosen for each replicate
+on the other replicates. What is detectable would have been shown with a probability of {POWER:.0%}, had it been the only claim."""
 
 
 # --- What is not tested
@@ -144,8 +144,9 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
     if groups:
         needs = "; ".join(f"{ticked(names)} for {ticked(ids)}" for names, ids in groups.items())
         lines.append(
-            f"Claims about experiments of no report: name these in `report:` of {paths.PARAMS} (or in a report NAME of your own in "
-            f"`reports:`), then run `{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`): {needs}."
+            f"Claims about experiments of no report: name these in `report:` of {paths.PARAMS} (or in a report NAME of your own "
+            f"in `reports:`), then run `{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`): "
+            f"{needs}."
         )
     return lines
 
