@@ -107,19 +107,8 @@ def test_the_claims_of_the_paper_cover_its_sections_and_are_about_known_experime
     found = ledger.read(config.load())
     sources = " ".join(claim.source for claim in found.claims)
     assert len(found.claims) >= 24
-    for part in (
-        "section 2",
-        "section 3",
-        "section 4",
-        "appendix B",
-        "appendix C",
-        "appendix E",
-        "F.1",
-        "F.4",
-        "F.5",
-        "F.6",
-        "Renda",
-    ):
+    appendices = [f"appendix {letter}" for letter in ("B", "C", "E", "F.1", "F.4", "F.5", "F.6")]
+    for part in ("section 2", "section 3", "section 4", *appendices, "Renda"):
         assert part in sources
     assert [question.number for question in found.discussion] == [1, 2, 3]
 
@@ -162,7 +151,7 @@ def test_each_report_has_a_stage_that_depends_on_claims_and_tables_and_no_traini
     assert stage["cmd"] == "python -m stages.claims main"
     assert stage["params"] == ["report", "reports", "margin"]
     assert stage["metrics"] == [{"reports/claims.json": {"cache": False}}]
-    assert {"claims.yaml", "reports/toy/rounds.csv", "pipeline/claims", "stages/claims.py"} <= {*stage["deps"]}
+    assert {"claims.yaml", "reports/toy/rounds.csv", "pipeline/claims/judge.py", "stages/claims.py"} <= {*stage["deps"]}
     assert not [dep for dep in stage["deps"] if "training" in dep or "pipeline/run" in dep or "figures" in dep]
     assert {"claims.yaml", "reports/claims.json"} <= {*root["report"]["deps"]}
     assert further["claims_more"]["metrics"] == [{"reports/more/claims.json": {"cache": False}}]
@@ -219,21 +208,18 @@ def _verdicts(metric: dict[str, str] = synthetic.ACCURACY) -> tuple[str, Verdict
 
 
 def test_the_page_has_verdicts_by_kind_then_what_was_not_run_and_a_discussion() -> None:
-    text, found = _verdicts()
-    assert found.tally() == "Of 4 claims that are tested, 2 hold, 1 does not hold and 1 is undecided." or "Of 4" in found.tally()
+    text, _ = _verdicts()
+    assert "\nOf 4 claims that are tested, 2 hold, 1 does not hold and 1 is undecided.\n" in text
     assert text.index("## Claims") < text.index("## Discussion") < text.index("## toy")
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and "section 2" in line]
-    assert [row[0].strip("| *") for row in rows][:2] == ["holds", "holds"] or rows[0][0].startswith("| **holds**")
+    assert [row[0] for row in rows] == ["| **holds**", "| **holds**", "| **does not hold**", "| undecided"]
     good = next(row for row in rows if row[1] == "The ticket is better.")
     assert good[2:] == ["better (section 2)", "+10.00 points (+9.88 to +10.12), at 60.0%", "3 |"]
     bad = next(row for row in rows if row[1] == "The smallest ticket is better.")
     assert bad[0] == "| **does not hold**" and bad[3].startswith("-20.00 points")
     assert "- `tables` in `toy`: no table of masks and weights was made." in text
     assert "- 1 claim about `other`: `dvc repro experiments/dvc.yaml:report_more` tests them in reports/more/index.md." in text
-    assert (
-        "**1. Better?** It holds that the ticket is better (`toy`: +10.00 points, 95% interval +9.88 to +10.12, at 60.0%; 3"
-        in text
-    )
+    assert "**1. Better?** It holds that the ticket is better (`toy`: +10.00 points, 95% interval +9.88 to +10.12, at" in text
     assert "It does not hold that the smallest ticket is better (" in text
     assert "See [Figure 2. Early stop of tickets and of reinitialised controls: toy](toy/figures/early_stop.svg)." in text
     assert "Bimodal?" not in text

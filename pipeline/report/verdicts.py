@@ -109,7 +109,7 @@ claim alone, so that among many others a claim may be undecided although its int
 
 "No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another.
 A claim about several rounds has to hold in each of them, and the weakest is shown. The best round is chosen for each replicate
-on the other replicates. What is detectable would have been shown with a probability of {POWER:.0%}, had it been the only claim."""
+on the other replicates. What is detectable would have been shown with a probability of {POWER:.0%}, as the only claim."""
 
 
 # --- What is not tested
