@@ -55,7 +55,7 @@ def test_a_report_may_name_an_experiment_of_any_file(repository: Path) -> None:
 def test_a_chain_lists_and_names_the_file_of_its_experiment(repository: Path) -> None:
     for stage in lottery.stages("far").values():
         for listed in stage["params"]:
-            assert listed == "figures" or [*listed] == [str(MORE)]
+            assert listed in ("figures", "margin") or [*listed] == [str(MORE)]
     [(_, keys)] = lottery.stages("far")["train_dense"]["params"][0].items()
     assert [f"experiments.far.{key}" for key in ("data", "model", "optimizer")] == keys[:3]
     assert all(
