@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from pipeline.claims.verdicts import Verdicts
 from pipeline.figures.shown import Shown
 from pipeline.files import store
 from pipeline.report.findings import findings
@@ -26,9 +27,11 @@ def main() -> None:
     given = parser.parse_args()
     settings = config.load()
     names = given.experiments or settings.report
-    print("\n" + headline(settings, {name: Outcome.read(name, with_curves=False) for name in names}))
+    print("\n" + headline(settings, {name: Outcome.read(name, settings.margin) for name in names}))
     if given.since:
         print("\n" + _split(settings, given.since))
+    if not given.experiments and (found := Verdicts.read(settings, places.MAIN)):
+        print(f"{found.tally()} The verdicts are in {places.ledger()}.")
     page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())
     print(f"The {'results are' if given.experiments else 'report is'} in {page}.")
 

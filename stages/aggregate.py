@@ -3,7 +3,7 @@
 from pipeline.files import store
 from pipeline.results import numbers, statistics, tables
 from pipeline.results.outcome import Outcome
-from pipeline.settings import places
+from pipeline.settings import config, places
 from stages import experiment_of, run_stage
 
 
@@ -11,7 +11,7 @@ def main(name: str) -> None:
     lanes = list(tables.lanes(experiment_of(name).lottery))
     tables.write(places.rounds(name), statistics.rounds(about for about, _ in lanes))
     tables.write(places.curves(name), statistics.curves(lanes))
-    store.write_json(places.metrics(name), numbers.metrics(Outcome.read(name, with_curves=False)))
+    store.write_json(places.metrics(name), numbers.metrics(Outcome.read(name, config.load().margin)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from stages import experiment_of, run_stage
 def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
-    outcome = Outcome.read(name, with_curves=True)
+    outcome = Outcome.read(name, settings.margin, with_curves=True)
     if registry.is_examined(settings.experiment(name)):
         outcome = outcome.with_examined(name, with_profiles=True)
     shown = Shown(settings, {name: outcome})

@@ -3,10 +3,11 @@
 import argparse
 import sys
 
+from pipeline.claims import ledger
 from pipeline.dag import written
 from pipeline.files.store import write_bytes
 from pipeline.preview import show
-from pipeline.settings import check, config
+from pipeline.settings import check, config, places
 from pipeline.values.errors import UserError
 
 
@@ -24,6 +25,8 @@ def main() -> None:
         for name in given.experiments or settings.experiments:
             print(show.show(name, settings.experiment(name)))
         return
+    if places.CLAIMS.is_file():
+        ledger.read(settings)
     names = written.wanted(settings).union(given.experiments)
     for name in sorted(names):
         check.without_data(check.settings(name, settings.experiment(name)))

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
+from pipeline.claims.verdicts import Verdicts
 from pipeline.figures import files
 from pipeline.files import store
 from pipeline.report import page, registry
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
-from pipeline.values import paths
-from pipeline.values.errors import UserError
 from stages import run_stage
 
 
@@ -17,12 +16,10 @@ def main(name: str) -> None:
     from pipeline.dag import written  # it only rejects input: no output depends on it
 
     settings = config.load()
-    reports = settings.all_reports()
-    if name not in reports:
-        raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
+    names = settings.report_of(name)
     written.report_agrees(settings, name)
-    outcomes = {experiment: _outcome(settings, reports[name], experiment) for experiment in reports[name]}
-    store.write_bytes(places.index(name), page.index(settings, name, outcomes).encode())
+    outcomes = {experiment: _outcome(settings, names, experiment) for experiment in names}
+    store.write_bytes(places.index(name), page.index(settings, name, outcomes, Verdicts.read(settings, name)).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))
     if drawn:
         files.save(drawn, places.comparison(name), settings.figures.dpi)
@@ -30,7 +27,7 @@ def main(name: str) -> None:
 
 def _outcome(settings: Config, names: Sequence[str], experiment: str) -> Outcome:
     """With those of its tables that the report reads."""
-    outcome = Outcome.read(experiment, experiment in registry.need_curves(settings, names))
+    outcome = Outcome.read(experiment, settings.margin, experiment in registry.need_curves(settings, names))
     if registry.is_examined(settings.experiment(experiment)):
         outcome = outcome.with_examined(experiment)
     return outcome.with_stability(experiment) if experiment in registry.need_stability(settings, names) else outcome

@@ -49,7 +49,12 @@ def experiment(**changes: Any) -> dict[str, Any]:
 
 
 def params(**experiments: Any) -> dict[str, Any]:
-    return {"report": [next(iter(experiments))], "figures": {"densities": [1.0], "dpi": 60}, "experiments": experiments}
+    return {
+        "report": [next(iter(experiments))],
+        "figures": {"densities": [1.0], "dpi": 60},
+        "margin": 0.05,
+        "experiments": experiments,
+    }
 
 
 def write_params(path: Path, content: Any) -> None:

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 PARAMS = """
 report: [toy]
 figures: { densities: [1.0, 0.2], dpi: 60 }
+margin: 0.05
 experiments:
   toy:
     data: { name: digits, validation: 200 }
@@ -50,6 +51,7 @@ ACCURACIES = {
     "dense": 0.96, "ticket": 0.96, "one_shot": 0.95, "lr_rewind": 0.955, "fine_tune": 0.945, "continued": 0.94, "reinit": 0.93,
     "one_shot_reinit": 0.92, "random_mask": 0.91, "shuffled_mask": 0.915,
 }  # fmt: skip
+MARGIN = 0.05
 LATER = 5000  # the end of made-up trainings whose early stops are not to be cut off by it
 
 
@@ -85,6 +87,12 @@ def lane(
     return found | changes
 
 
+def trio(arm: str, number: int, value: float, spread: float = 0.0005, draw: int | None = None, **changes: Any) -> list[Any]:
+    """Lanes of seeds 1 to 3 whose values differ by `spread`; the dense network's are all the same, so that differences vary."""
+    step = spread if number else 0.0
+    return [lane(arm, number, seed, draw, value=value + (seed - 2) * step, **changes) for seed in (1, 2, 3)]
+
+
 def history(lane: Mapping[str, Any]) -> pd.DataFrame:
     """Eleven evaluations: the metric comes from 0.86 below, or above where lower is better, to the lane's value; no training
     loss before the first iteration.
@@ -109,7 +117,7 @@ def lanes(one_shot: bool = True, reinit: bool = True, one_shot_reinit: bool = Fa
 
 
 def outcome(found: list[dict[str, Any]]) -> Outcome:
-    return Outcome.of(statistics.rounds(found), statistics.curves((lane, history(lane)) for lane in found))
+    return Outcome.of(statistics.rounds(found), MARGIN, statistics.curves((lane, history(lane)) for lane in found))
 
 
 def settings(**figures: Any) -> Config:

@@ -66,6 +66,18 @@ def test_imports_go_downward_only() -> None:
     assert seen >= set.union(*LAYERS)
 
 
+def test_claims_are_judged_without_knowing_figures_or_reports() -> None:
+    for path in sources("pipeline/claims"):
+        assert rooms(path, True) <= {"claims", "files", "results", "settings", "values"}, path
+    used = {
+        room
+        for room in ("figures", "results", "settings")
+        for path in sources(f"pipeline/{room}")
+        if "claims" in rooms(path, True)
+    }
+    assert not used
+
+
 def test_a_plug_in_knows_the_domain_and_no_other_plug_ins() -> None:
     for path in sources("pipeline"):
         if path.parts[1] in PLUG_INS:
@@ -138,9 +150,9 @@ def test_what_a_stage_imports_is_what_dvc_watches() -> None:
     assert "torch" not in found["prune"]
 
 
-@pytest.mark.parametrize("stage", ["aggregate", "examine", "plot", "report"])
+@pytest.mark.parametrize("stage", ["aggregate", "claims", "examine", "plot", "report"])
 def test_what_a_stage_of_tables_figures_or_reports_imports_is_what_dvc_watches(stage: str) -> None:
-    expected = code_of(places.ROOT_CHAIN if stage == "report" else places.chain("digits"), stage)
+    expected = code_of(places.ROOT_CHAIN if stage in ("claims", "report") else places.chain("digits"), stage)
     assert files_of(loaded_by(f"import stages.{stage}")) == expected
     assert len(expected) > 5
 

@@ -89,6 +89,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.data.validation", -1, [f"{TOY}.data.validation is -1", "greater than or equal to 0"]),
         (f"{TOY}.arms.reinit.draws", 0, [f"{TOY}.arms.reinit.draws is 0", "greater than or equal to 1"]),
         (f"{TOY}.rewind", "500", [f'{TOY}.rewind is "500"', "such as 500it or 2ep"]),
+        ("margin", 0.0, ["margin is 0.0", "greater than 0"]),
         ("figures.densities", [2.0], ["figures.densities.0 is 2.0", "less than or equal to 1"]),
         # names
         (f"{TOY}.model.name", "alexnet", [f'{TOY}.model.name is "alexnet"', "one of ", "lenet", "mypackage.module:name"]),

@@ -60,7 +60,7 @@ def test_a_section_that_an_experiment_leaves_out_is_in_none_of_its_stages(writte
     found = {section for stage in written["short"].values() for section in read(stage, "short")}
     assert not {section for section in found if section.split(".")[0] in ("arms", "task", "init")}
     there = {"data", "model", "optimizer", "training", "rewind", "seeds", "pruning.criterion", "pruning.scope", "pruning.rates"}
-    assert found - {"figures"} == there | {"pruning.rounds"}
+    assert found - {"figures", "margin"} == there | {"pruning.rounds"}
     assert "retrain" in written["short"]  # the ticket of every round is there nevertheless
 
 
@@ -73,7 +73,8 @@ def test_a_section_that_is_there_is_read_by_the_stages_it_changes(written: dict[
     assert full["retrain"] == full["retrain_one_shot"] == full["control_dense_long"] == training | pruning
     assert full["control_reinit"] == training | pruning | {"init", "arms.reinit.draws"}  # not its rounds
     assert full["control_noise"] == training | pruning | {"arms.noise.name", "arms.noise.sigma"}
-    assert full["aggregate"] >= {"pruning.rounds", "arms", "seeds"}
+    assert full["aggregate"] >= {"pruning.rounds", "arms", "seeds", "margin"}
+    assert [stage for stage, sections in full.items() if "margin" in sections] == ["aggregate"]
 
 
 def test_a_download_has_a_stage_for_each_data_set(tmp_path: Path) -> None:

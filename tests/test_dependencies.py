@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import lottery
+from pipeline.settings import places
+from tests import lottery, planted
 from tests.scratch import Scratch
 
 TOY = lottery.experiment(
@@ -131,7 +132,7 @@ def test_new_files_retrain_nothing(scratch: Scratch) -> None:
     assert scratch.changed("plain") == scratch.changed("own") == set()
 
 
-ROOMS_BELOW = ("dag", "executors", "figures", "preview", "report", "results", "settings", "tracking")
+ROOMS_BELOW = ("claims", "dag", "executors", "figures", "preview", "report", "results", "settings", "tracking")
 
 
 def test_an_edit_of_whatever_stands_below_training_retrains_nothing(scratch: Scratch) -> None:
@@ -146,8 +147,10 @@ def test_an_edit_of_whatever_stands_below_training_retrains_nothing(scratch: Scr
     assert scratch.changed("plain") == scratch.changed("own") == set()
 
 
-def test_settings_of_figures_and_reports_retrain_nothing(scratch: Scratch) -> None:
-    content = PARAMS | {"figures": {"densities": [0.5], "dpi": 70}, "reports": {"both": ["plain", "own"]}}
+def test_settings_of_figures_reports_and_claims_retrain_nothing(scratch: Scratch) -> None:
+    claims = planted.claim(experiments=["plain"], claim="Another claim.")
+    lottery.write_params(scratch.folder / places.CLAIMS, {"claims": [claims]})
+    content = PARAMS | {"figures": {"densities": [0.5], "dpi": 70}, "margin": 0.1, "reports": {"both": ["plain", "own"]}}
     scratch.write_params(content)
     scratch.write_chains()
     assert scratch.changed("plain") == scratch.changed("own") == set()

@@ -28,19 +28,19 @@ def test_the_direction_decides_which_is_better_and_is_said_where_it_is_not_obvio
     assert ACCURACY.compared(0.5, 0.5, "another") == "the same as another"
 
 
-@given(st.floats(0.01, 1), st.floats(0.01, 1))
-def test_no_worse_is_better_or_equal_in_the_direction_of_the_metric(value: float, than: float) -> None:
-    assert ACCURACY.no_worse(value, value) and RMSE.no_worse(value, value)
-    if abs(value - than) > 1e-6:
-        assert ACCURACY.no_worse(value, than) == (value > than)
-        assert RMSE.no_worse(value, than) == (value < than)
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0.001, 0.5))
+def test_no_worse_is_an_interval_whose_worse_end_is_within_the_margin(mean: float, half: float, margin: float) -> None:
+    bounds = (mean - half, mean + half)
+    assert ACCURACY.no_worse(bounds, margin) == (bounds[0] > -margin)
+    assert RMSE.no_worse(bounds, margin) == (bounds[1] < margin)
+    assert not ACCURACY.no_worse(None, margin) and not RMSE.no_worse(None, margin)
 
 
-def test_means_that_differ_in_the_order_of_their_sums_are_equal() -> None:
-    forth, back = (0.1 + 0.2 + 0.3) / 3, (0.3 + 0.2 + 0.1) / 3
-    assert forth != back
-    for metric in (ACCURACY, RMSE):
-        assert metric.no_worse(forth, back) and metric.no_worse(back, forth)
+def test_the_margin_is_a_share_of_the_error() -> None:
+    assert ACCURACY.margin(0.05, 0.98) == pytest.approx(0.001)
+    assert RMSE.margin(0.05, 0.5) == pytest.approx(0.025)
+    assert Metric("error_rate", "lower", "fraction").margin(0.05, 0.02) == pytest.approx(0.001)
+    assert Metric("score", "higher", "").margin(0.1, -3.0) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from pipeline.results.metric import Metric
 from pipeline.results.numbers import Numbers
 from pipeline.values.errors import UserError
 from tests import synthetic
-from tests.synthetic import RMSE, TICKETS, lane
+from tests.synthetic import ACCURACY as ACCURACIES
+from tests.synthetic import RMSE, TICKETS, lane, trio
 
 ACCURACY = Metric("accuracy", "higher", "fraction")
 
@@ -39,13 +40,15 @@ def test_metrics_of_a_small_experiment_by_hand() -> None:
         lane("reinit", 2, 2, 1, density=0.2, stop=4700, value=0.98),
     ]
     found_numbers = _metrics(found)
-    assert (found_numbers["metric"], found_numbers["void"]) == ("accuracy", None)
-    assert {key: value for key, value in found_numbers.items() if key not in ("metric", "void")} == pytest.approx(
+    assert found_numbers["void"] == "smallest_winning_density: 1 replicate is too few for an interval"
+    absent = [key for key in found_numbers if key.startswith("smallest_winning")]
+    assert {found_numbers[key] for key in absent} == {None}
+    assert {key: value for key, value in found_numbers.items() if key not in ("metric", "void", *absent)} == pytest.approx(
         {
             "dense_accuracy": 0.975,
             "best_ticket_accuracy": 0.99,
             "best_ticket_density": 0.5,
-            "smallest_winning_density": 0.1,
+            "margin": 0.05 * 0.025,
             "density_near_21": 0.2,
             "early_stop_speedup_at_21": 4300 / 3000,
             "reinit_early_stop_ratio_at_21": 4400 / 3000,
@@ -56,34 +59,49 @@ def test_metrics_of_a_small_experiment_by_hand() -> None:
 
 def test_where_lower_is_better_the_best_ticket_is_the_lowest_and_equal_is_no_worse() -> None:
     values = {0: 0.50, 1: 0.48, 2: 0.46, 3: 0.50, 4: 0.55}
-    found = [lane("ticket", k, metric=RMSE, value=value) for k, value in values.items()]
-    found.append(lane("reinit", 3, 1, 1, metric=RMSE, value=0.53))
+    found = [each for k, value in values.items() for each in trio("ticket", k, value, metric=RMSE)]
+    found += trio("reinit", 3, 0.53, draw=1, metric=RMSE)
     found_numbers = _metrics(found)
     assert found_numbers["dense_rmse"] == 0.50
-    assert (found_numbers["best_ticket_rmse"], found_numbers["best_ticket_density"]) == (0.46, 0.6**2)
+    assert (found_numbers["best_ticket_rmse"], found_numbers["best_ticket_density"]) == (pytest.approx(0.46), 0.6**2)
     assert found_numbers["smallest_winning_density"] == 0.6**3
     assert found_numbers["ticket_minus_reinit_rmse_at_21"] == pytest.approx(-0.03)
     assert not [key for key in found_numbers if "accuracy" in key]
-    worse = _metrics([lane("ticket", k, metric=RMSE, value=0.5 + 0.1 * k) for k in range(3)])
+    worse = _metrics([each for k in range(3) for each in trio("ticket", k, 0.5 + 0.1 * k, metric=RMSE)])
     assert worse["smallest_winning_density"] == 1.0
 
 
 @settings(max_examples=25, deadline=None)  # a group-by takes milliseconds
 @given(TICKETS)
-def test_the_smallest_winning_ticket_is_no_worse_than_dense_and_every_smaller_one_is(found: list[dict[str, Any]]) -> None:
-    table = synthetic.outcome([lane("dense", 0, 10), lane("dense", 0, 11), *found]).table
-    smallest = _metrics([lane("dense", 0, 10), lane("dense", 0, 11), *found])["smallest_winning_density"]
-    by_density = dict(zip(table["density"], table["value_mean"], strict=True))
-    assert isinstance(smallest, float) and ACCURACY.no_worse(by_density[smallest], by_density[1.0])
-    assert all(value < by_density[1.0] for density, value in by_density.items() if density < smallest)
+def test_the_smallest_winning_ticket_is_shown_no_worse_than_dense_and_no_smaller_one_is(found: list[dict[str, Any]]) -> None:
+    dense = [lane("dense", 0, seed) for seed in range(10, 14)]
+    outcome = synthetic.outcome([*dense, *(each for each in found if each["round"])])
+    smallest = numbers.metrics(outcome)["smallest_winning_density"]
+    if smallest is None:
+        return
+    for _, row in outcome.tickets.iterrows():
+        bounds = outcome.difference(row, outcome.dense).bounds
+        if row["density"] <= smallest:
+            assert ACCURACY.no_worse(bounds, outcome.margin()) == (row["density"] == smallest)
 
 
-def test_the_same_accuracies_in_another_order_are_no_worse() -> None:
-    values = (0.1, 0.2, 0.3)
-    assert sum(values) != sum(reversed(values))  # what a plain sum makes of them
-    found = [lane("dense", 0, seed, value=a) for seed, a in enumerate(values)]
-    found += [lane("ticket", 1, seed, value=a) for seed, a in enumerate(reversed(values))]
-    assert _metrics(found)["smallest_winning_density"] == 0.6
+@pytest.mark.parametrize(("metric", "sign"), [(ACCURACIES, 1), (RMSE, -1)])
+def test_no_worse_needs_the_worse_end_of_the_interval_above_minus_the_margin(metric: dict[str, str], sign: int) -> None:
+    def smallest(gains: tuple[float, ...]) -> Numbers:
+        dense = [lane("dense", 0, seed, metric=metric, value=0.5) for seed in range(len(gains))]
+        return _metrics([*dense, *(lane("ticket", 1, s, metric=metric, value=0.5 + sign * g) for s, g in enumerate(gains))])
+
+    assert smallest((-0.01, -0.011, -0.009))["smallest_winning_density"] == 0.6  # the margin is 5% of 0.5
+    assert smallest((-0.03, 0.03, 0.04))["smallest_winning_density"] == 1.0  # better on average, but not surely
+    assert smallest((0.02, 0.02, 0.02))["smallest_winning_density"] == 1.0  # no spread, no interval
+    few = smallest((0.1, 0.11))
+    assert few["smallest_winning_density"] is None
+    assert few["void"] == "smallest_winning_density: 2 replicates are too few for an interval"
+    shown = smallest((0.01, 0.02, 0.03))
+    low, high = sorted(sign * b for b in (0.02 - 4.302653 * 0.01 / 3**0.5, 0.02 + 4.302653 * 0.01 / 3**0.5))
+    assert shown["smallest_winning_low"] == pytest.approx(low, rel=1e-6)
+    assert shown["smallest_winning_high"] == pytest.approx(high, rel=1e-6)
+    assert shown["margin"] == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize(("density", "near"), [(0.17, True), (0.25, True), (0.167, False), (0.253, False), (0.6, False)])
@@ -91,7 +109,7 @@ def test_at_21_is_a_round_within_a_fifth_of_it_or_null(density: float, near: boo
     found = _dense_and_ticket({"stop": 400}, {"stop": 200}, density)
     assert found["early_stop_speedup_at_21"] == (2.0 if near else None)
     assert found["density_near_21"] == (density if near else None)  # which the report names, not 21%
-    assert found["void"] is None
+    assert found["void"] == "smallest_winning_density: 1 replicate is too few for an interval"
 
 
 def test_reinit_counts_only_in_the_round_of_the_ticket_it_is_compared_with() -> None:
@@ -118,7 +136,8 @@ def test_without_tickets_only_the_dense_network_is_told() -> None:
         assert found["dense_accuracy"] == pytest.approx(0.961)
         assert found["smallest_winning_density"] == 1.0
         assert [key for key, value in found.items() if value is None] == [
-            "best_ticket_accuracy", "best_ticket_density", "density_near_21", "early_stop_speedup_at_21",
+            "best_ticket_accuracy", "best_ticket_density", "smallest_winning_low", "smallest_winning_high",
+            "density_near_21", "early_stop_speedup_at_21",
             "reinit_early_stop_ratio_at_21", "ticket_minus_reinit_accuracy_at_21", "void",
         ]  # fmt: skip
 

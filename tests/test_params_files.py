@@ -55,10 +55,12 @@ def test_a_report_may_name_an_experiment_of_any_file(repository: Path) -> None:
 def test_a_chain_lists_and_names_the_file_of_its_experiment(repository: Path) -> None:
     for stage in lottery.stages("far").values():
         for listed in stage["params"]:
-            assert listed == "figures" or [*listed] == [str(MORE)]
+            assert listed in ("figures", "margin") or [*listed] == [str(MORE)]
     [(_, keys)] = lottery.stages("far")["train_dense"]["params"][0].items()
     assert [f"experiments.far.{key}" for key in ("data", "model", "optimizer")] == keys[:3]
-    assert all(key.startswith(("experiments.toy.", "figures")) for s in lottery.stages("toy").values() for key in s["params"])
+    assert all(
+        key.startswith(("experiments.toy.", "figures", "margin")) for s in lottery.stages("toy").values() for key in s["params"]
+    )
     for name, file in {"toy": "params.yaml", "far": str(MORE)}.items():
         assert places.chain(name).read_text().startswith(f"# Written from {file} by `python -m stages.repeat_rounds`;")
 
@@ -66,7 +68,7 @@ def test_a_chain_lists_and_names_the_file_of_its_experiment(repository: Path) ->
 def test_a_report_lists_what_it_reads_by_file(repository: Path) -> None:
     # far has the same network on the same data, so that the report asks which of the two has the smaller budget
     listed = lottery.read_yaml(places.ROOT_CHAIN)["stages"]["report"]["params"]
-    assert listed == ["report", "figures", "experiments.toy", {str(MORE): ["experiments.far"]}]
+    assert listed == ["report", "figures", "margin", "experiments.toy", {str(MORE): ["experiments.far"]}]
 
 
 def test_a_chain_out_of_date_names_the_file_to_look_at(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from pipeline.values.errors import UserError
 from stages import report as report_stage
 from tests import lottery, synthetic
 from tests.several import CONTENT
-from tests.synthetic import LATER, RMSE, lane
+from tests.synthetic import LATER, RMSE, lane, trio
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +91,13 @@ def test_what_convolutional_networks_show_follows_the_data(settings: Config) -> 
     for part in (
         "`conv2` (Conv-2)", "with 36.0% of the weights reaches its early stop 2.50 times as fast as the dense network",
         "The best of 2 rounds, chosen on the test set, is the ticket with 60.0%", "72.00% is 2.00 points higher",
-        "Of 2 rounds, 1 gave a ticket no worse", "random reinit minus that of the ticket", "is -3.00 points (at 36.0%).",
+        "1 replicate is too few for an interval", "random reinit minus that of the ticket", "is -3.00 points (at 36.0%).",
     ):  # fmt: skip
         assert part in here
     here = _here(text, "conv2_dropout")
     for part in (
         "`conv2_dropout` (Conv-2, dropout 0.5)", "Before pruning, the accuracy is 5.00 points higher than without dropout",
-        "needs 1.33 times the iterations of the dense network", "No ticket is as good", "is +1.00 points (at 36.0%).",
+        "needs 1.33 times the iterations of the dense network", "Whether a ticket is no worse", "is +1.00 points (at 36.0%).",
     ):  # fmt: skip
         assert part in here
 
@@ -110,14 +110,15 @@ def test_a_convolutional_network_that_was_not_trained_to_its_minimum_is_not_comp
 
 
 def test_what_deep_networks_show_follows_the_data(settings: Config) -> None:
-    found = [lane("ticket", k, value=a, final_iteration=1000, stop=500) for k, a in enumerate((0.90, 0.92, 0.895, 0.88))]
-    found += [lane("reinit", k, 1, 1, value=a, final_iteration=1000, stop=500) for k, a in ((2, 0.85), (3, 0.86))]
+    when: dict[str, int] = {"final_iteration": 1000, "stop": 500}
+    found = [each for k, a in enumerate((0.90, 0.92, 0.895, 0.88)) for each in trio("ticket", k, a, **when)]
+    found += [each for k, a in ((2, 0.85), (3, 0.86)) for each in trio("reinit", k, a, draw=1, **when)]
     here = _here(_page(settings, "deep", vgg=synthetic.outcome(found)), "vgg")
     for part in (
         "`vgg` (VGG-19, lr 0.01)", "accuracy is 89.42%, 90.00% and 90.00% at iterations 300, 700 and 1,000",
         "the best of 3 rounds, chosen on the test set, is the ticket with 60.0%", "92.00% is 2.00 points higher",
-        "1 of 3 rounds gave a ticket no worse than the dense network; the smallest of them keeps 60.0%",
-        "within a point of the dense network keeps 36.0%",
+        "1 of 3 rounds gave a ticket that is shown to be no worse than the dense network (with a margin of 0.50 points); the "
+        "smallest of them keeps 60.0%", "95% interval +1.88 to +2.12 points", "within a point of the dense network keeps 36.0%",
         "random reinit minus that of the ticket", "is -4.50 points (at 36.0%) to -2.00 points (at 21.6%)",
     ):  # fmt: skip
         assert part in here
@@ -206,7 +207,7 @@ def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
     # The last two have the kind of network of the first, which may be a reduced budget of one of them.
     own = ["experiments.conv2_small", "experiments.own", "experiments.conv2", "experiments.conv4"]
     others = [f"experiments.{name}.model" for name in ("toy", "resnet", "vgg", "conv2_dropout")]
-    assert some["params"] == ["report", "reports", "figures", *own, *others]
+    assert some["params"] == ["report", "reports", "figures", "margin", *own, *others]
     assert some["plots"] == [{"reports/some/figures": {"cache": False}}]
     assert "work/resnet/curves.csv" in deep["deps"]
     assert not [dep for dep in some["deps"] if dep.endswith("curves.csv")]
@@ -218,7 +219,7 @@ def test_without_further_reports_the_key_is_not_asked_for() -> None:
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment()))
     _write(config.load())
     stages = YAML(typ="safe").load(places.ROOT_CHAIN.read_text())["stages"]
-    assert stages["report"]["params"] == ["report", "figures", "experiments.toy"]
+    assert stages["report"]["params"] == ["report", "figures", "margin", "experiments.toy"]
     assert list(YAML(typ="safe").load(places.DATA_CHAIN.read_text())["stages"]) == [
         f"download_{name}" for name in plugins.names("data")
     ]

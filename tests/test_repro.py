@@ -20,6 +20,7 @@ PARAMS = """
 report: [one, two]
 reports: {{ more: [two] }}
 figures: {{ densities: [1.0, 0.6], dpi: 60 }}
+margin: 0.05
 experiments:
   one: {one}
 """

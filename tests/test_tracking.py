@@ -199,8 +199,15 @@ def test_a_report_is_on_the_parent_when_it_is_of_these_lanes(root: Path, of_thes
     cells = ["" if about[column] is None else str(about[column]) for column in IDENTITY]
     store.write_bytes(places.rounds("toy"), "\n".join([",".join(IDENTITY), ",".join(cells), ""]).encode())
     store.write_bytes(places.figures("toy") / "curve.svg", b"<svg/>")
-    assert main(["sync"]) == 0
+    logged = {}
+    for effect in (0.1, 0.1, -0.2):
+        store.write_json(places.ledger(), {"one/toy": {"verdict": "holds", "effect": effect}, "two/toy": {"verdict": "not run"}})
+        assert main(["sync"]) == 0
+        logged = {key: value for key, value in runs()["toy"].data.metrics.items() if key.startswith("claim")}
     assert artifacts(runs()["toy"]) == (["report/figures/curve.svg", "report/rounds.csv"] if of_these_lanes else [])
+    assert logged == ({"claim/one": -0.2, "claim_verdict/one": 1.0} if of_these_lanes else {})
+    history = connection.connect().get_metric_history(runs()["toy"].info.run_id, "claim/one")
+    assert [point.value for point in history] == ([0.1, -0.2] if of_these_lanes else [])  # not again what is there
     _write_examined(0.5, 0.7)
     assert main(["sync"]) == 0
     assert points(runs()["toy"], "moved/all") == ([(0, 0.1), (1, 0.6)] if of_these_lanes else [])

@@ -35,7 +35,7 @@ def stages(bound: Bound) -> dict[str, Any]:
         found |= _arm(bound, arm)
     every = lottery.items()
     found["aggregate"] = _stage("aggregate", name, [paths.lanes(name, item.name) for item in every], _code("aggregate"))
-    found["aggregate"] |= {"params": _params(bound, AGGREGATED)} | _outs(places.curves(name))
+    found["aggregate"] |= {"params": ["margin", *_params(bound, AGGREGATED)]} | _outs(places.curves(name))
     found["aggregate"]["plots"] = [
         {places.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "early_stop_iteration"}}
     ]

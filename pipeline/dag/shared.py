@@ -19,6 +19,8 @@ def stages(config: Config, path: Path) -> dict[str, Any]:
     """The content of one of the two files."""
     found = {} if path == places.ROOT_CHAIN else _downloads(config)
     reports = [name for name in config.all_reports() if places.report_chain(name) == path]
+    if places.CLAIMS.is_file():
+        found |= {places.claims_stage(name): _claims(config, name) for name in reports}
     return {"stages": found | {places.report_stage(name): _report(config, name) for name in reports}}
 
 
@@ -34,6 +36,27 @@ def _downloads(config: Config) -> dict[str, Any]:
     }
 
 
+def _claims(config: Config, name: str) -> dict[str, Any]:
+    """The stage that judges the claims for a report: from tables alone, so that another claim trains nothing."""
+    names = config.all_reports()[name]
+    files = [places.CLAIMS, *map(places.rounds, names), *(table for n in names for table in registry.measured(config, n))]
+    return {
+        **_wdir(name),
+        "cmd": f"python -m stages.claims {name}",
+        "params": [*_reports(config), "margin"],
+        "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/claims.py")])],
+        "metrics": [{places.ledger(name).as_posix(): {"cache": False}}],
+    }
+
+
+def _wdir(report: str) -> dict[str, str]:
+    return {} if report == places.MAIN else {"wdir": ".."}
+
+
+def _reports(config: Config) -> list[str]:
+    return ["report", "reports"] if config.reports else ["report"]
+
+
 def _report(config: Config, name: str) -> dict[str, Any]:
     """The stage of a report. Of other experiments it reads those that tell whether one of its own has a reduced budget, and the
     models of all others, because the page names the report that draws a figure which this report doesn't draw.
@@ -44,14 +67,16 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     files += [places.curves(n) for n in registry.need_curves(config, names)]
     files += [path(n) for n in registry.need_stability(config, names) for path in (places.stability, places.lines)]
     files += [places.examined(n) for n in names if registry.is_examined(config.experiment(n))]
+    files += [places.CLAIMS, places.ledger(name)] if places.CLAIMS.is_file() else []
     read = dict.fromkeys([*names, *(other for n in names for other in registry.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
-        **({} if name == places.MAIN else {"wdir": ".."}),
+        **_wdir(name),
         "cmd": f"python -m stages.report {name}",
         "params": [
-            *(["report", "reports"] if config.reports else ["report"]),
+            *_reports(config),
             "figures",
+            "margin",
             *(key for n in read for key in params(config.experiment(n), [f"experiments.{n}"])),
             *(key for n in others for key in params(config.experiment(n), _subject(config, n))),
         ],

@@ -43,15 +43,17 @@ def best(outcome: Outcome, ticket: str) -> str:
 
 
 def smallest(outcome: Outcome, ticket: str) -> str:
-    """The sentence gives the difference with its interval, because it may be due to noise that a ticket, or none, is no worse."""
+    """No worse means that the 95% interval of the difference lies above minus the margin."""
     if outcome.tickets.empty:
         return ""
     row = outcome.smallest(outcome.tickets)
+    if few := outcome.too_few(outcome.tickets):
+        return f"Whether a {ticket} is no worse than {DENSE_ONE} is not known, because {few}."
     if row is None:
-        return f"No {ticket} is as good as {DENSE_ONE}{_by_chance(outcome)}."
+        return f"No {ticket} is shown to be {wording.no_worse(outcome)}{_by_chance(outcome)}."
     return (
-        f"The smallest {ticket} that is no worse than {DENSE_ONE} keeps {percent(row['density'])}% of the weights. Its "
-        f"{outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}."
+        f"The smallest {ticket} that is shown to be {wording.no_worse(outcome)} keeps {percent(row['density'])}% of the weights. "
+        f"Its {outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}."
     )
 
 
@@ -66,7 +68,7 @@ def _by_chance(outcome: Outcome) -> str:
     if not close:
         return ", and none of the 95% intervals of the differences includes zero"
     which = f"at {several(close)} of the weights"
-    return f" on average, but the 95% intervals of {len(close)} of {len(known)} differences include zero, {which}"
+    return f", but the 95% intervals of {len(close)} of {len(known)} differences include zero, {which}"
 
 
 def full(shown: Shown, outcome: Outcome) -> list[str]:

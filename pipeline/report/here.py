@@ -78,8 +78,8 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
 def _smallest(shown: Shown, arm: str, rows: pd.DataFrame) -> str:
     row, label = shown.outcome.smallest(rows), shown.label(arm)
     if row is None:
-        return f"no {label} is as good as the dense network"
-    return f"the smallest {label} that is no worse than the dense network keeps {percent(row['density'])}% of the weights"
+        return f"no {label} is shown to be {wording.no_worse(shown.outcome)}"
+    return f"the smallest {label} that is shown to be {wording.no_worse(shown.outcome)} keeps {percent(row['density'])}%"
 
 
 def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:

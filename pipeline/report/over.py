@@ -10,7 +10,7 @@ from pipeline.figures import names, networks
 from pipeline.figures import stability as drawn
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
-from pipeline.report.wording import CHOSEN, count, gaps, several
+from pipeline.report.wording import CHOSEN, count, difference, gaps, several
 from pipeline.results.statistics import REINIT, percent
 from pipeline.values.lanes import DENSE
 
@@ -88,8 +88,8 @@ def _convolution(shown: Shown, outcome: Outcome) -> str:
     lines = [
         wording.short(outcome) or findings.fast(shown, outcome, first),
         findings.best(outcome, ticket),
-        f"Of {count(len(tickets), 'round')}, {len(winning)} gave a {ticket} no worse than the dense network.",
         findings.smallest(outcome, ticket),
+        f"This is shown of {len(winning)} of {count(len(tickets), 'round')}." if len(winning) else "",
         _reinit(shown, outcome, outcome.table, tickets),
         *findings.full(shown, outcome),
     ]
@@ -97,55 +97,63 @@ def _convolution(shown: Shown, outcome: Outcome) -> str:
 
 
 def _deep(shown: Shown, outcome: Outcome) -> str:
-    table, metric, ticket = outcome.points(), outcome.metric, shown.label(outcome.main)
-    dense = table[table["arm"] == DENSE].sort_values("point")
-    last, end = dense.iloc[-1], table[table["point"] == table["point"].max()]
+    points, metric, ticket = outcome.points(), outcome.metric, shown.label(outcome.main)
+    dense = points[points["arm"] == DENSE].sort_values("point")
     values = several([metric.text(value) for value in dense["value_mean"]])
     iterations = several([f"{i:,.0f}" for i in dense["iteration"]])
     start = f"The dense network's test {metric.words} is {values} at iterations {iterations}."
-    tickets = end[end["arm"] == outcome.main].sort_values("density")
+    tickets = outcome.tickets.sort_values("density")
     if tickets.empty:
         return f"{start} No tickets were trained."
-    best, level = tickets.iloc[metric.best(tickets["value_mean"])], float(last["value_mean"])
-    winning = outcome.no_worse(tickets, level)
-    reached = metric.text(float(best["value_mean"]))
-    compared = metric.compared(float(best["value_mean"]), level, "the dense network's")
+    best = tickets.iloc[metric.best(tickets["final_mean"])]
     lines = [
         wording.short(outcome),
         start,
         f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
-        f"{percent(best['density'])}% of the weights: its {metric.words} of {reached} is {compared}.",
-        f"At that point, {len(winning)} of {count(len(tickets), 'round')} gave a {ticket} no worse than the dense network"
-        + (f"; the smallest of them keeps {percent(winning['density'].min())}% of the weights." if len(winning) else "."),
-        _within_a_point(shown, outcome, tickets, level),
-        _reinit(shown, outcome, end, tickets),
-        *_longer(shown, outcome, end, level),
+        f"{percent(best['density'])}% of the weights: its {metric.words} of {metric.text(float(best['final_mean']))} is "
+        f"{difference(outcome, best, outcome.dense, findings.DENSES, 'final')}.",
+        _winning(outcome, tickets, ticket),
+        _within_a_point(outcome, tickets, ticket),
+        _reinit(shown, outcome, _at_the_end(outcome.table), _at_the_end(tickets)),
+        *_longer(shown, outcome),
     ]
     return " ".join(line for line in lines if line)
 
 
-def _within_a_point(shown: Shown, outcome: Outcome, tickets: pd.DataFrame, level: float) -> str:
-    """The paper's measure for deep networks, which applies only to fractions."""
+def _at_the_end(table: pd.DataFrame) -> pd.DataFrame:
+    """The summary with the metric at the end of training in place of that at early stop."""
+    return table.assign(value_mean=table["final_mean"])
+
+
+def _winning(outcome: Outcome, tickets: pd.DataFrame, ticket: str) -> str:
+    """Which rounds gave a ticket that is no worse than the dense network at the end of training."""
+    if few := outcome.too_few(tickets):
+        return f"Whether a {ticket} is no worse than the dense network there is not known, because {few}."
+    winning, rounds = outcome.no_worse(tickets, "final"), count(len(tickets), "round")
+    text = f"At that point, {len(winning)} of {rounds} gave a {ticket} that is shown to be {wording.no_worse(outcome, 'final')}"
+    return text + (f"; the smallest of them keeps {percent(winning['density'].min())}% of the weights." if len(winning) else ".")
+
+
+def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, ticket: str) -> str:
+    """The paper's measure for deep networks, which compares means and applies only to fractions."""
     if not outcome.metric.is_fraction:
         return ""
-    near = tickets.loc[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["value_mean"]]]
-    ticket = shown.label(outcome.main)
+    level = float(outcome.dense["final_mean"])
+    near = tickets.loc[[outcome.metric.gain(float(value), level) >= -0.01 for value in tickets["final_mean"]]]
     if near.empty:
-        return f"No {ticket} comes within a point of the dense network."
-    return f"The smallest {ticket} within a point of the dense network keeps {percent(near['density'].min())}% of the weights."
+        return f"On average, no {ticket} comes within a point of the dense network."
+    smallest = percent(near["density"].min())
+    return f"The smallest {ticket} that is, on average, within a point of the dense network keeps {smallest}% of the weights."
 
 
-def _longer(shown: Shown, outcome: Outcome, end: pd.DataFrame, dense: float) -> list[str]:
-    """The metric at the end of longer training without pruning. dense: the dense network's."""
-    found = []
-    for longest in outcome.full:
-        row = end[(end["arm"] == longest["arm"]) & (end["round"] == longest["round"])].iloc[0]
-        label, value = shown.label(row["arm"]), float(row["value_mean"])
-        found.append(
-            f"With all weights and {longest['end']:,} iterations ({label}), the {outcome.metric.words} of "
-            f"{outcome.metric.text(value)} is {outcome.metric.compared(value, dense, findings.DENSES)}."
-        )
-    return found
+def _longer(shown: Shown, outcome: Outcome) -> list[str]:
+    """The metric at the end of longer training without pruning."""
+    return [
+        f"With all weights and {row['end']:,} iterations ({shown.label(row['arm'])}), the {outcome.metric.words} of "
+        f"{outcome.metric.text(float(row['final_mean']))} is "
+        f"{difference(outcome, row, outcome.dense, findings.DENSES, 'final')}."
+        for row in outcome.full
+    ]
 
 
 def _reinit(shown: Shown, outcome: Outcome, table: pd.DataFrame, tickets: pd.DataFrame) -> str:

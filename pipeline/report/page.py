@@ -9,12 +9,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.claims.verdicts import Verdicts
 from pipeline.figures.shown import Shown
-from pipeline.report import recipe, registry, table
+from pipeline.report import recipe, registry, table, verdicts
 from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure, Subject
 from pipeline.report.findings import findings
-from pipeline.report.wording import several
+from pipeline.report.wording import ticked
 from pipeline.results.outcome import Outcome
 from pipeline.settings import places
 from pipeline.settings.config import Config
@@ -30,10 +31,20 @@ the largest value. A lane is a single training run. Intervals are paired t inter
 between lanes with the same seed, after averaging over the draws of a seed."""
 
 
-def index(config: Config, name: str, outcomes: Mapping[str, Outcome]) -> str:
-    """The Markdown page of a report: its experiments in their order, then figures over several."""
+def index(config: Config, name: str, outcomes: Mapping[str, Outcome], found: Verdicts | None = None) -> str:
+    """The Markdown page of a report: the verdicts on the paper's claims, if there are any, its experiments in their order, then
+    figures over several.
+    """
     sections = [_section(name, Shown(config, {experiment: outcome})) for experiment, outcome in outcomes.items()]
-    return "\n\n".join([INTRODUCTION, *sections, *_over(config, name, outcomes)]) + "\n"
+    judged = [] if found is None else _judged(config, name, outcomes, found)
+    return "\n\n".join([INTRODUCTION, *judged, *sections, *_over(config, name, outcomes)]) + "\n"
+
+
+def _judged(config: Config, report: str, outcomes: Mapping[str, Outcome], found: Verdicts) -> list[str]:
+    links = {name: f"{_link(report, places.report(name))}/figures" for name in outcomes}
+    links[""] = _link(report, places.comparison(report))
+    sections = [verdicts.claims(config, report, outcomes, found), verdicts.discussion(config, links, outcomes, found)]
+    return [section for section in sections if section]
 
 
 def _section(report: str, shown: Shown) -> str:
@@ -101,11 +112,11 @@ def _drawn_over(config: Config, report: str, outcomes: Mapping[str, Outcome], fi
     lines = [*_claims(figure, []), *(f"Here: {line}" for line in figure.here(shown, figure.details))]
     others = [name for name in registry.members(config, list(outcomes), figure) if name not in shown.outcomes]
     if others:
-        lines.append(f"Here: {_ticked(others)} cannot be drawn in this figure, because the metric is not {shown.metric.words}.")
+        lines.append(f"Here: {ticked(others)} cannot be drawn in this figure, because the metric is not {shown.metric.words}.")
     parts = [f"## {figure.heading}", _figure(files, figure.heading, lines)]
     small = [name for name in shown.outcomes if recipe.reduced(config, name)]
     if small:
-        budgets = f"budget of {_ticked(small)} is" if len(small) == 1 else f"budgets of {_ticked(small)} are"
+        budgets = f"budget of {ticked(small)} is" if len(small) == 1 else f"budgets of {ticked(small)} are"
         parts.append(f"The {budgets} reduced, as stated above. {_at_full_budget(config, figure.subject)}".strip())
     return "\n\n".join(parts)
 
@@ -119,7 +130,7 @@ def _not_drawn(config: Config, report: str, subject: Subject, figures: list[Figu
         found = registry.members(config, names, figures[0])
         if found and other != report:
             command = f"dvc repro {places.report_target(other)}".strip()
-            sentences.append(f"`{command}` draws {'it' if one else 'them'} in {places.index(other)}, from {_ticked(found)}.")
+            sentences.append(f"`{command}` draws {'it' if one else 'them'} in {places.index(other)}, from {ticked(found)}.")
     return " ".join([*sentences, _at_full_budget(config, subject)]).strip()
 
 
@@ -128,7 +139,7 @@ def _at_full_budget(config: Config, subject: Subject) -> str:
     if not names:
         return ""
     return (
-        f"For the paper's own budget, name {_ticked(names)} in `report:` of {paths.PARAMS} (or in a report NAME of your own in "
+        f"For the paper's own budget, name {ticked(names)} in `report:` of {paths.PARAMS} (or in a report NAME of your own in "
         f"`reports:`), then run `{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`)."
     )
 
@@ -136,10 +147,6 @@ def _at_full_budget(config: Config, subject: Subject) -> str:
 def _numbers(figures: list[Figure]) -> str:
     first, *rest = [figure.number for figure in figures]
     return f"Figures {first} to {rest[-1]}" if rest else f"Figure {first}"
-
-
-def _ticked(names: list[str]) -> str:
-    return several([f"`{name}`" for name in names])
 
 
 def _link(report: str, path: Path) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.results.outcome import Outcome
+from pipeline.results.outcome import Measure, Outcome
 from pipeline.results.statistics import percent
 from pipeline.values.lanes import DENSE
 
@@ -27,6 +28,10 @@ def count(number: int, noun: str) -> str:
 def several(words: list[str]) -> str:
     """a, b and c"""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def ticked(names: Sequence[str]) -> str:
+    return several([f"`{name}`" for name in names])
 
 
 def densities(rows: pd.DataFrame) -> str:
@@ -63,18 +68,25 @@ def speed(who: str, row: Row, other: str, another: Row) -> str:
     return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({means})"
 
 
-def difference(outcome: Outcome, row: Row, other: Row, whose: str = "") -> str:
-    """The difference of the metric at early stop, with its interval, to follow "its accuracy is". whose: the other's."""
-    text = outcome.metric.compared(float(row["value_mean"]), float(other["value_mean"]), whose)
+def difference(outcome: Outcome, row: Row, other: Row, whose: str = "", measure: Measure = "value") -> str:
+    """The difference of the metric, with its interval, to follow "its accuracy is". whose: the other's."""
+    text = outcome.metric.compared(float(row[f"{measure}_mean"]), float(other[f"{measure}_mean"]), whose)
     differs = not text.startswith("the same")
     speed = "a difference in speed of learning; " if differs and outcome.cut_off([row, other]) else ""
-    return f"{text} ({speed}{interval(outcome, row, other)})"
+    return f"{text} ({speed}{interval(outcome, row, other, measure)})"
 
 
-def interval(outcome: Outcome, row: Row, other: Row) -> str:
-    found = outcome.difference(row, other)
-    if found.bounds is None:
+def no_worse(outcome: Outcome, measure: Measure = "value") -> str:
+    """The rule of the project, after a verb: no worse than the dense network (with a margin of 0.10 points)."""
+    return f"no worse than the dense network (with a margin of {outcome.metric.gap(outcome.margin(measure)).removeprefix('+')})"
+
+
+def interval(outcome: Outcome, row: Row, other: Row, measure: Measure = "value") -> str:
+    found = outcome.difference(row, other, measure)
+    if found.error is None:
         return f"{count(found.n, 'replicate')} {'is' if found.n == 1 else 'are'} too few for an interval"
+    if found.bounds is None:
+        return "without an interval, because the differences of all replicates are equal"
     return f"95% interval {outcome.metric.between(*found.bounds)}"
 
 

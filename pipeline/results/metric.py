@@ -69,9 +69,17 @@ class Metric(task.Metric):
         """How much better the first is: positive when it is, whatever the direction."""
         return value - than if self.better == "higher" else than - value
 
-    def no_worse(self, value: float, than: float) -> bool:
-        """The one rule of the project. Means that differ in the order of their sums only are equal."""
-        return self.gain(value, than) >= 0 or math.isclose(value, than, rel_tol=1e-9)
+    def margin(self, share: float, dense: float) -> float:
+        """How much worse than the dense network counts as no worse, in the metric's unit: a share of the dense network's error,
+        which is what a fraction lacks to 1, and the value itself where lower is better or there is no largest value.
+        """
+        return share * (1 - dense if self.is_fraction and self.better == "higher" else abs(dense))
+
+    def no_worse(self, bounds: tuple[float, float] | None, margin: float) -> bool:
+        """The one rule of the project. bounds: the 95% interval of a difference from the dense network; its worse end must be
+        better than `margin` below zero. Without an interval, nothing is shown.
+        """
+        return bounds is not None and min(self.gain(bound, 0.0) for bound in bounds) > -margin
 
     def best(self, values: Sequence[float] | pd.Series[float]) -> int:
         """The place of the best; of equal ones the first."""

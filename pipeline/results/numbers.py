@@ -21,7 +21,7 @@ def metrics(outcome: Outcome) -> Numbers:
     """The headline numbers; None for those that cannot be computed. `void` names the ratios that are void although lanes exist.
 
     Units: values of the metric and their difference in its own unit (accuracies as fractions), at early stop; ratios of mean
-    iterations, which are above 1 when the ticket is faster.
+    iterations, which are above 1 when the ticket is faster. `margin`: how much worse counts as no worse.
     """
     metric, tickets, dense = outcome.metric, outcome.rows(TICKET), outcome.dense
     best = outcome.best() if outcome.main == TICKET else None
@@ -31,19 +31,30 @@ def metrics(outcome: Outcome) -> Numbers:
     reinit = None if near is None else statistics.at_round(outcome.table, REINIT, int(near["round"]))
     ratios = {"early_stop_speedup_at_21": (dense, near), "reinit_early_stop_ratio_at_21": (reinit, near)}
     void = {key: reason for key, rows in ratios.items() if (reason := _void(outcome, *rows))}
+    too_few = outcome.too_few(tickets)
+    if too_few:
+        void = {"smallest_winning_density": too_few} | void
     gap = None if near is None or reinit is None else float(near["value_mean"] - reinit["value_mean"])
     return {
         "metric": metric.name,
         f"dense_{metric.name}": float(dense["value_mean"]),
         f"best_ticket_{metric.name}": None if best is None else float(best["value_mean"]),
         "best_ticket_density": None if best is None else float(best["density"]),
-        # 1.0, the dense network itself, says that no ticket is as good.
-        "smallest_winning_density": 1.0 if smallest is None else float(smallest["density"]),
+        # 1.0, the dense network itself, says that no ticket is shown to be no worse.
+        "smallest_winning_density": None if too_few else 1.0 if smallest is None else float(smallest["density"]),
+        **{f"smallest_winning_{end}": bound for end, bound in zip(("low", "high"), _bounds(outcome, smallest), strict=True)},
+        "margin": outcome.margin(),
         "density_near_21": None if near is None else float(near["density"]),  # of the rows below
         **{key: None if key in void else _ratio(*rows) for key, rows in ratios.items()},
         f"ticket_minus_reinit_{metric.name}_at_21": gap,
         "void": "; ".join(f"{key}: {reason}" for key, reason in void.items()) or None,
     }
+
+
+def _bounds(outcome: Outcome, smallest: Row | None) -> tuple[float | None, float | None]:
+    """The 95% interval of the smallest winning ticket's difference from the dense network."""
+    found = None if smallest is None else outcome.difference(smallest, outcome.dense).bounds
+    return (None, None) if found is None else found
 
 
 def _void(outcome: Outcome, above: Row | None, below: Row | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.results import examined, intervals, statistics, tables
 from pipeline.results.intervals import Difference
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
     Row = pd.Series[Any]  # of the summary: all lanes of an arm in a round
 
+Measure = Literal["value", "final"]  # columns of the summary: the metric at early stop, and at the end of training
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """lanes: rounds.csv. table: its summary. The others are the tables of these names, where they were read."""
+    """lanes: rounds.csv. table: its summary. share: the margin, as a share of the dense network's error.
+
+    The others are the tables of these names, where they were read.
+    """
 
     metric: Metric
     lanes: pd.DataFrame
     table: pd.DataFrame
+    share: float
     curves: pd.DataFrame | None = None
     examined: pd.DataFrame | None = None
     profiles: pd.DataFrame | None = None
@@ -33,10 +39,10 @@ class Outcome:
     lines: pd.DataFrame | None = None
 
     @classmethod
-    def of(cls, rounds: pd.DataFrame, curves: pd.DataFrame | None = None) -> Outcome:
+    def of(cls, rounds: pd.DataFrame, share: float, curves: pd.DataFrame | None = None) -> Outcome:
         """Raises: UserError when the table of rounds does not say how lanes are measured, or has no dense network."""
         metric = Metric.of(rounds)
-        outcome = cls(metric, rounds, statistics.summary(rounds, metric), curves)
+        outcome = cls(metric, rounds, statistics.summary(rounds, metric), share, curves)
         if DENSE not in outcome.arms:
             raise UserError("the table of rounds has no lane of the arm dense, which everything is compared with")
         if curves is not None and f"{metric.test}_mean" not in curves:
@@ -44,13 +50,16 @@ class Outcome:
         return outcome
 
     @classmethod
-    def read(cls, experiment: str, with_curves: bool) -> Outcome:
-        """From the files of an experiment. Raises: UserError that names the file and what makes it."""
+    def read(cls, experiment: str, share: float, with_curves: bool = False) -> Outcome:
+        """From the files of an experiment. share: `margin` of the settings.
+
+        Raises: UserError that names the file and what makes it.
+        """
         made_by = f"{places.chain(experiment)}:aggregate"
         rounds = tables.read(places.rounds(experiment), made_by)
         curves = tables.read(places.curves(experiment), made_by) if with_curves else None
         try:
-            return cls.of(rounds, curves)
+            return cls.of(rounds, share, curves)
         except UserError as error:
             raise UserError(f"{places.rounds(experiment)}: {error}; `dvc repro --force {made_by}` makes it anew") from None
 
@@ -116,20 +125,37 @@ class Outcome:
         rows = self.tickets.sort_values("density")
         return None if rows.empty else rows.iloc[self.metric.best(rows["value_mean"])]
 
-    def no_worse(self, rows: pd.DataFrame, than: float | None = None) -> pd.DataFrame:
-        """Those that are no worse than a value, which is the dense network's at early stop unless it is given."""
-        level = float(self.dense["value_mean"]) if than is None else than
-        return rows.loc[[self.metric.no_worse(float(value), level) for value in rows["value_mean"]]]
+    def margin(self, measure: Measure = "value") -> float:
+        """How much worse than the dense network counts as no worse, in the metric's unit."""
+        return self.metric.margin(self.share, float(self.dense[f"{measure}_mean"]))
+
+    def no_worse(self, rows: pd.DataFrame, measure: Measure = "value") -> pd.DataFrame:
+        """Those that are shown to be no worse than the dense network, which itself is one of them."""
+        margin = self.margin(measure)
+        return rows.loc[
+            [
+                row["arm"] == DENSE or self.metric.no_worse(self.difference(row, self.dense, measure).bounds, margin)
+                for _, row in rows.iterrows()
+            ]
+        ]
+
+    def too_few(self, rows: pd.DataFrame) -> str:
+        """Why nothing can be shown of these rows; empty when something can."""
+        found = [self.difference(row, self.dense) for _, row in rows.iterrows()]
+        n = max((difference.n for difference in found), default=intervals.FEWEST)
+        if n >= intervals.FEWEST:
+            return ""
+        return f"{n} replicate{' is' if n == 1 else 's are'} too few for an interval"
 
     def smallest(self, rows: pd.DataFrame) -> Row | None:
         """Of those that are no worse than the dense network, the one with the fewest weights."""
         rows = self.no_worse(rows).sort_values("density", kind="stable")
         return None if rows.empty else rows.iloc[0]
 
-    def difference(self, row: Row, than: Row) -> Difference:
-        """Between two rows of the summary in the metric at early stop, paired by seed."""
+    def difference(self, row: Row, than: Row, measure: Measure = "value") -> Difference:
+        """Between two rows of the summary, paired by seed, in the metric at early stop or at the end of training."""
         mine, theirs = (self.lanes[(self.lanes["arm"] == r["arm"]) & (self.lanes["round"] == r["round"])] for r in (row, than))
-        return intervals.paired(mine, theirs, self.metric.at_early_stop)
+        return intervals.paired(mine, theirs, self.metric.at_early_stop if measure == "value" else self.metric.final)
 
     @staticmethod
     def cut_off(rows: Iterable[Row]) -> list[Row]:

@@ -35,6 +35,7 @@ EXAMPLES = {  # values of keys that an experiment must have
     "model": "{name: lenet}", "optimizer": "{name: adam, lr: 1.2e-3}", "lr": "1.2e-3", "rates": "{fc: 0.2, output: 0.1}",
     "rewind": "0it, 500it or 2ep", "seeds": "[1, 2, 3]", "validation": "5000, the number of training examples that are held out",
     "scope": "layer or global", "rounds": "10", "iterations": "12000", "batch_size": "60", "evaluate_every": "100",
+    "margin": "0.05, the share of the dense network's error by which a ticket may be worse and still count as no worse",
 }  # fmt: skip
 Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]
 
@@ -43,6 +44,8 @@ class Config(Section):
     report: Report  # the experiments that plain `dvc repro` runs
     reports: dict[Name, Report] = Field(default={})  # further reports, each of which has experiments of its own
     figures: Figures
+    # How much worse than the dense network counts as no worse, as a share of the dense network's error.
+    margin: Annotated[float, Field(gt=0, lt=1)]
     experiments: Annotated[dict[Annotated[Name, AfterValidator(_free)], Experiment], Field(min_length=1)]  # from all files
 
     @model_validator(mode="after")
@@ -56,6 +59,13 @@ class Config(Section):
 
     def all_reports(self) -> dict[str, tuple[str, ...]]:
         return {places.MAIN: self.report, **self.reports}
+
+    def report_of(self, name: str) -> tuple[str, ...]:
+        """The experiments of a report. Raises: UserError when there is no such report."""
+        reports = self.all_reports()
+        if name not in reports:
+            raise UserError(f"{paths.PARAMS} has no report {name!r}; its reports are {', '.join(reports)}")
+        return reports[name]
 
     def experiment(self, name: str) -> Experiment:
         if name not in self.experiments:

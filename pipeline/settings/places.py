@@ -8,6 +8,7 @@ from pipeline.values.lanes import DENSE, TICKET, Item
 ROOT_CHAIN = Path("dvc.yaml")
 DATA_CHAIN = Path("experiments/dvc.yaml")
 MORE_PARAMS = "experiments/*.yaml"  # files of further experiments, beside params.yaml
+CLAIMS = Path("claims.yaml")
 REPORTS = Path("reports")
 MAIN = "main"  # the report over the experiments in `report:`
 REMEDY = "python -m stages.repeat_rounds"
@@ -58,6 +59,21 @@ def overview(report: str) -> Path:
 
 def index(report: str = MAIN) -> Path:
     return overview(report) / "index.md"
+
+
+def claims_stage(name: str) -> str:
+    """The stage that judges the claims for a report; it is in the same DVC file as the report's."""
+    return "claims" if name == MAIN else f"claims_{name}"
+
+
+def claims_target(name: str) -> str:
+    """The target of `dvc repro` that judges the claims for a report."""
+    return f"{report_chain(name)}:{claims_stage(name)}" if name != MAIN else claims_stage(name)
+
+
+def ledger(report: str = MAIN) -> Path:
+    """The file of the verdicts on the claims that a report tests."""
+    return overview(report) / "claims.json"
 
 
 def comparison(report: str = MAIN) -> Path:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.settings import places
 from pipeline.tracking import connection, examination
-from pipeline.tracking.record import Point, Record, curve, report, reported
+from pipeline.tracking.record import Point, Record, claims, curve, report, reported
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -148,7 +148,7 @@ class Filling:
         )
 
     def reports(self) -> None:
-        """Puts the experiment's tables and figures on the parent of most of its lanes.
+        """Puts the experiment's tables, figures and verdicts on claims on the parent of most of its lanes.
 
         Tables of other lanes are left out: after a change the old ones stay until `aggregate` and `plot` have run again.
         """
@@ -156,7 +156,10 @@ class Filling:
         if not files or not self.sizes or not self.identities.issuperset(reported(self.experiment)):
             return
         [(id, _)] = self.sizes.most_common(1)
-        if self.client.get_run(id).data.tags.get("report_digest") != digest:
+        parent = self.client.get_run(id).data
+        new = {key: value for key, value in claims(self.experiment).items() if parent.metrics.get(key) != value}
+        self._log(id, [Point(key, 0, value) for key, value in new.items()], {})  # of two at a step MLflow shows the later one
+        if parent.tags.get("report_digest") != digest:
             for file in files:
                 folder = Path("report", file.parent).as_posix()
                 self.client.log_artifact(id, str(places.report(self.experiment) / file), folder)

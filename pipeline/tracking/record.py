@@ -25,6 +25,7 @@ LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
 NEEDED = frozenset({"experiment", "seed", "masks", "metric", "input_key", "recipe_key", "config", "data_digest"})
 # The columns by which a lane of a report's table is recognised among those in work/.
 IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "validation_loss_at_early_stop")
+VERDICTS = {"holds": 1, "undecided": 0, "does not hold": -1}  # as metrics, of claims that were tested
 
 
 class Point(NamedTuple):
@@ -187,6 +188,20 @@ def reported(experiment: str) -> set[tuple[str, ...]]:
         return set()
     with path.open(newline="", encoding="utf-8") as file:
         return {tuple(row.get(column) or "" for column in IDENTITY) for row in csv.DictReader(file)}
+
+
+def claims(experiment: str) -> dict[str, float]:
+    """The claims that were tested in an experiment, by the report that comes first: `claim/<id>` is the effect, and
+    `claim_verdict/<id>` is 1 if the claim holds, -1 if it does not hold and 0 if it is undecided.
+    """
+    found: dict[str, float] = {}
+    for path in [places.ledger(), *sorted(places.REPORTS.glob(f"*/{places.ledger().name}"))]:
+        for key, row in store.read_json(path).items() if path.is_file() else ():
+            name, _, where = key.partition("/")
+            if where == experiment and row["verdict"] in VERDICTS:
+                new = {f"claim/{name}": row["effect"], f"claim_verdict/{name}": VERDICTS[row["verdict"]]}
+                found = {k: float(value) for k, value in new.items()} | found
+    return found
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

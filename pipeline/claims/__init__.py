@@ -1,0 +1,4 @@
+"""The ledger of claims: what the paper says, as data, and whether the results here bear it out.
+
+No module of this folder imports pandas, scipy or matplotlib when it is loaded; see pipeline/results.
+"""

@@ -1,0 +1,120 @@
+"""A claim of the paper and a question that several claims answer, as claims.yaml has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
+
+from pipeline.values.experiment import Name, Section, unique
+
+METRIC, FINAL, STOP = "metric", "final", "early_stop"
+OF_LANES = (METRIC, FINAL, STOP)  # quantities of rounds.csv; all others are rows of the tables of examined masks and weights
+OWN_MARGIN = (METRIC, FINAL)  # those whose margin comes from the settings, unless the claim has one
+Comparison = Literal["greater", "less", "no_worse", "same"]
+
+
+def _density(value: Any) -> Any:
+    """Checks by hand, so that a wrong value gets one message instead of one for each branch of a union."""
+    if value in ("best", "last") or _is_share(value):
+        return value
+    if isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_share, value)) and value[0] > value[1]:
+        return tuple(map(float, value))
+    raise ValueError("should be a density such as 0.135, a range such as [0.675, 0.176], best or last")
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+
+
+def _against(value: Any) -> Any:
+    if isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise ValueError("should be an arm, such as dense, or a number")
+
+
+Text = Annotated[str, Field(min_length=1)]
+Against = Annotated[Any, PlainValidator(_against)]
+Density = Annotated[Any, PlainValidator(_density)]
+
+
+class Claim(Section):
+    """One claim, which is tested in each of its experiments that a report contains.
+
+    quantity: `metric` (at early stop), `final`, `early_stop`, or one of the tables of examined masks and weights, of a `layer`
+    or of the whole network. It is compared with the same quantity, or `against_quantity`, of the arm `against` (by default the
+    same arm) in the same round, or with a number. against_experiment: for each experiment another one that has the other side.
+    comparison: the region in which the effect is claimed to lie: `greater` or `less` than zero, `no_worse` than minus a margin,
+    or the `same` within a margin. The effect is the difference of the two sides, and of early stops the logarithm of their
+    ratio; that of a metric is positive when it is better, whatever its direction. `margin` is in the quantity's unit, and of
+    early stops a share; metrics have that of the settings.
+    density: of one round, of the first and last of several, in each of which the claim has to hold, or of the `best` or `last`.
+    """
+
+    id: Name
+    claim: Text
+    source: Text
+    experiments: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
+    quantity: Name
+    layer: Text | None = None
+    arm: Name
+    against: Against = None
+    against_quantity: Name | None = None
+    against_experiment: dict[Name, Name] = Field(default={})
+    comparison: Comparison
+    margin: Annotated[float, Field(gt=0)] | None = None
+    density: Density
+    paper: Text
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.against is None and not self.against_quantity and not self.against_experiment:
+            raise ValueError("against is missing; should be an arm, such as dense, or a number")
+        if self.is_constant and (self.against_quantity or self.against_experiment):
+            raise ValueError("against is a number; there should be no against_quantity and no against_experiment then")
+        if self.against_experiment and set(self.against_experiment) != set(self.experiments):
+            raise ValueError(f"against_experiment should have the keys {', '.join(self.experiments)}, as experiments has")
+        needs = self.comparison in ("no_worse", "same")
+        if self.comparison == "no_worse" and self.quantity not in OWN_MARGIN:
+            raise ValueError(f"comparison should be greater, less or same, because only {' and '.join(OWN_MARGIN)} can be worse")
+        if self.margin is not None and not needs:
+            raise ValueError(f"margin should be left out, because {self.comparison} has none")
+        if needs and self.margin is None and self.quantity not in OWN_MARGIN:
+            raise ValueError(f"margin is missing; {self.comparison} needs one for a quantity other than {', '.join(OWN_MARGIN)}")
+        if self.quantity != self.other_quantity and {self.quantity, self.other_quantity} & {*OF_LANES}:
+            raise ValueError(f"against_quantity should be left out, as {', '.join(OF_LANES)} are compared with themselves only")
+        return self
+
+    @property
+    def is_constant(self) -> bool:
+        return isinstance(self.against, int | float)
+
+    @property
+    def other_arm(self) -> str:
+        return self.against if isinstance(self.against, str) else self.arm
+
+    @property
+    def other_quantity(self) -> str:
+        return self.against_quantity or self.quantity
+
+
+class Question(Section):
+    """A question that several claims answer together. claims: their ids. figure: the name of the file of the one to look at."""
+
+    number: Annotated[int, Field(ge=1)]
+    question: Text
+    claims: Annotated[tuple[Name, ...], Field(min_length=1)]
+    figure: Name | None = None
+
+
+class Ledger(Section):
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    discussion: tuple[Question, ...] = ()
+
+    def within(self, names: tuple[str, ...]) -> Iterator[tuple[Claim, str]]:
+        """The claims that a report of these experiments can test, each with one of them."""
+        for claim in self.claims:
+            for name in claim.experiments:
+                if name in names and claim.against_experiment.get(name, name) in names:
+                    yield claim, name

@@ -1,0 +1,67 @@
+"""The claims of a report with their verdicts, as the page, the terminal and MLflow read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeline.claims import ledger
+from pipeline.claims.claim import Claim, Ledger
+from pipeline.claims.judge import FAILS, HOLDS, UNDECIDED, Row
+from pipeline.files import store
+from pipeline.settings import places
+from pipeline.settings.config import Config
+from pipeline.values.errors import UserError
+
+TESTED = (HOLDS, FAILS, UNDECIDED)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim in one experiment, and its row of claims.json."""
+
+    claim: Claim
+    experiment: str
+    row: Row
+
+    @property
+    def word(self) -> str:
+        return str(self.row["verdict"])
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """rows: of claims.json, by "<id>/<experiment>"."""
+
+    ledger: Ledger
+    rows: Mapping[str, Row]
+
+    @classmethod
+    def read(cls, config: Config, report: str) -> Verdicts | None:
+        """None in a repository without claims. Raises: UserError when the verdicts are missing or are not about its claims."""
+        if not places.CLAIMS.is_file():
+            return None
+        claims, path = ledger.read(config), places.ledger(report)
+        remedy = f"`dvc repro {places.claims_target(report)}`"
+        if not path.is_file():
+            raise UserError(f"{path} is missing; {remedy} makes it")
+        found = cls(claims, store.read_json(path))
+        expected = [f"{claim.id}/{name}" for claim, name in claims.within(config.report_of(report))]
+        if not isinstance(found.rows, dict) or list(found.rows) != expected:
+            raise UserError(f"{path} is not about the claims of {places.CLAIMS}; {remedy} makes it anew")
+        return found
+
+    def __iter__(self) -> Iterator[Verdict]:
+        claims = {claim.id: claim for claim in self.ledger.claims}
+        for key, row in self.rows.items():
+            name, experiment = key.split("/")
+            yield Verdict(claims[name], experiment, row)
+
+    def tally(self) -> str:
+        """Of 9 claims, 6 hold, 1 does not hold and 2 are undecided."""
+        words = [verdict.word for verdict in self]
+        hold, fail, open_ones = (words.count(word) for word in TESTED)
+        return (
+            f"Of {hold + fail + open_ones} claims that are tested, {hold} hold{'s' * (hold == 1)}, {fail} do{'es' * (fail == 1)} "
+            f"not hold and {open_ones} {'is' if open_ones == 1 else 'are'} undecided."
+        )

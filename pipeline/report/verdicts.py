@@ -1,0 +1,204 @@
+"""The sections "Claims" and "Discussion" of a page: the verdicts of the ledger beside the paper's numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.claims.claim import OF_LANES, STOP, Claim
+from pipeline.claims.judge import FAILS, HOLDS, RATE, UNDECIDED, VERDICTS
+from pipeline.claims.verdicts import TESTED, Verdict, Verdicts
+from pipeline.figures import style
+from pipeline.report import registry
+from pipeline.report.content import FIGURES
+from pipeline.report.figure import Figure
+from pipeline.report.wording import count, several, ticked
+from pipeline.results.intervals import EXACT_FROM, POWER
+from pipeline.results.metric import Metric
+from pipeline.results.outcome import Outcome
+from pipeline.results.statistics import percent
+from pipeline.settings import places
+from pipeline.settings.config import Config
+from pipeline.values import paths
+
+if TYPE_CHECKING:
+    from pipeline.claims.judge import Row
+
+Outcomes = Mapping[str, Outcome]
+
+
+def claims(config: Config, report: str, outcomes: Outcomes, found: Verdicts) -> str:
+    """The section with the table, how it was tested, and what was not."""
+    shown = [verdict for word in VERDICTS for verdict in found if verdict.word == word]
+    table = [found.tally(), _table(shown, outcomes), _method(config)] if shown else []
+    missing = [*_not_run(found), *_elsewhere(config, report, found)]
+    untested = ["Not run in this report:\n\n" + "\n".join(f"- {line}" for line in missing)] if missing else []
+    return "\n\n".join(["## Claims", *table, *untested])
+
+
+def _table(shown: Sequence[Verdict], outcomes: Outcomes) -> str:
+    several_here = len(outcomes) > 1
+    head = ["verdict", "claim", *(["experiment"] if several_here else []), "the paper", "here (95% interval)", "n"]
+    lines = ["| " + " | ".join(head) + " |", "| --- | --- | " + "--- | " * several_here + "--- | --- | ---: |"]
+    for verdict in shown:
+        cells = [
+            _word(verdict, outcomes[verdict.experiment].metric), verdict.claim.claim,
+            *([f"`{verdict.experiment}`"] if several_here else []), f"{verdict.claim.paper} ({verdict.claim.source})",
+            here(verdict, outcomes), str(verdict.row.get("n", "")),
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _word(verdict: Verdict, metric: Metric) -> str:
+    """An undecided claim says what would have been seen."""
+    size = verdict.row.get("detectable")
+    if verdict.word in (HOLDS, FAILS):
+        return f"**{verdict.word}**"
+    if verdict.word != UNDECIDED or verdict.claim.comparison not in ("greater", "less") or not isinstance(size, float):
+        return verdict.word
+    return f"{verdict.word} (detectable: {_size(verdict, metric, size)})"
+
+
+def _size(verdict: Verdict, metric: Metric, size: float) -> str:
+    if verdict.claim.quantity == STOP:
+        return f"{size:.2f} times"
+    return metric.gap(size).removeprefix("+") if verdict.claim.quantity in OF_LANES else f"{size:.2g}"
+
+
+def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
+    """The effect with its interval and the density; or why there is none."""
+    row = verdict.row
+    if not isinstance(row.get("effect"), float):
+        return str(row.get("reason") or "no common replicates")
+    effect, ends = _effect(verdict.claim, row, outcomes[verdict.experiment].metric)
+    return f"{effect}{interval.format(ends) if ends else ''}, {_where(verdict.claim, row)}"
+
+
+def _effect(claim: Claim, row: Row, metric: Metric) -> tuple[str, str]:
+    """The effect, and its interval or an empty text. Numbers are as they are: where lower is better, a gain is a lower value, and
+    it is said which is better.
+    """
+    effect, low, high = (float(v) if isinstance(v, float) else math.nan for v in (row["effect"], row["low"], row["high"]))
+    has_interval = not math.isnan(low)
+    if claim.quantity == STOP:
+        return f"{effect:.2f} times the iterations", f"{low:.2f} to {high:.2f}" if has_interval else ""
+    if claim.quantity not in OF_LANES:
+        return f"{effect:+.3g}", f"{low:+.3g} to {high:+.3g}" if has_interval else ""
+    meaning = ""
+    if metric.better == "lower":
+        meaning = f" ({'better' if effect > 0 else 'worse'})" if effect else ""
+        effect, low, high = -effect, -high, -low
+    return f"{metric.gap(effect)}{meaning}", metric.between(low, high).removesuffix(" points") if has_interval else ""
+
+
+def _where(claim: Claim, row: Row) -> str:
+    density, rounds = row["density"], row["rounds"]
+    at = f"at {percent(density)}%" if isinstance(density, float) else ""
+    if claim.density == "best":
+        return f"in the best round (mostly {percent(density)}%)" if isinstance(density, float) else ""
+    return f"{at}, the weakest of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else at
+
+
+def _method(config: Config) -> str:
+    return f"""A claim holds, or does not hold, if a paired t test over the replicates shows that the effect lies inside, or
+outside, the claimed region, at a false discovery rate of {RATE:.0%} among all claims of this table (Benjamini and Hochberg).
+Exact sign flips replace the t test from {EXACT_FROM} replicates on and where all differences are equal. An interval is about its
+claim alone, so that among many others a claim may be undecided although its interval excludes zero.
+
+"No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another.
+A claim about several rounds has to hold in each of them, and the weakest is shown. The best round is chosen for each replicate
+on the other replicates. What is detectable would have been shown with a probability of {POWER:.0%}, as the only claim."""
+
+
+# --- What is not tested
+
+
+def _not_run(found: Verdicts) -> list[str]:
+    """Claims about experiments of the report that its tables cannot answer, by their reason."""
+    reasons: dict[str, list[str]] = {}
+    for verdict in found:
+        if verdict.word not in VERDICTS:
+            reasons.setdefault(str(verdict.row["reason"]), []).append(f"`{verdict.claim.id}` in `{verdict.experiment}`")
+    return [f"{several(which)}: {reason}." for reason, which in reasons.items()]
+
+
+def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
+    """Claims about other experiments, by the command that tests them."""
+    here_ids = {verdict.claim.id for verdict in found}
+    left = [claim for claim in found.ledger.claims if claim.id not in here_ids]
+    lines = []
+    for other, names in config.all_reports().items():
+        ids = {claim.id for claim, _ in found.ledger.within(names)}
+        mine = [claim for claim in left if claim.id in ids] if other != report else []
+        left = [claim for claim in left if claim not in mine]
+        if mine:
+            about = [name for name in names if any(name in claim.experiments for claim in mine)]
+            command = f"dvc repro {places.report_target(other)}".strip()
+            lines.append(f"{count(len(mine), 'claim')} about {ticked(about)}: `{command}` tests them in {places.index(other)}.")
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for claim in left:
+        first = claim.experiments[0]
+        groups.setdefault((*dict.fromkeys([first, claim.against_experiment.get(first, first)]),), []).append(claim.id)
+    if groups:
+        needs = "; ".join(f"{ticked(names)} for {ticked(ids)}" for names, ids in groups.items())
+        lines.append(
+            f"Claims about experiments of no report: name these in `report:` of {paths.PARAMS} (or in a report NAME of your own "
+            f"in `reports:`), then run `{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`): "
+            f"{needs}."
+        )
+    return lines
+
+
+# --- Discussion
+
+
+def discussion(config: Config, links: Mapping[str, str], outcomes: Outcomes, found: Verdicts) -> str:
+    """A paragraph for each question of which a claim was tested. links: to the folder of figures of each experiment, and, under
+    the empty name, to that of figures over several. Empty without any.
+    """
+    paragraphs = []
+    for question in found.ledger.discussion:
+        about = [verdict for verdict in found if verdict.claim.id in question.claims and verdict.word in TESTED]
+        if about:
+            text = " ".join(_answer(word, [verdict for verdict in about if verdict.word == word], outcomes) for word in TESTED)
+            see = _figure(config, question.figure, [verdict.experiment for verdict in about], links, outcomes)
+            paragraphs.append(f"**{question.number}. {question.question}** {' '.join(text.split())}{see}")
+    return "\n\n".join(["## Discussion", *paragraphs]) if paragraphs else ""
+
+
+def _answer(word: str, about: Sequence[Verdict], outcomes: Outcomes) -> str:
+    """What holds, does not hold or is undecided, each with its numbers."""
+    if not about:
+        return ""
+    told = [
+        f"{_uncapped(verdict.claim.claim)} (`{verdict.experiment}`: {here(verdict, outcomes, ', 95% interval {}')}; "
+        f"{count(int(str(verdict.row['n'])), 'replicate')})"
+        for verdict in about
+    ]
+    start = {TESTED[0]: "It holds that", TESTED[1]: "It does not hold that", UNDECIDED: "It is undecided whether"}[word]
+    return f"{start} {'; that '.join(told) if word != UNDECIDED else '; whether '.join(told)}."
+
+
+def _uncapped(sentence: str) -> str:
+    """As part of a longer sentence; names such as Dropout's first word are words too."""
+    return (sentence[:1].lower() + sentence[1:]).removesuffix(".")
+
+
+def _figure(config: Config, file: str | None, experiments: Iterable[str], links: Mapping[str, str], outcomes: Outcomes) -> str:
+    """Names the figure to look at, with a link to each drawing of it in this report; empty when there is none."""
+    figure = next((figure for figure in FIGURES if figure.file == file), None)
+    if figure is None:
+        return ""
+    if figure.arms is None:
+        drawn = {"": figure.heading} if registry.members(config, list(outcomes), figure) else {}
+    else:
+        drawn = {name: _heading(config, figure, name) for name in dict.fromkeys(experiments) if figure.arms(outcomes[name])}
+    names = [f"[{style.capital(heading)}]({links[name]}/{figure.file}.svg)" for name, heading in drawn.items()]
+    return f" See {several(names)}." if names else ""
+
+
+def _heading(config: Config, figure: Figure, name: str) -> str:
+    is_subject = figure.subject.shows(config.experiment(name))
+    return f"{figure.heading if is_subject else figure.title}: {name}"

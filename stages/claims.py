@@ -1,0 +1,29 @@
+"""DVC stage claims: the verdicts of one report on the paper's claims, from the tables of its experiments."""
+
+from pipeline.claims import judge, ledger
+from pipeline.claims.quantities import Source
+from pipeline.files import store
+from pipeline.report import registry
+from pipeline.settings import config, places
+from stages import run_stage
+
+
+def main(name: str) -> None:
+    settings = config.load()
+    names = settings.report_of(name)
+    from pipeline.dag import written  # it only rejects input: no output depends on it
+
+    written.report_agrees(settings, name)
+    claims = ledger.read(settings)
+    sources = {
+        experiment: Source.read(experiment, settings.margin, registry.measured(settings, experiment)) for experiment in names
+    }
+    store.write_json(places.ledger(name), judge.judge(claims, names, sources))
+    from pipeline import tracking  # imported here, because no output depends on it
+
+    for experiment in dict.fromkeys(experiment for _, experiment in claims.within(names)):
+        tracking.start_sync(experiment)
+
+
+if __name__ == "__main__":
+    run_stage(main)
