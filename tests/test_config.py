@@ -66,7 +66,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
     ("key", "value", "words"),
     [
         # unknown keys
-        ("colour", 1, ["unknown key colour", "report, reports, figures, experiments"]),
+        ("colour", 1, ["unknown key colour", "report, reports, figures, margin, experiments"]),
         (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, rates, rounds"]),
         (f"{TOY}.training.epochs", 3, [f"unknown key {TOY}.training.epochs", "iterations, batch_size, evaluate_every"]),
         (f"{TOY}.optimizer.momentum", 0.9, [f"unknown key {TOY}.optimizer.momentum", "lr, weight_decay, warmup, decay, name"]),

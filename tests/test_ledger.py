@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import headline
 from pipeline.claims import ledger
 from pipeline.claims.verdicts import Verdicts
 from pipeline.report import page, verdicts
@@ -168,7 +169,7 @@ def test_without_claims_there_is_no_stage_and_no_section() -> None:
     assert "## Claims" not in places.index().read_text()
 
 
-def test_the_stage_writes_the_same_flat_file_twice() -> None:
+def test_the_stage_writes_the_same_flat_file_twice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     _several()
     aggregate.main("toy")
     with pytest.raises(UserError, match=r"reports/claims.json is missing; `dvc repro claims` makes it"):
@@ -183,6 +184,9 @@ def test_the_stage_writes_the_same_flat_file_twice() -> None:
     assert places.ledger().read_bytes() == text
     report_stage.main("main")
     assert "not enough replicates" in places.index().read_text()
+    monkeypatch.setattr("sys.argv", ["headline"])
+    headline.main()
+    assert "No claim could be tested. The verdicts are in reports/claims.json." in capsys.readouterr().out
     with pytest.raises(UserError, match="no report 'mian'; its reports are main, more"):
         claims_stage.main("mian")
     planted.write(*CLAIMS[1:])

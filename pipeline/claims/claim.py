@@ -73,6 +73,8 @@ class Claim(Section):
             raise ValueError("against is missing; should be an arm, such as dense, or a number")
         if self.is_constant and (self.against_quantity or self.against_experiment):
             raise ValueError("against is a number; there should be no against_quantity and no against_experiment then")
+        if self.is_constant and self.quantity == STOP and self.against <= 0:
+            raise ValueError(f"against is {self.against}; an early stop should be compared with an iteration above 0")
         if self.against_experiment and set(self.against_experiment) != set(self.experiments):
             raise ValueError(f"against_experiment should have the keys {', '.join(self.experiments)}, as experiments has")
         needs = self.comparison in ("no_worse", "same")

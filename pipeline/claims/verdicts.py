@@ -61,6 +61,8 @@ class Verdicts:
         """Of 9 claims, 6 hold, 1 does not hold and 2 are undecided."""
         words = [verdict.word for verdict in self]
         hold, fail, open_ones = (words.count(word) for word in TESTED)
+        if not hold + fail + open_ones:
+            return "No claim could be tested."
         return (
             f"Of {hold + fail + open_ones} claims that are tested, {hold} hold{'s' * (hold == 1)}, {fail} do{'es' * (fail == 1)} "
             f"not hold and {open_ones} {'is' if open_ones == 1 else 'are'} undecided."
