@@ -71,8 +71,7 @@ def _examine(bound: Bound) -> dict[str, Any]:
     files = [path(name, item) for item in pruned for path in (paths.masks, paths.lanes)]
     deps = [paths.layers(name), paths.lanes(name, lottery.dense.name), *files]
     stage = _stage("examine", name, deps, _code("examine"))
-    stage |= {"params": _params(bound, EXAMINED)} | _outs(places.profiles(name))
-    return stage | {"plots": [{places.examined(name).as_posix(): {"cache": False, "x": "density", "y": "value"}}]}
+    return stage | {"params": _params(bound, EXAMINED), "outs": _tables(places.profiles(name), places.examined(name))}
 
 
 def _stability(bound: Bound) -> dict[str, Any]:
@@ -82,8 +81,7 @@ def _stability(bound: Bound) -> dict[str, Any]:
     masks = dict.fromkeys(lottery.masks_of(pair.first.item).name for pair in pairs.of(lottery))
     deps = [_data(bound), *(paths.masks(name, item) for item in masks), *(paths.lanes(name, item) for item in lanes)]
     stage = _stage("stability", name, deps, _code("stability", _network(bound.experiment)))
-    stage |= {"params": _params(bound, [*TRAINING, "arms"])} | _outs(places.lines(name))
-    return stage | {"plots": [{places.stability(name).as_posix(): {"cache": False, "x": "density", "y": "value"}}]}
+    return stage | {"params": _params(bound, [*TRAINING, "arms"]), "outs": _tables(places.lines(name), places.stability(name))}
 
 
 def _rounds(bound: Bound, arm: str) -> dict[str, dict[str, str]]:
@@ -212,6 +210,11 @@ def _stage(script: str, argument: str, deps: Sequence[Path], files: Sequence[str
 
 def _unique(deps: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(deps))
+
+
+def _tables(cached: Path, in_git: Path) -> list[Any]:
+    """Outputs of a stage; they are no `plots`, because a table of many quantities has no axes."""
+    return [cached.as_posix(), {in_git.as_posix(): {"cache": False}}]
 
 
 def _outs(*outs: Path) -> dict[str, Any]:
