@@ -19,7 +19,7 @@ STABLE = 0.02  # in error; Frankle et al. (2020) call a network stable if its in
 
 
 def draw(shown: Shown, details: Sequence[str]) -> Figure:
-    """The left panel shows the loss along the lines of the dense and the sparsest network, the right one instability against density."""
+    """Left, the loss on the lines of the dense and of the sparsest network; right, the instability against density."""
     figure = axes.canvas(style.HEIGHT + 0.2)
     left, right = figure.subplots(1, 2)
     scale = shown.metric.shown(1.0)
@@ -54,9 +54,7 @@ def draw(shown: Shown, details: Sequence[str]) -> Figure:
 
 
 def instabilities(outcome: Outcome) -> pd.DataFrame:
-    """The instabilities of the dense network and of the arm that was trained twice in most rounds: a row for each density, from the
-    largest density.
-    """
+    """The instabilities of the dense network and of the arm trained twice in most rounds: a row for each density, falling."""
     import pandas as pd
 
     found = outcome.stability
