@@ -1,4 +1,4 @@
-"""Take the masks of another experiment's tickets, to train these tickets on other data (an arm with the option `masks_from`)."""
+"""DVC stage borrow: the masks of another experiment's tickets, for an arm with the option `masks_from` that trains them here."""
 
 from pipeline.files import masks
 from pipeline.files.lane import LaneFiles
@@ -14,16 +14,19 @@ def main(argument: str) -> None:
     bound.lottery.require(item, is_control=False)
     source = borrowing.masks_from(bound.experiment, item.arm)
     if source is None:
-        raise UserError(f"arms.{item.arm} of {item.experiment} has no masks_from; `prune` makes its masks")
+        raise UserError(f"arms.{item.arm} of {item.experiment} has no masks_from; the stage `prune` makes its masks")
     if masks.read_layers(item.experiment) != masks.read_layers(source):
-        raise UserError(f"the networks of {item.experiment} and {source} differ, so a mask of one does not fit the other")
+        raise UserError(
+            f"the networks of {item.experiment} and {source} differ, so that a mask of one does not fit the other; both "
+            "should have the same model"
+        )
     for seed in bound.experiment.seeds:
         dense = (Item(name, 0, DENSE) for name in (item.experiment, source))
         mine, theirs = (LaneFiles.of(Lane(network, seed)).weights("start") for network in dense)
         if [name for name in mine if name not in theirs or mine[name].tobytes() != theirs[name].tobytes()]:
             raise UserError(
-                f"the initial weights of seed {seed} in {item.experiment} and {source} differ, so a ticket of one is none of the "
-                "other; both should have the same model, init and shape of inputs"
+                f"the initial weights of seed {seed} in {item.experiment} and {source} differ, so that a ticket of one is not a "
+                "ticket of the other; both should have the same model, init and shape of inputs"
             )
     found = Item(source, item.round, TICKET)
     masks.write(item, {seed: masks.read(found, seed) for seed in bound.experiment.seeds})

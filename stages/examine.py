@@ -1,4 +1,4 @@
-"""DVC stage examine: what masks and weights of one experiment show about its tickets (appendix F). Nothing is trained."""
+"""DVC stage examine: what the masks and weights of one experiment show about its tickets (appendix F). Nothing is trained."""
 
 from pipeline.examine.examination import examine
 from pipeline.results import tables

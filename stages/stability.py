@@ -1,4 +1,4 @@
-"""DVC stage stability: the metric along the line between two trainings of the same network (an arm such as other_order)."""
+"""DVC stage stability: the metric along the line between two trainings of the same network, for an arm such as other_order."""
 
 import sys
 

@@ -150,13 +150,13 @@ def test_an_arm_without_a_source_is_not_borrowed(done: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "of_found", "message"),
     [
-        ({"masks_from": "elsewhere"}, {}, "'elsewhere', should be another experiment, one of found"),
-        ({"masks_from": "toy"}, {}, "'toy', should be another experiment"),
-        ({}, {"pruning": {**FOUND["pruning"], "rounds": 2}}, r"no tickets of the rounds \[3\]"),
-        ({}, {"seeds": [2]}, r"does not have the seeds \[1\]"),
-        ({}, {"model": {"name": "lenet", "hidden": [9, 6]}}, "whose model is another"),
-        ({}, {"init": "model"}, "whose init is another"),
-        ({}, {"pruning": {**FOUND["pruning"], "rates": {"fc": 0.3}}}, "whose pruning.rates is another"),
+        ({"masks_from": "elsewhere"}, {}, "'elsewhere', but should be another experiment, one of found"),
+        ({"masks_from": "toy"}, {}, "'toy', but should be another experiment"),
+        ({}, {"pruning": {**FOUND["pruning"], "rounds": 2}}, r"has tickets of the rounds \[3\]"),
+        ({}, {"seeds": [2]}, r"has the seeds \[1\]"),
+        ({}, {"model": {"name": "lenet", "hidden": [9, 6]}}, "whose model is .*, and not "),
+        ({}, {"init": "model"}, "whose init is .*, and not "),
+        ({}, {"pruning": {**FOUND["pruning"], "rates": {"fc": 0.3}}}, "whose pruning.rates is .*, and not "),
         ({}, {"rewind": "5it"}, "rewind is 5it; should be 0it in both"),
     ],
 )

@@ -82,7 +82,7 @@ def test_the_sentence_ranks_the_arms() -> None:
         for arm in ("noise_half", "constant", "same_sign", "noise_3", "permuted", "random_sign")
     ]
     assert order == sorted(order)
-    assert first.startswith("At 36.0% of the weights, the accuracy compared with the ticket's")
+    assert first.startswith("At 36.0% of the weights, the accuracy of the arms differs from the ticket's")
     assert "95% interval" in first
 
 

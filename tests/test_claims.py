@@ -119,7 +119,9 @@ def test_a_range_has_to_hold_in_every_round_and_shows_the_weakest() -> None:
 def test_a_density_is_that_of_a_near_round_of_both_sides() -> None:
     lanes = [*trio("dense", 0, 0.5), *trio("ticket", 1, 0.6), *trio("ticket", 2, 0.7), *trio("reinit", 2, 0.5, draw=1)]
     assert planted.row(lanes, density=0.4)["density"] == 0.36
-    assert planted.row(lanes, density=0.25)["reason"] == "both sides were trained in no round with a density within 20% of 25.0%"
+    assert planted.row(lanes, density=0.25)["reason"] == (
+        "there is no round with a density within 20% of 25.0% in which both sides were trained"
+    )
     assert planted.row(lanes, density="last")["density"] == 0.36
     assert planted.row(lanes, against="reinit", density="last")["effect"] == pytest.approx(0.2)
     assert planted.row(lanes, against="reinit", density=0.6)["verdict"] == "not run"

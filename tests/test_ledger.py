@@ -72,11 +72,11 @@ def _in_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[toy]", "[toy, toy]", 5, ["should not repeat a value"]),
         ("  source: section 2\n", "", 2, ["claims.first.source is missing"]),
         ("paper: better", "papr: better", 11, ["claims.first.papr is an unknown key", "paper"]),
-        ("id: second", "id: first", 12, ["id is 'first' as in another claim"]),
+        ("id: second", "id: first", 12, ["id is 'first', but should differ"]),
         ("claims: [first]", "claims: [third]", 25, ["discussion.0.claims.0 is 'third'", "the id of a claim"]),
-        ("quantity: metric", "quantity: early_stop\n  against_quantity: final", 2, ["against_quantity should be left out"]),
-        ("greater\n", "greater\n  margin: 0.1\n", 2, ["margin should be left out"]),
-        ("quantity: metric", "quantity: x\n  margin: 0.1", 2, ["margin should be left out"]),
+        ("quantity: metric", "quantity: early_stop\n  against_quantity: final", 2, ["is final, but should be left out"]),
+        ("greater\n", "greater\n  margin: 0.1\n", 2, ["margin is 0.1, but should be left out"]),
+        ("quantity: metric", "quantity: x\n  margin: 0.1", 2, ["margin is 0.1, but should be left out"]),
         ("greater\n", "same\n", None, []),
         ("id: second", "id: Second", 12, ["lower-case letters"]),
         ("id: second", "id: second\n  id: third", 13, ["not valid YAML"]),
@@ -213,7 +213,7 @@ def _verdicts(metric: dict[str, str] = synthetic.ACCURACY) -> tuple[str, Verdict
 
 def test_the_page_has_verdicts_by_kind_then_what_was_not_run_and_a_discussion() -> None:
     text, _ = _verdicts()
-    assert "\nOf 4 claims that are tested, 2 hold, 1 does not hold and 1 is undecided.\n" in text
+    assert "\nOf 4 tested claims, 2 hold, 1 does not hold and 1 is undecided.\n" in text
     assert text.index("## Claims") < text.index("## Discussion") < text.index("## toy")
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and "section 2" in line]
     assert [row[0] for row in rows] == ["| **holds**", "| **holds**", "| **does not hold**", "| undecided"]
@@ -222,7 +222,7 @@ def test_the_page_has_verdicts_by_kind_then_what_was_not_run_and_a_discussion() 
     bad = next(row for row in rows if row[1] == "The smallest ticket is better.")
     assert bad[0] == "| **does not hold**" and bad[3].startswith("-20.00 points")
     assert "- `tables` in `toy`: no table of masks and weights was made." in text
-    assert "- 1 claim about `other`: `dvc repro experiments/dvc.yaml:report_more` tests them in reports/more/index.md." in text
+    assert "- `dvc repro experiments/dvc.yaml:report_more` tests 1 claim about `other` in reports/more/index.md." in text
     assert "**1. Better?** It holds that the ticket is better (`toy`: +10.00 points, 95% interval +9.88 to +10.12, at" in text
     assert "It does not hold that the smallest ticket is better (" in text
     assert "See [Figure 2. Early stop of tickets and of reinitialised controls: toy](toy/figures/early_stop.svg)." in text

@@ -1,4 +1,4 @@
-"""A claim of the paper and a question that several claims answer, as claims.yaml has them."""
+"""A claim of the paper, and a question that several claims answer, as they stand in claims.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.values.experiment import Name, Section, unique
 
 METRIC, FINAL, STOP = "metric", "final", "early_stop"
 OF_LANES = (METRIC, FINAL, STOP)  # quantities of rounds.csv; all others are rows of the tables of examined masks and weights
-OWN_MARGIN = (METRIC, FINAL)  # those whose margin comes from the settings, unless the claim has one
+OWN_MARGIN = (METRIC, FINAL)  # quantities whose margin is that of the settings, unless the claim has one
 Comparison = Literal["greater", "less", "no_worse", "same"]
 
 
@@ -42,14 +42,15 @@ Density = Annotated[Any, PlainValidator(_density)]
 class Claim(Section):
     """One claim, which is tested in each of its experiments that a report contains.
 
-    quantity: `metric` (at early stop), `final`, `early_stop`, or one of the tables of examined masks and weights, of a `layer`
-    or of the whole network. It is compared with the same quantity, or `against_quantity`, of the arm `against` (by default the
-    same arm) in the same round, or with a number. against_experiment: for each experiment another one that has the other side.
-    comparison: the region in which the effect is claimed to lie: `greater` or `less` than zero, `no_worse` than minus a margin,
-    or the `same` within a margin. The effect is the difference of the two sides, and of early stops the logarithm of their
-    ratio; that of a metric is positive when it is better, whatever its direction. `margin` is in the quantity's unit, and of
-    early stops a share; metrics have that of the settings.
-    density: of one round, of the first and last of several, in each of which the claim has to hold, or of the `best` or `last`.
+    quantity: `metric` (at early stop), `final`, `early_stop`, or a quantity of the tables of examined masks and weights, either
+    of a `layer` or of the whole network. It is compared with a number, or with the same quantity (or `against_quantity`) of the
+    arm `against` (by default the same arm) in the same round. against_experiment: for each experiment, the one that has the other
+    side. comparison: the region in which the effect is claimed to lie, which is `greater` or `less` than zero, `no_worse` than
+    minus a margin, or the `same` within a margin. The effect is the difference of the two sides, or for early stops the logarithm
+    of their ratio. For a metric it is positive when the first side is better, whatever the metric's direction. `margin` is in the
+    quantity's unit, or for early stops a share; the default for metrics is that of the settings.
+    density: that of one round, those of the first and the last of several rounds, in each of which the claim has to hold, or the
+    `best` or `last` round.
     """
 
     id: Name
@@ -70,22 +71,35 @@ class Claim(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.against is None and not self.against_quantity and not self.against_experiment:
-            raise ValueError("against is missing; should be an arm, such as dense, or a number")
+            raise ValueError("against is missing, but should be an arm, such as dense, or a number")
         if self.is_constant and (self.against_quantity or self.against_experiment):
-            raise ValueError("against is a number; there should be no against_quantity and no against_experiment then")
+            raise ValueError(
+                f"against is {self.against}, but should be an arm if against_quantity or against_experiment is given"
+            )
         if self.is_constant and self.quantity == STOP and self.against <= 0:
-            raise ValueError(f"against is {self.against}; an early stop should be compared with an iteration above 0")
+            raise ValueError(f"against is {self.against}, but should be an iteration above 0, because the quantity is {STOP}")
         if self.against_experiment and set(self.against_experiment) != set(self.experiments):
-            raise ValueError(f"against_experiment should have the keys {', '.join(self.experiments)}, as experiments has")
+            raise ValueError(
+                f"the keys of against_experiment are {', '.join(self.against_experiment)}, but should be "
+                f"{', '.join(self.experiments)}"
+            )
         needs = self.comparison in ("no_worse", "same")
         if self.comparison == "no_worse" and self.quantity not in OWN_MARGIN:
-            raise ValueError(f"comparison should be greater, less or same, because only {' and '.join(OWN_MARGIN)} can be worse")
+            raise ValueError(
+                f"comparison is no_worse, but should be greater, less or same, because only {' and '.join(OWN_MARGIN)} can be "
+                "worse"
+            )
         if self.margin is not None and not needs:
-            raise ValueError(f"margin should be left out, because {self.comparison} has none")
+            raise ValueError(f"margin is {self.margin}, but should be left out, because {self.comparison} needs none")
         if needs and self.margin is None and self.quantity not in OWN_MARGIN:
-            raise ValueError(f"margin is missing; {self.comparison} needs one for a quantity other than {', '.join(OWN_MARGIN)}")
+            raise ValueError(
+                f"margin is missing; {self.comparison} needs one for a quantity other than {' and '.join(OWN_MARGIN)}"
+            )
         if self.quantity != self.other_quantity and {self.quantity, self.other_quantity} & {*OF_LANES}:
-            raise ValueError(f"against_quantity should be left out, as {', '.join(OF_LANES)} are compared with themselves only")
+            raise ValueError(
+                f"against_quantity is {self.against_quantity}, but should be left out, because {', '.join(OF_LANES)} "
+                "are each compared only with themselves"
+            )
         return self
 
     @property
@@ -102,7 +116,7 @@ class Claim(Section):
 
 
 class Question(Section):
-    """A question that several claims answer together. claims: their ids. figure: the name of the file of the one to look at."""
+    """A question that several claims answer together. claims: their ids. figure: the file name of the figure to look at."""
 
     number: Annotated[int, Field(ge=1)]
     question: Text
@@ -115,7 +129,7 @@ class Ledger(Section):
     discussion: tuple[Question, ...] = ()
 
     def within(self, names: tuple[str, ...]) -> Iterator[tuple[Claim, str]]:
-        """The claims that a report of these experiments can test, each with one of them."""
+        """The claims that a report of these experiments can test, each with one of its experiments."""
         for claim in self.claims:
             for name in claim.experiments:
                 if name in names and claim.against_experiment.get(name, name) in names:

@@ -1,4 +1,4 @@
-"""Verdicts on claims: tests of effects against the region that a claim names, at one false discovery rate for a whole ledger."""
+"""Verdicts on claims: tests of whether effects lie in the region that a claim names, at one false discovery rate for a ledger."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ Row = dict[str, float | int | str | None]
 
 @dataclass(frozen=True)
 class Tested:
-    """weakest: the sample that speaks most against the claim. p_holds: of the hypothesis that the effect is outside the claimed
-    region somewhere; p_fails: of the one that it is inside everywhere. margin: None when the claim has none.
+    """weakest: the sample that speaks most against the claim. p_holds: the p value of the hypothesis that the effect is outside
+    the claimed region in some round. p_fails: that of the hypothesis that it is inside in every round. margin: None when the
+    claim has none.
     """
 
     weakest: Sample
@@ -43,7 +44,7 @@ class Tested:
 def judge(ledger: Ledger, names: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Row]:
     """The rows of claims.json for a report of these experiments, by "<id>/<experiment>".
 
-    Units: effects in those of the metric or quantity, and those of early stops as ratios of iterations; p and q are
+    Units: effects are in the unit of the metric or quantity, and those of early stops are ratios of iterations; p and q are
     probabilities. `detectable` is the distance from the border of the claimed region that would have been shown with a
     probability of 80%.
     """
@@ -64,8 +65,8 @@ def judge(ledger: Ledger, names: Sequence[str], sources: Mapping[str, Source]) -
 
 
 def test(claim: Claim, found: Sequence[Sample], margin: float | None) -> Tested:
-    """Of a claim about several rounds, each must lie in the region (an intersection-union test): the largest p decides. That it
-    fails somewhere is shown by the smallest, times their number.
+    """If a claim is about several rounds, the effect of each has to lie in the region. This is an intersection-union test, in
+    which the largest p decides. Whether the claim fails in some round is decided by the smallest p times the number of rounds.
     """
     if min(len(sample.effects) for sample in found) < FEWEST:
         return Tested(min(found, key=lambda sample: len(sample.effects)), len(found), margin)
@@ -76,7 +77,7 @@ def test(claim: Claim, found: Sequence[Sample], margin: float | None) -> Tested:
 
 
 def p_values(effects: Sequence[float], comparison: str, margin: float) -> tuple[float, float]:
-    """Of the hypotheses that the true effect is outside the region, and that it is inside it."""
+    """The p values of two hypotheses: that the true effect is outside the region, and that it is inside."""
 
     def above(border: float) -> float:
         return intervals.p_above(effects, border)
@@ -95,7 +96,7 @@ def p_values(effects: Sequence[float], comparison: str, margin: float) -> tuple[
 
 
 def discovery_rates(p: Mapping[str, float]) -> dict[str, float]:
-    """Benjamini and Hochberg's q values: the rate of false discoveries if each claim with such a p or a smaller one is one."""
+    """Benjamini and Hochberg's q values: the rate of false discoveries if every claim with this or a smaller p is a discovery."""
     if not p:
         return {}
     from scipy.stats import false_discovery_control  # type: ignore[import-untyped]
@@ -136,7 +137,7 @@ def _row(claim: Claim, tested: Tested, q: float | None, source: Source) -> Row:
 
 
 def _detectable(claim: Claim, difference: Difference) -> float | None:
-    """As an effect; of early stops its logarithm, which is negative where the claim is that one is earlier."""
+    """The detectable effect; for early stops its logarithm, which is negative if the claim is that one comes earlier."""
     found = difference.detectable
     return None if found is None else -found if claim.quantity == STOP and claim.comparison == "less" else found
 

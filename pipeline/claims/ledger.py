@@ -1,4 +1,4 @@
-"""Reads claims.yaml; messages name the line of a fault."""
+"""Reads claims.yaml. The messages about its faults name their lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Place = tuple[int | str, ...]
 
 
 def read(config: Config, path: Path = places.CLAIMS) -> Ledger:
-    """Raises: UserError with a line for each fault: the file, its line, the key, what was given and what would be right."""
+    """Raises: UserError with a message for each fault: the file, its line, the key, what was given and what would be right."""
     content = _content(path)
     try:
         # JSON is used because strict validation of it still lets an array become a tuple.
@@ -63,7 +63,7 @@ def _line(content: Any, place: Place) -> int:
 
 
 def _key(content: Any, place: Place) -> str:
-    """The key as one reads it: a claim by its id."""
+    """The key as a reader would write it, in which a claim has its id instead of its number."""
     parts: list[str] = []
     for part in place:
         content = _inside(content, part)
@@ -93,19 +93,21 @@ def _explained(error: Mapping[str, Any]) -> str:
         case "string_pattern_mismatch":
             message = "should contain only lower-case letters, digits and underscores, and begin with a letter"
     given = error["input"]
-    return f": {message}" if isinstance(given, Mapping) else f"is {json.dumps(given, default=str)}: {message}"
+    if isinstance(given, Mapping):
+        return f"is not valid: {message}"
+    return f"is {json.dumps(given, default=str)}{', but' if message.startswith('should be') else ':'} {message}"
 
 
 def _repeated(ledger: Ledger) -> Iterator[tuple[Place, str]]:
     ids: dict[str, int] = {}
     for i, claim in enumerate(ledger.claims):
         if claim.id in ids:
-            yield ("claims", i, "id"), f"is {claim.id!r} as in another claim; should be another id"
+            yield ("claims", i, "id"), f"is {claim.id!r}, but should differ from the id of every other claim"
         ids[claim.id] = i
     for i, question in enumerate(ledger.discussion):
         for j, name in enumerate(question.claims):
             if name not in ids:
-                yield ("discussion", i, "claims", j), f"is {name!r}; should be the id of a claim"
+                yield ("discussion", i, "claims", j), f"is {name!r}, but should be the id of a claim"
 
 
 def _unknown(ledger: Ledger, config: Config) -> Iterator[tuple[Place, str]]:
@@ -114,7 +116,10 @@ def _unknown(ledger: Ledger, config: Config) -> Iterator[tuple[Place, str]]:
         named += [(("against_experiment", name), other) for name, other in claim.against_experiment.items()]
         wrong = [(place, name) for place, name in named if name not in config.experiments]
         for place, name in wrong:
-            yield ("claims", i, *place), f"is {name!r}; should be an experiment, one of {', '.join(sorted(config.experiments))}"
+            yield (
+                ("claims", i, *place),
+                f"is {name!r}, but should be an experiment, one of {', '.join(sorted(config.experiments))}",
+            )
         for name in claim.experiments if not wrong else ():
             yield from _unknown_arms(config, claim, i, name)
 
@@ -126,4 +131,7 @@ def _unknown_arms(config: Config, claim: Claim, i: int, name: str) -> Iterator[t
     for key, arm, experiment in sides:
         arms = [DENSE, *config.experiment(experiment).all_arms]
         if arm not in arms:
-            yield ("claims", i, key), f"is {arm!r}; the experiment {experiment} has only the arms {', '.join(arms)}"
+            yield (
+                ("claims", i, key),
+                f"is {arm!r}, but should be an arm of {experiment}, which has only the arms {', '.join(arms)}",
+            )

@@ -17,11 +17,11 @@ from pipeline.settings import places
 if TYPE_CHECKING:
     import pandas as pd
 
-ROUNDED = 0.01  # how far, relative to it, a density may lie outside a range whose ends are written with three digits
+ROUNDED = 0.01  # by which share a density may lie outside a range, because the ends of ranges are written with three digits
 
 
 class NotTestedError(Exception):
-    """Why a claim cannot be tested. verdict: `not run` or `void`."""
+    """Says why a claim cannot be tested. verdict: `not run` or `void`."""
 
     def __init__(self, reason: str, verdict: str = "not run") -> None:
         super().__init__(reason)
@@ -30,7 +30,7 @@ class NotTestedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What one experiment offers. examined: quantity,arm,round,density,layer,seed,value of its masks and weights, if it has."""
+    """The tables of one experiment. examined: quantity,arm,round,density,layer,seed,value of masks and weights, if any."""
 
     outcome: Outcome
     examined: pd.DataFrame | None = None
@@ -46,7 +46,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sample:
-    """effects: one for each seed. density: of their round; of the best rounds of all seeds, the one that is chosen most often."""
+    """effects: one for each seed. density: that of their round, or of the most frequent one of the seeds' best rounds."""
 
     density: float
     effects: tuple[float, ...]
@@ -54,7 +54,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """values: seed by round. densities: by round."""
+    """values: a table of seeds by rounds. densities: by round."""
 
     values: pd.DataFrame
     densities: Mapping[int, float]
@@ -62,7 +62,9 @@ class _Side:
 
 @dataclass(frozen=True, eq=False)
 class _Rounds:
-    """effects, own: seed by round: the effect, and one side alone. densities, and why a round's effects are void: by round."""
+    """effects, own: tables of seeds by rounds, with the effects and with the first side alone. densities: by round. void: why the
+    effects of a round are void, by round.
+    """
 
     effects: pd.DataFrame
     own: pd.DataFrame
@@ -71,7 +73,7 @@ class _Rounds:
 
 
 def samples(claim: Claim, name: str, sources: Mapping[str, Source]) -> list[Sample]:
-    """Those of the rounds that a claim is about, in an experiment. Raises: NotTestedError."""
+    """The samples of the rounds of an experiment that a claim is about. Raises: NotTestedError."""
     found = _rounds(claim, name, sources)
     if claim.density == "best":
         return [_best(claim, found, sources[name].outcome)]
@@ -91,7 +93,7 @@ def _rounds(claim: Claim, name: str, sources: Mapping[str, Source]) -> _Rounds:
     theirs = _side(sources[other], claim.other_quantity, claim.other_arm, claim.layer)
     pairs = _pairs(mine, theirs, same=other == name)
     if not pairs:
-        raise NotTestedError(f"{claim.other_arm} was not trained in a round of {claim.arm}")
+        raise NotTestedError(f"{claim.other_arm} was not trained in any round of {claim.arm}")
     effects = mine.values[[*pairs]].apply(
         lambda column: _effect(claim, sources[name].outcome, column, theirs.values[pairs[column.name]])
     )
@@ -119,8 +121,8 @@ def _side(source: Source, quantity: str, arm: str, layer: str | None) -> _Side:
 
 
 def _pairs(mine: _Side, theirs: _Side, same: bool) -> dict[int, int]:
-    """For each round of one side the round of the other: the same one, in another experiment the one with the nearest density,
-    and the last of an arm that keeps all weights, such as the dense network.
+    """For each round of the first side, the round of the other side: the same round in the same experiment, the round with the
+    nearest density in another experiment, and the last round of an arm that keeps all weights, such as the dense network.
     """
     if all(density >= 1 for density in theirs.densities.values()):
         return dict.fromkeys(mine.densities, max(theirs.densities))
@@ -131,7 +133,7 @@ def _pairs(mine: _Side, theirs: _Side, same: bool) -> dict[int, int]:
 
 
 def _nearest(densities: Mapping[int, float], asked: float) -> int | None:
-    """The round whose density is nearest, of equally near ones the last; None when it is not within NEAR."""
+    """The round whose density is nearest, or the last of several that are equally near; None when it is not within NEAR."""
     near = min(sorted(densities, reverse=True), key=lambda k: abs(densities[k] - asked))
     return near if abs(densities[near] - asked) <= NEAR * asked else None
 
@@ -147,7 +149,7 @@ def _effect(claim: Claim, outcome: Outcome, mine: pd.Series[float], theirs: Any)
 
 
 def _cut_off(claim: Claim, sides: list[tuple[Outcome, str, _Side]], pairs: Mapping[int, int]) -> dict[int, str]:
-    """The rounds whose early stops cannot be compared, and why."""
+    """The rounds whose early stops cannot be compared, each with the reason."""
     void: dict[int, str] = {}
     if claim.quantity != STOP:
         return void
@@ -159,7 +161,7 @@ def _cut_off(claim: Claim, sides: list[tuple[Outcome, str, _Side]], pairs: Mappi
                 which = arm if side.densities[number] >= 1 else f"{arm} at {percent(side.densities[number])}%"
                 void[k] = f"the end of training cuts off the early stop of {which}"
             elif row is not None and not (side.values[number] > 0).all():
-                void[k] = f"{arm} has an early stop at iteration 0, which has no ratio"
+                void[k] = f"{arm} has an early stop at iteration 0, for which no ratio is defined"
     return void
 
 
@@ -175,13 +177,13 @@ def _chosen(claim: Claim, found: _Rounds) -> list[int]:
         near = _nearest({k: found.densities[k] for k in rounds}, float(claim.density))
         inside, where = ([] if near is None else [near]), f"within {NEAR:.0%} of {percent(float(claim.density))}%"
     if not inside:
-        raise NotTestedError(f"both sides were trained in no round with a density {where}")
+        raise NotTestedError(f"there is no round with a density {where} in which both sides were trained")
     return inside
 
 
 def _best(claim: Claim, found: _Rounds, outcome: Outcome) -> Sample:
-    """The best round, chosen for each seed on the other seeds: chosen on the same values, the best of several equally good
-    rounds would look better than they are.
+    """The best round is chosen for each seed on the other seeds. If it were chosen on the same values, the best of several
+    equally good rounds would look better than it is.
     """
     open_rounds = [k for k in found.effects if k not in found.void]
     if not open_rounds:
@@ -196,7 +198,7 @@ def _best(claim: Claim, found: _Rounds, outcome: Outcome) -> Sample:
 
 
 def _best_round(claim: Claim, outcome: Outcome, values: pd.DataFrame) -> int:
-    """By the mean over seeds; of equally good rounds the last, which has the fewest weights."""
+    """The round with the best mean over seeds; of equally good rounds the last, which has the fewest weights."""
     means = values.mean().iloc[::-1]
     rounds: list[int] = means.index.tolist()
     if claim.quantity in OF_LANES and claim.quantity != STOP:

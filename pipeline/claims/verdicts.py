@@ -38,7 +38,7 @@ class Verdicts:
 
     @classmethod
     def read(cls, config: Config, report: str) -> Verdicts | None:
-        """None in a repository without claims. Raises: UserError when the verdicts are missing or are not about its claims."""
+        """None in a repository without claims. Raises: UserError when the verdicts are missing or are about other claims."""
         if not places.CLAIMS.is_file():
             return None
         claims, path = ledger.read(config), places.ledger(report)
@@ -58,12 +58,13 @@ class Verdicts:
             yield Verdict(claims[name], experiment, row)
 
     def tally(self) -> str:
-        """Of 9 claims, 6 hold, 1 does not hold and 2 are undecided."""
+        """Such as "Of 9 tested claims, 6 hold, 1 does not hold and 2 are undecided."."""
         words = [verdict.word for verdict in self]
         hold, fail, open_ones = (words.count(word) for word in TESTED)
-        if not hold + fail + open_ones:
+        tested = hold + fail + open_ones
+        if not tested:
             return "No claim could be tested."
         return (
-            f"Of {hold + fail + open_ones} claims that are tested, {hold} hold{'s' * (hold == 1)}, {fail} do{'es' * (fail == 1)} "
+            f"Of {tested} tested claim{'s' * (tested != 1)}, {hold} hold{'s' * (hold == 1)}, {fail} do{'es' * (fail == 1)} "
             f"not hold and {open_ones} {'is' if open_ones == 1 else 'are'} undecided."
         )

@@ -1,1 +1,1 @@
-"""What winning tickets look like (appendix F): numbers from masks and weights that training has left; nothing is trained here."""
+"""What winning tickets look like (appendix F), from the masks and weights that training has written; nothing is trained here."""

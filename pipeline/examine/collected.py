@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.examine.replicates import Weights
 
-DIGITS = 6  # significant ones: the last bits of a sum depend on the processor, and the tables should not
+DIGITS = 6  # significant digits, because the last bits of a sum depend on the processor, and the tables should not
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Numbers:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
     def add(self, item: Item, density: float, seed: int, measured: Measured) -> None:
-        """What is not a number is left out: it is not defined for so few weights."""
+        """Values that are NaN are left out, because the quantity is not defined for so few weights."""
         for (quantity, layer), value in measured.items():
             if not math.isnan(value):
                 self.rows.append((quantity, item.arm, item.round, density, layer, seed, _rounded(value)))
@@ -78,7 +78,7 @@ class Profiles:
 
 
 def _table(rows: list[tuple[Any, ...]], columns: Sequence[str], orders: tuple[list[str], list[str], list[str]]) -> pd.DataFrame:
-    """orders: of quantities, arms and layers. The last column but one, seeds or positions, stays in the order of the rows."""
+    """orders: of quantities, arms and layers. The last column but one (seeds or positions) keeps the order of the rows."""
     import pandas as pd
 
     quantities, arms, layers = ({name: i for i, name in enumerate(names)} for names in orders)

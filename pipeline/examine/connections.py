@@ -15,7 +15,7 @@ FULLY_CONNECTED = ("fc", "output")
 
 
 def layers_of(layers: Mapping[str, Layer]) -> list[str]:
-    """The fully connected ones. Shapes: their weights are (units that the layer computes, units that feed it)."""
+    """The fully connected layers. Shapes: their weights are (units that the layer computes, units that feed the layer)."""
     return [name for name, layer in layers.items() if layer.kind in FULLY_CONNECTED and len(layer.shape) == 2]
 
 
@@ -40,7 +40,7 @@ def measure(mask: Mask, layers: Mapping[str, Layer]) -> Measured:
 
 
 def _dead(mask: Mask, layers: Mapping[str, Layer]) -> Measured:
-    """By hidden layer and of all of them; nothing for layers whose units the next layer does not read."""
+    """The shares of dead units, by hidden layer and together; a layer whose units the next layer does not read has none."""
     hidden = [
         (name, (incoming(mask[name]) == 0) | (outgoing(mask[after]) == 0))
         for name, after in pairwise(layers_of(layers))
@@ -61,8 +61,8 @@ def outgoing(kept: BoolArray) -> NDArray[np.int_]:
 
 
 def gini(counts: NDArray[np.int_]) -> float:
-    """The Gini coefficient: the mean difference between two units, over twice the mean. 0 if all are equal, 1 - 1/n if one of n
-    units has all; NaN if none has any.
+    """The Gini coefficient: the mean difference between two units, divided by twice the mean. It is 0 if all units have the same
+    number, 1 - 1/n if one of n units has all connections, and NaN if there are no connections.
     """
     n, total = counts.size, int(counts.sum())
     if not total:
@@ -73,10 +73,11 @@ def gini(counts: NDArray[np.int_]) -> float:
 
 @cache  # replicates and arms have the same numbers of weights
 def expected_gini(units: int, places: int, kept: int) -> float:
-    """The expected Gini coefficient of a random mask with `kept` weights, in which each unit has so many places for them.
+    """The expected Gini coefficient of a random mask with `kept` weights, in which each unit has `places` places for them.
 
-    Two units have S weights together, which is hypergeometric; given S, so is the number of the first one. Its mean distance from
-    S/2, and with it the mean difference of the two, has a closed form like de Moivre's for the binomial distribution.
+    The number S of weights that two units have together is hypergeometric. Given S, the number of weights of the first unit is
+    hypergeometric too. Its mean distance from S/2, and with it the mean difference of the two units, has a closed form like that
+    of de Moivre for the binomial distribution.
     """
     from scipy.stats import hypergeom  # type: ignore[import-untyped]  # scipy comes with scikit-learn
 

@@ -13,8 +13,8 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 def measure(initial: Weights, mask: Mask) -> Measured:
-    """By layer only, because the layers of a network have initial weights of different sizes. Layers without weights are left
-    out.
+    """By layer only, because the initial weights of a network differ in size between layers. Layers without surviving weights are
+    left out.
     """
     found: Measured = {}
     for layer, kept in mask.items():
@@ -31,9 +31,9 @@ def bimodality(values: NDArray[np.float64]) -> float:
     """Sarle's bimodality coefficient, with the sample's skewness and excess kurtosis.
 
     It is 1/3 for a normal distribution and 5/9 for a uniform one. A larger value suggests two modes; two equally frequent values
-    give 1. It is not a test: a skewed distribution with one mode has a large coefficient too (an exponential one 5/9), and two
-    modes of very different size may have a small one. `valley` does not have this weakness.
-    NaN for fewer than 4 values, or for equal ones.
+    give 1. The coefficient is not a test: it is also large for a skewed distribution with one mode (5/9 for an exponential one),
+    and it may be small for two modes of very different size. `valley` does not have this weakness. The coefficient is NaN for
+    fewer than 4 values and for equal values.
     """
     from scipy import stats  # type: ignore[import-untyped]  # scipy comes with scikit-learn
 
@@ -45,11 +45,11 @@ def bimodality(values: NDArray[np.float64]) -> float:
 
 
 def valley(values: NDArray[np.float64]) -> float:
-    """The lowest point of the distribution between its highest points on either side of zero, over the lower of these two.
+    """The lowest point of the distribution between its highest points on either side of zero, divided by the lower of these two.
 
-    It is above 1 if the distribution has one mode, near 1 if it is uniform, and below 1 if it has a mode on either side, also if
-    these differ in size. The values are counted in bins of half a standard deviation, of which the middle one is about zero. Few
-    values give a low valley by chance. NaN if all values have one sign or are equal.
+    It is above 1 if the distribution has one mode, near 1 if it is uniform, and below 1 if it has a mode on either side of zero,
+    even if these modes differ in size. The values are counted in bins of half a standard deviation, and the middle bin is centred
+    on zero. With few values, the valley may be low by chance. It is NaN if all values have the same sign or are equal.
     """
     width = values.std() / 2
     if not width or values.min() >= 0 or values.max() <= 0:
@@ -67,7 +67,8 @@ def valley(values: NDArray[np.float64]) -> float:
 
 
 def edges(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Those of the bins of a layer's histograms: symmetric about 0, more of them for a larger layer (Rice's rule, up to 40).
+    """The edges of the bins of a layer's histograms. They are symmetric about 0, and a larger layer has more bins (Rice's rule,
+    up to 40).
 
     Shapes: values (replicates, *shape of the layer) -> (b + 1,)
     """

@@ -1,6 +1,6 @@
 """Examines the dense network and every arm that prunes masks of its own, in all rounds and replicates.
 
-Each file is read once, so the time grows with rounds times replicates.
+Each file is read once, so that the time grows with the number of rounds times the number of replicates.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def examine(lottery: Lottery) -> tuple[pd.DataFrame, pd.DataFrame]:
 @dataclass(frozen=True, eq=False)
 class Examination:
     """dense: by seed. groups: the weights that are ranked together. at_once, early: for each seed, the masks that magnitude
-    pruning makes from the dense network's trained weights and from its weights at the rewind point; each round changes them.
+    pruning makes from the dense network's trained weights and from its weights at the rewind point; every round updates them.
     """
 
     lottery: Lottery
@@ -72,7 +72,7 @@ class Examination:
             self.profiles.weights(self.lottery.dense, 1.0, found.initial, whole)
 
     def round(self, number: int, items: Iterable[Item]) -> None:
-        """items: those of the round, in increasing order of rounds."""
+        """items: those of the round. The rounds have to be examined in increasing order."""
         for seed, found in self.dense.items():
             self.at_once[seed] = self._pruned(found.trained, self.at_once[seed], number)
             self.early[seed] = self._pruned(found.rewound, self.early[seed], number)
@@ -82,7 +82,7 @@ class Examination:
             self._item(item)
 
     def _pruned(self, weights: Weights, mask: Mask, number: int) -> Mask:
-        """By magnitude from the same weights in every round, which gives the same mask as from the full one."""
+        """Prunes the same weights by magnitude in every round, which gives the same mask as pruning the full mask at once."""
         return pruning.prune({name: np.abs(array) for name, array in weights.items()}, mask, self.groups, number)
 
     def _item(self, item: Item) -> None:

@@ -13,10 +13,10 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 def measure(start: Weights, trained: Weights, mask: Mask, suffix: str = "") -> Measured:
-    """The weights of a mask, by layer and together. Layers of which the mask has no weight are left out.
+    """The movement of the weights of a mask, by layer and together. Layers without a weight in the mask are left out.
 
     Units: outward (negative if weights shrink) and moved are in the weights' own unit, flipped is a fraction.
-    suffix: of the quantities' names.
+    suffix: the ending of the quantities' names.
     """
     pairs = {layer: (start[layer][kept], trained[layer][kept]) for layer, kept in mask.items() if kept.any()}
     if not pairs:
@@ -30,13 +30,13 @@ def measure(start: Weights, trained: Weights, mask: Mask, suffix: str = "") -> M
 
 
 def in_dense_training(start: Weights, trained: Weights, mask: Mask) -> Measured:
-    """The weights of a mask beside the others, while the dense network is trained."""
+    """The movement of the weights of a mask and of the other weights while the dense network is trained."""
     rest = Mask({layer: ~kept for layer, kept in mask.items()})
     return measure(start, trained, mask, "_kept") | measure(start, trained, rest, "_rest")
 
 
 def _sums(start: NDArray[Any], trained: NDArray[Any]) -> NDArray[np.float64]:
-    """Of the movements away from zero, of all movements, and of the changes of sign."""
+    """The sums of the movements away from zero and of the distances moved, and the number of changes of sign."""
     begin, end = start.astype(np.float64), trained.astype(np.float64)
     step = end - begin
     return np.array([(step * np.sign(begin)).sum(), np.abs(step).sum(), np.count_nonzero(begin * end < 0)])

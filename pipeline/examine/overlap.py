@@ -1,7 +1,7 @@
-"""How much masks have in common, beside what random masks with as many weights in each layer would have.
+"""How much masks have in common, and how much random masks with as many weights in each layer would have in common.
 
-The masks of a ticket in two rounds are not compared, because the later one is part of the earlier one: their overlap is the ratio
-of their densities.
+The masks of a ticket in two rounds are not compared, because the later mask is a part of the earlier one, and their overlap is
+therefore the ratio of their densities.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Counts = dict[str, tuple[float, float, float]]  # by layer: weights in the first
 
 
 def replicates(masks: Mapping[int, Mask]) -> dict[int, Measured]:
-    """Each replicate's mean over the other ones; none when there is only one. masks: by seed."""
+    """Each replicate's mean overlap with the others; empty if there is only one replicate. masks: by seed."""
     seeds, found = list(masks), {}
     pairs = {(a, b): jaccard(masks[a], masks[b], "overlap_replicates") for i, a in enumerate(seeds) for b in seeds[i + 1 :]}
     for seed in seeds:
@@ -26,7 +26,7 @@ def replicates(masks: Mapping[int, Mask]) -> dict[int, Measured]:
 
 
 def jaccard(mask: Mask, other: Mask, quantity: str) -> Measured:
-    """The weights in both over the weights in at least one, by layer and together; 1 for equal masks.
+    """The number of weights in both masks, divided by that in at least one, by layer and together; 1 for equal masks.
 
     The chance is the ratio of the expected numbers: d1 d2 / (d1 + d2 - d1 d2) in a layer of these densities.
     """
@@ -34,7 +34,7 @@ def jaccard(mask: Mask, other: Mask, quantity: str) -> Measured:
 
 
 def found_in(mask: Mask, other: Mask, quantity: str) -> Measured:
-    """The share of the weights of a mask that another one has too, by layer and together; by chance, the other's density."""
+    """The share of a mask's weights that another mask also has, by layer and together; by chance, it is the other's density."""
     return _beside_chance(mask, other, quantity, union=False)
 
 
@@ -46,7 +46,7 @@ def _beside_chance(mask: Mask, other: Mask, quantity: str, union: bool) -> Measu
 
 
 def _ratios(counts: Counts, quantity: str, union: bool) -> Measured:
-    """Weights in both masks over those in at least one or, without union, over those in the first."""
+    """The number of weights in both masks, divided by that in at least one or, without union, by that in the first."""
     first, second, shared = (sum(numbers) for numbers in zip(*counts.values(), strict=True))
     found: Measured = {}
     for layer, (mine, its, both) in {**counts, "": (first, second, shared)}.items():

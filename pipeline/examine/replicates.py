@@ -1,5 +1,5 @@
-"""What is read of one replicate. Everything here raises UserError that names a file which is missing, damaged or of another
-network.
+"""The files that are read of one replicate. All functions here raise a UserError that names a file if it is missing, damaged or
+of another network.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Reader:
     layers: Mapping[str, Layer]
 
     def weights(self, lane: Lane, which: str) -> Weights:
-        """Those of the layers. which: one of lane.WEIGHTS."""
+        """The weights of the layers. which: one of lane.WEIGHTS."""
         files = LaneFiles.of(lane)
         found = files.weights(which)
         self._check(files.weights_file(which), found, places.target(lane.item, False))

@@ -16,15 +16,15 @@ from pipeline.results.statistics import percent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-SHOWN = 4  # times the mean: a few units may have more connections
-MOST = 3  # densities of which the inputs are shown
+SHOWN = 4  # times the mean; a few units may have more connections and are cut off
+MOST = 3  # densities at which the inputs are shown
 WAYS = {"in": "Incoming connections", "out": "Outgoing connections"}
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """The inputs, if they are the pixels of a square; the unevenness; and the units' connections at one density.
+    """Draws the inputs, if they are the pixels of a square, the unevenness, and the units' connections at one density.
 
-    arms: the one whose masks are shown.
+    arms: the arm whose masks are shown, as the first element.
     """
     side = _side(shown, arms[0])
     figure = axes.canvas(7.4 if side else 5.3)
@@ -42,7 +42,7 @@ def _layers(shown: Shown) -> list[str]:
 
 
 def _side(shown: Shown, arm: str) -> int:
-    """The side of the image that the inputs are; 0 when their number is not a square's."""
+    """The side of the square image that the inputs form; 0 if their number is not a square number."""
     table = layers.profiles(shown.outcome)
     rows = table[(table["quantity"] == "input_counts") & (table["arm"] == arm)]
     inputs = len(rows[rows["round"] == rows["round"].min()])
@@ -51,14 +51,14 @@ def _side(shown: Shown, arm: str) -> int:
 
 
 def _inputs(figure: SubFigure, shown: Shown, arm: str, side: int) -> None:
-    """Each image has a scale of its own, because the numbers fall with density."""
+    """Each image has its own scale, because the numbers fall with density."""
     chosen, table = layers.rounds(shown, arm, MOST), layers.profiles(shown.outcome)
     counts = table[(table["quantity"] == "input_counts") & (table["arm"] == arm)]
     panels = figure.subplots(1, len(chosen), squeeze=False)[0]
     for panel, number in zip(panels, chosen, strict=True):
         rows = counts[counts["round"] == number]
         image = rows["value"].to_numpy().reshape(side, side)
-        top = max(1.0, float(np.quantile(image, 0.99)))  # a few pixels with very many would darken the others
+        top = max(1.0, float(np.quantile(image, 0.99)))  # a few pixels with very many connections would darken the others
         drawn = panel.imshow(image, cmap="magma", vmin=0, vmax=top, interpolation="nearest", rasterized=True)
         bar = figure.colorbar(drawn, ax=panel, fraction=0.05, pad=0.04, extend="max" if image.max() > top else "neither")
         bar.outline.set_visible(False)
@@ -86,7 +86,7 @@ def _unevenness(figure: SubFigure, shown: Shown, arm: str) -> None:
 
 
 def _sorted(figure: SubFigure, shown: Shown, arm: str) -> None:
-    """The numbers of connections over their mean, from the unit with the most of them, at the last of the images' densities."""
+    """The numbers of connections divided by their mean, from the unit with the most, at the last of the images' densities."""
     table, number = layers.profiles(shown.outcome), layers.rounds(shown, arm, MOST)[-1]
     panels = figure.subplots(1, len(WAYS), sharey=True)
     for panel, (way, title) in zip(panels, WAYS.items(), strict=True):
@@ -98,4 +98,4 @@ def _sorted(figure: SubFigure, shown: Shown, arm: str) -> None:
             density = float(rows.loc[rows["round"] == number, "density"].iloc[0])
         panel.axhline(1, color=style.GREY, linewidth=0.8)
         panel.set(title=f"{title} at {percent(density)}%", xlabel="Units, from the most connections (%)", xlim=(0, 100))
-    panels[0].set(ylabel="Times the mean", ylim=(0, SHOWN))
+    panels[0].set(ylabel="Connections, relative to the mean", ylim=(0, SHOWN))

@@ -1,4 +1,4 @@
-"""Many arms beside the ticket: each one's difference from it, with its interval, in a panel for each round."""
+"""Many arms beside the ticket: the difference of each arm from the ticket, with its interval, in one panel for each round."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def rounds(outcome: Outcome, arms: Sequence[str]) -> list[int]:
-    """Those in which the ticket and at least half of the arms were trained."""
+    """The rounds in which the ticket and at least half of the arms were trained."""
     counted = [set(outcome.rows(arm)["round"]) for arm in arms]
     return [k for k in outcome.tickets["round"] if 2 * sum(k in own for own in counted) >= len(arms)]
 

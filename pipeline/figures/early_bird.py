@@ -1,4 +1,4 @@
-"""How much of the final one-shot mask the weights of an early iteration already tell (You et al. 2020: early-bird tickets)."""
+"""How much of the final one-shot mask the weights of an early iteration determine (early-bird tickets, You et al. 2020)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-SHOWN = (0.513, 0.135, 0.036)  # densities, of which the nearest are shown
+SHOWN = (0.513, 0.135, 0.036)  # the figure shows the densities that are nearest to these
 
 
 def by_rewind(shown: Shown) -> dict[str, pd.DataFrame]:
-    """The shares by density, for each rewind point from the earliest; of experiments with the same one, the first."""
+    """The shares by density for each rewind point, from the earliest. Of experiments with the same one, the first counts."""
     found: dict[str, pd.DataFrame] = {}
     for name, outcome in shown.outcomes.items():
         found.setdefault(shown.experiment(name).rewind, examined.summary(layers.numbers(outcome), "early_bird", DENSE))

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def numbers(outcome: Outcome) -> pd.DataFrame:
     if outcome.examined is None:
-        raise ValueError("the figure is drawn from examined.csv")
+        raise ValueError("the outcome was read without its examined.csv")
     return outcome.examined
 
 
 def profiles(outcome: Outcome) -> pd.DataFrame:
     if outcome.profiles is None:
-        raise ValueError("the figure is drawn from profiles.csv")
+        raise ValueError("the outcome was read without its profiles.csv")
     return outcome.profiles
 
 
@@ -40,7 +40,7 @@ def looks(layers: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def rounds(shown: Shown, arm: str, most: int) -> list[int]:
-    """At most so many of an arm's rounds, those nearest to the densities of figure 1, spread from the first to the last."""
+    """At most `most` of the rounds of an arm that are nearest to the densities of figure 1, spread from the first to the last."""
     table = numbers(shown.outcome)
     found = statistics.nearest_rounds(table[table["arm"] == arm], [d for d in shown.config.figures.densities if d < 1] or [0.2])
     places = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)

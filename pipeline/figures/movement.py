@@ -1,4 +1,4 @@
-"""How far the weights of tickets and the others move in training, by layer (the paper's appendix F.5)."""
+"""How far the weights of tickets and the other weights move in training, by layer (the paper's appendix F.5)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROWS = {"outward": "Away from zero", "moved": "In any direction"}
-LINES = {  # what stands after the quantity, how it looks and what it is called
-    "_kept": ((style.BLUE, "o"), "-", "The {arm}'s weights, in the dense training"),
-    "_rest": ((style.VERMILLION, "^"), "--", "The other weights, in the dense training"),
-    "": ((style.BLACK, "s"), ":", "The {arm}'s weights, in its own training"),
+LINES = {  # by the ending of the quantity's name: the look of the line, its dashes and its label
+    "_kept": ((style.BLUE, "o"), "-", "The {arm}'s weights in dense training"),
+    "_rest": ((style.VERMILLION, "^"), "--", "The other weights in dense training"),
+    "": ((style.BLACK, "s"), ":", "The {arm}'s weights in its own training"),
 }
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """A column of panels for each layer. arms: the one whose weights are shown."""
+    """One column of panels for each layer. arms: the arm whose weights are shown, as the first element."""
     outcome, (arm, *_) = shown.outcome, arms
     table = layers.numbers(outcome)
     names = examined.layers(table, "outward_kept")

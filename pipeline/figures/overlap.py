@@ -1,4 +1,4 @@
-"""How much the masks of tickets have in common with those of other replicates and other ways to find them."""
+"""How much the masks of tickets have in common with those of other replicates and with those found in other ways."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.values.lanes import DENSE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# By panel, each line: the quantity, whether it is of the dense network's masks, its look and what it is called.
+# The lines of each panel: the quantity, whether it belongs to the arm dense, the look and the label.
 OVERLAPS = (
     ("overlap_one_shot", False, (style.GREEN, "s"), "With the one-shot mask"),
     ("overlap_replicates", False, (style.BLUE, "o"), "With other replicates"),
@@ -24,12 +24,12 @@ FOUND = (
 )
 PANELS = {
     "Overlap of masks (Jaccard index)": (OVERLAPS, "overlap_one_shot_chance"),
-    "Share found by size at the rewind point": (FOUND, "mask_found_at_rewind_chance"),
+    "Share found by magnitude at the rewind point": (FOUND, "mask_found_at_rewind_chance"),
 }
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """Over all layers. arms: the one whose masks are shown."""
+    """Draws the values for all layers together. arms: the arm whose masks are shown, as the first element."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     outcome, (arm, *_) = shown.outcome, arms

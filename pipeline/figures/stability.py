@@ -1,4 +1,4 @@
-"""Two trainings of the same network that differ in the order of the data: what lies between their ends (Frankle et al. 2020)."""
+"""The line between the ends of two trainings of a network that differ in the order of the data (Frankle et al. 2020)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-STABLE = 0.02  # of error: below this instability, Frankle et al. (2020) call a network stable
+STABLE = 0.02  # in error; Frankle et al. (2020) call a network stable if its instability is below this
 
 
 def draw(shown: Shown, details: Sequence[str]) -> Figure:
-    """Left, the loss along the line of the dense network and of the sparsest one; right, the instability against density."""
+    """Left, the loss on the lines of the dense and of the sparsest network; right, the instability against density."""
     figure = axes.canvas(style.HEIGHT + 0.2)
     left, right = figure.subplots(1, 2)
     scale = shown.metric.shown(1.0)
@@ -32,7 +32,7 @@ def draw(shown: Shown, details: Sequence[str]) -> Figure:
             left.plot(along["position"], scale * along["value"], color=colour, linestyle=dashes)
     unit = "points" if shown.metric.is_fraction else shown.metric.unit
     left.set(
-        xlabel="Place on the line between the ends",
+        xlabel="Position on the line between the ends",
         ylabel=f"Loss of {shown.metric.words} on the line ({unit})".replace(" ()", ""),
     )
     right.set(ylabel=f"Instability ({unit})".replace(" ()", ""))
@@ -54,7 +54,7 @@ def draw(shown: Shown, details: Sequence[str]) -> Figure:
 
 
 def instabilities(outcome: Outcome) -> pd.DataFrame:
-    """Of the dense network and of the arm that was trained twice in most rounds: a row for each density, from the densest."""
+    """The instabilities of the dense network and of the arm trained twice in most rounds: a row for each density, falling."""
     import pandas as pd
 
     found = outcome.stability

@@ -66,14 +66,14 @@ LOOKS = {
 }
 
 
-# Arms with a name of their own but no look: they are many, and a figure that shows a few of them gives them free looks.
+# Arms that have a label but no look of their own: they are many, and a figure that shows a few of them gives them free looks.
 LABELS = {
-    "survivors": "fresh weights as the survivors'",
-    "permuted": "ticket's weights permuted",
+    "survivors": "weights drawn from the survivors'",
+    "permuted": "ticket's weights, permuted",
     "same_sign": "fresh magnitudes, ticket's signs",
     "constant": "one magnitude, ticket's signs",
     "random_sign": "ticket's magnitudes, random signs",
-    "initial_magnitude": "pruned by size before training",
+    "initial_magnitude": "pruned by magnitude before training",
     "noise_half": "ticket with noise of 0.5σ",
     "noise_1": "ticket with noise of 1σ",
     "noise_2": "ticket with noise of 2σ",
@@ -104,7 +104,7 @@ def looks(arms: Iterable[str], labels: Mapping[str, str]) -> dict[str, Look]:
 
 
 def ramp(n: int) -> list[str]:
-    """So many colours from light to dark, for densities from the largest to the smallest. The colour-blind can order them too."""
+    """n colours from light to dark, for densities from the largest to the smallest. Colour-blind readers can order them too."""
     return [RAMP[round(i * (len(RAMP) - 1) / max(1, n - 1))] if n > 1 else RAMP[-1] for i in range(n)]
 
 

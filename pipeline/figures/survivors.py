@@ -1,4 +1,4 @@
-"""The initial weights of the survivors beside all initial weights, by layer (the paper's figures 15 to 17)."""
+"""The initial weights of the survivors and all initial weights, by layer (the paper's figures 15 to 17)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 4  # densities
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """A panel for each layer. arms: the one whose survivors are shown."""
+    """One panel for each layer. arms: the arm whose survivors are shown, as the only element."""
     table, numbers = layers.profiles(shown.outcome), layers.numbers(shown.outcome)
     chosen, names = layers.rounds(shown, arms[0], MOST), examined.layers(table, "initial_weights")
     figure = axes.canvas(3.1)
@@ -40,7 +40,9 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     summary = examined.summary(numbers, "spread", arms[0], names[0])
     seeds = int(summary["seeds"].max())
     means = f"Means of {seeds} replicate{'' if seeds == 1 else 's'}"
-    axes.below(figure, f"{means}. Percentages are the weights that remain. All curves of a panel enclose the same area.")
+    axes.below(
+        figure, f"{means}. Percentages are the shares of the weights that remain. All curves of a panel enclose the same area."
+    )
     return figure
 
 
@@ -49,7 +51,7 @@ def _all(panel: Axes, rows: pd.DataFrame) -> None:
 
 
 def _edges(rows: pd.DataFrame) -> list[float]:
-    """Of the bins, from their centres."""
+    """The edges of the bins, from their centres."""
     centres = list(rows["position"])
     half = (centres[-1] - centres[0]) / (len(centres) - 1) / 2
     return [centres[0] - half, *(centre + half for centre in centres)]

@@ -1,6 +1,6 @@
 """The figures of the report, in its order, and what the paper (Frankle & Carbin, ICLR 2019, final version) claims beside each.
 
-To add a figure, add a record to FIGURES; its functions stand in pipeline/figures (drawing) and in here.py, inside.py or over.py
+To add a figure, add a record to FIGURES; its functions are in pipeline/figures (drawing) and in here.py, inside.py or over.py
 (sentences).
 """
 
@@ -42,9 +42,9 @@ SNAPSHOTS = Subject(
     "Early masks", "a LeNet that is trained twice",
     lambda experiment: networks.is_lenet(experiment) and networks.is_trained_twice(experiment),
 )  # fmt: skip
-MANY = 5  # arms beside tickets and their controls that one figure can show as lines
+MANY = 5  # how many arms, besides tickets and their controls, one figure can show as lines
 
-ITERATIONS = {  # of experiments that have the paper's budget, as long as they have it
+ITERATIONS = {  # an experiment has the paper's budget as long as it has these iterations
     "lenet_paper": 50_000, "conv2": 20_000, "conv4": 25_000, "conv6": 30_000, "conv2_dropout": 60_000, "conv4_dropout": 75_000,
     "conv6_dropout": 90_000, "vgg19": 112_000, "vgg19_low": 112_000, "vgg19_warmup": 112_000, "resnet20": 30_000,
     "resnet20_low": 30_000, "resnet20_warmup": 30_000,
@@ -67,7 +67,7 @@ def _one_shot(outcome: Outcome) -> list[str]:
 
 
 def _examined(outcome: Outcome) -> list[str]:
-    """The tickets, if the tables of the stage `examine` were read and have any."""
+    """The tickets, if the tables of the stage `examine` were read and contain tickets."""
     there = outcome.examined is not None and (outcome.examined["arm"] == outcome.main).any()
     return [outcome.main] if there and outcome.main != DENSE else []
 
@@ -79,7 +79,7 @@ def _further(outcome: Outcome) -> list[str]:
 
 
 def _many(outcome: Outcome) -> list[str]:
-    """The same arms and the controls if they are too many for lines in one figure."""
+    """The same arms and the controls if they are too many for one figure with lines; else none."""
     further = _others(outcome)
     shown = [arm for arm in outcome.arms if arm in (*further, *_controls(outcome)[1:]) and not outcome.is_full(arm)]
     return shown if len(further) > MANY and differences.rounds(outcome, shown) else []
@@ -131,7 +131,7 @@ INSIDE = (
         "those that they leave.",
     ),
     Figure(
-        file="overlap", title="Masks compared", subject=LENET, tables=("examined",),
+        file="overlap", title="Comparison of masks", subject=LENET, tables=("examined",),
         arms=_examined, draw=overlap.draw, here=inside.overlap,
         claim="(appendix F.4): masks that magnitude pruning makes from the initial weights do worse than the ticket's masks with "
         "fresh weights.",
@@ -140,17 +140,18 @@ INSIDE = (
 FURTHER = Figure(
     file="arms", title="Further arms beside tickets", subject=SMALL, arms=_further, draw=early_stop.draw, here=here.further_arms,
     arm_claims={
-        "continued": "(appendix B): masks found by rewinding to the initial weights are better than masks found by going on "
-        "from the trained ones.",
+        "continued": "(appendix B): masks found by rewinding to the initial weights are better than masks found by "
+        "continuing from the trained weights.",
         "random_mask": "(appendix E): random reinit does better than a random mask on LeNet, and no differently on convolutional "
         "networks.",
     },
 )  # fmt: skip
 DIFFERENCES = Figure(
-    file="differences", title="What of a ticket matters", subject=LENET, arms=_many, draw=differences.draw, here=here.differences,
-    claim="(section 2, appendices E and F): with fresh weights the ticket's masks do worse, even if these have the distribution "
-    "of its own (F.3). On LeNet, a random mask does worse still (E), and so do masks pruned by size before training (F.4). Noise "
-    "of 0.5σ on the ticket's weights does no harm, and with 3σ they are still better than fresh weights (F.7).",
+    file="differences", title="What matters in a ticket", subject=LENET, arms=_many, draw=differences.draw, here=here.differences,
+    claim="(section 2, appendices E and F): the ticket's masks do worse with fresh weights, even if these have the distribution "
+    "of the ticket's own weights (F.3). On LeNet, a random mask does even worse (E), and so do masks pruned by magnitude before "
+    "training (F.4). Noise of 0.5σ on the ticket's weights does no harm, and even with noise of 3σ they are better than fresh "
+    "weights (F.7).",
 )  # fmt: skip
 OVER = (
     Figure(

@@ -96,7 +96,7 @@ def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
 
 
 def differences(shown: Shown, arms: Sequence[str]) -> list[str]:
-    """Each arm beside the ticket of the same round, from the best to the worst."""
+    """Compares each arm with the ticket of the same round, from the best arm to the worst."""
     outcome, ticket, found = shown.outcome, shown.label(shown.outcome.main), []
     for number in drawn_rounds(outcome, arms):
         beside = statistics.at_round(outcome.table, outcome.main, number)
@@ -107,14 +107,19 @@ def differences(shown: Shown, arms: Sequence[str]) -> list[str]:
         told = "; ".join(f"{shown.label(row['arm'])}: {difference(outcome, row, beside)}" for row in ranked)
         density = percent(beside["density"])
         found.append(
-            f"At {density}% of the weights, the {outcome.metric.words} compared with the {ticket}'s, from the best: {told}."
+            f"At {density}% of the weights, the {outcome.metric.words} of the arms differs from the {ticket}'s as follows, "
+            f"beginning with the best arm: {told}."
         )
     return [*found, f"{INTERVALS}{_open(outcome, arms)}"]
 
 
 def _open(outcome: Outcome, arms: Sequence[str]) -> str:
     censored = any((outcome.rows(arm)["censored"] > 0).any() for arm in arms)
-    return " Open points have early stops at the end of training, so that they might have improved further." if censored else ""
+    return (
+        " Open points mark arms whose early stops are cut off by the end of training, so that they might have improved further."
+        if censored
+        else ""
+    )
 
 
 def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:

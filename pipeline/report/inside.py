@@ -15,7 +15,10 @@ from pipeline.values.lanes import DENSE
 if TYPE_CHECKING:
     import pandas as pd
 
-SPARSE, SMALL = 0.036, 0.211  # the densities of which most is said: the paper's smallest winning ticket, and its fastest one
+SPARSE, SMALL = (
+    0.036,
+    0.211,
+)  # the densities that most sentences are about: those of the paper's smallest and fastest winning tickets
 
 
 def survivors(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -26,30 +29,32 @@ def survivors(shown: Shown, arms: Sequence[str]) -> list[str]:
     valleys = {layer: found.rows("valley", layer)["value"] for layer in found.layers("valley")}
     depths = several([f"{values.mean():.2f} in {layers.name(layer)}" for layer, values in valleys.items() if len(values)])
     two = [layers.name(layer) for layer, values in valleys.items() if len(values) and (values < 1).all()]
-    modes = f"It is below 1 in every replicate in {several(two)}" if two else "It is below 1 in every replicate in no layer"
-    sizes = [f"in {layers.name(x)} {found.mean('magnitude', x) / found.dense('magnitude', x):.2f} times" for x in names]
+    where = several(two) if two else "no layer"
+    sizes = [f"{found.mean('magnitude', x) / found.dense('magnitude', x):.2f} in {layers.name(x)}" for x in names]
     return [
         f"At {found.density} of the weights, Sarle's bimodality coefficient of the survivors' initial weights is {coefficients}; "
-        f"that of all initial weights is {every}. A normal distribution has 1/3, a uniform one 5/9 and two values 1; a skewed "
-        "distribution with one mode has a large coefficient too.",
-        "The lowest point of their distribution between its highest points on either side of zero, over the lower of these, is "
-        f"{depths}. {modes}, as for two modes.",
-        f"On average, the survivors' initial weights are {several(sizes)} as large as all initial weights.",
+        f"that of all initial weights is {every}. The coefficient is 1/3 for a normal distribution, 5/9 for a uniform one and 1 "
+        "for two equally frequent values, but it is also large for a skewed distribution with one mode.",
+        "The lowest point of the survivors' distribution between its highest points on either side of zero, divided by the lower "
+        f"of these two, is {depths}. A mode on either side of zero makes this ratio less than 1, which it is in every replicate "
+        f"in {where}.",
+        f"The mean magnitude of the survivors' initial weights, divided by that of all initial weights, is {several(sizes)}.",
     ]
 
 
 def movement(shown: Shown, arms: Sequence[str]) -> list[str]:
     found, label = _At(shown, arms[0], SMALL), shown.label(arms[0])
     flips = [f"{100 * found.mean(f'flipped_{which}'):.0f}%" for which in ("kept", "rest")]
-    own = f"{found.mean('outward'):+.3f} away from zero and {found.mean('moved'):.3f} in any direction"
+    own = f"away from zero by {found.mean('outward'):+.3f} on average, and in any direction by {found.mean('moved'):.3f}"
     return [
         f"At {found.density} of the weights, while the dense network is trained, the weights of the {label} move away from zero "
         f"by {found.mean('outward_kept'):+.3f} on average, and the others by {found.mean('outward_rest'):+.3f} "
-        f"({found.difference('outward_kept', 'outward_rest')}). In any direction, they move by {found.mean('moved_kept'):.3f} "
-        f"and {found.mean('moved_rest'):.3f} ({found.difference('moved_kept', 'moved_rest')}). The sign of {flips[0]} of the "
-        f"{label}'s weights and of {flips[1]} of the others changes.",
-        f"In the training of the {label} itself, its weights move by {own}, and {100 * found.mean('flipped'):.0f}% change their "
-        "sign.",
+        f"({found.difference('outward_kept', 'outward_rest')}). In any direction, the former move by "
+        f"{found.mean('moved_kept'):.3f} and the latter by {found.mean('moved_rest'):.3f} "
+        f"({found.difference('moved_kept', 'moved_rest')}). The sign changes for {flips[0]} of the {label}'s weights and for "
+        f"{flips[1]} of the others.",
+        f"In the training of the {label} itself, its weights move {own}; {100 * found.mean('flipped'):.0f}% of them change "
+        "their sign.",
     ]
 
 
@@ -59,8 +64,8 @@ def connections(shown: Shown, arms: Sequence[str]) -> list[str]:
     for way, units in (("in", "connections that come into a unit"), ("out", "connections that leave a unit")):
         names = found.layers(f"unevenness_{way}")
         parts = [
-            f"{found.mean(f'unevenness_{way}', layer):.2f} in {layers.name(layer)} (random mask "
-            f"{found.mean(f'unevenness_{way}_chance', layer):.2f})"
+            f"{found.mean(f'unevenness_{way}', layer):.2f} in {layers.name(layer)} "
+            f"({found.mean(f'unevenness_{way}_chance', layer):.2f} for a random mask)"
             for layer in names
         ]
         lines.append(f"the Gini coefficient of the numbers of {units} is {several(parts)}")
@@ -68,29 +73,30 @@ def connections(shown: Shown, arms: Sequence[str]) -> list[str]:
     first = found.layers("unused_inputs")
     unused = f", and {100 * found.mean('unused_inputs', first[0]):.0f}% of the inputs have no connection" if first else ""
     return [
-        f"At {found.density} of the weights, {lines[0]}. {style.capital(lines[1])}. It is 0 if all units have the same number.",
+        f"At {found.density} of the weights, {lines[0]}. {style.capital(lines[1])}. A Gini coefficient is 0 if all units have "
+        "the same number of connections.",
         *([f"At this density, {dead}{unused}."] if found.layers("unevenness_in")[1:] else []),
     ]
 
 
 def overlap(shown: Shown, arms: Sequence[str]) -> list[str]:
     found, label = _At(shown, arms[0], SPARSE), shown.label(arms[0])
-    chance = f"random masks with as many weights in each layer have {found.mean('overlap_one_shot_chance'):.3f}"
+    chance = f"for random masks with as many weights in each layer, it is {found.mean('overlap_one_shot_chance'):.3f}"
     replicates = f"{found.mean('overlap_replicates'):.3f} for two replicates and " if found.has("overlap_replicates") else ""
     rewind = shown.experiment(shown.name).rewind
     return [
         f"At {found.density} of the weights, the overlap of the {label}'s masks is {replicates}"
         f"{found.mean('overlap_one_shot'):.3f} with the one-shot mask from the same dense training; {chance}. "
-        "An overlap is the number of weights in both masks over the number in at least one.",
+        "An overlap is the number of weights in both masks, divided by the number in at least one.",
         f"Magnitude pruning of the dense network's weights at the rewind point ({rewind}) would have found "
         f"{100 * found.mean('mask_found_at_rewind'):.1f}% of the {label}'s weights and "
-        f"{100 * found.mean('early_bird', arm=DENSE):.1f}% of the one-shot mask's; by chance, it would have found "
+        f"{100 * found.mean('early_bird', arm=DENSE):.1f}% of the one-shot mask's; a random mask would have found "
         f"{100 * found.mean('mask_found_at_rewind_chance'):.1f}%.",
     ]
 
 
 class _At:
-    """What was measured of an arm in the round whose density is nearest to one."""
+    """What was measured for an arm in the round whose density is nearest to the given one."""
 
     def __init__(self, shown: Shown, arm: str, density: float) -> None:
         self.table, self.arm = layers.numbers(shown.outcome), arm
@@ -109,7 +115,7 @@ class _At:
         return len(self.rows(quantity)) > 0
 
     def dense(self, quantity: str, layer: str) -> float:
-        """Of all weights of a layer."""
+        """The mean of a quantity for all weights of a layer."""
         found = examined.of(self.table, quantity, DENSE, layer)
         return float(found.loc[found["round"] == 0, "value"].mean())
 

@@ -49,28 +49,29 @@ def stability(shown: Shown, details: Sequence[str]) -> list[str]:
     """The instability of the dense network and of its tickets."""
     found = [
         f"The instability is the largest loss of {shown.metric.words} on the straight line between the ends of two trainings "
-        "that differ in the order of the data, compared with the mean of both ends (Frankle et al. 2020, who call a network "
-        "stable if it is below 2 points of error). It is averaged over replicates."
+        "that differ in the order of the data, compared with the mean of both ends. Frankle et al. (2020) call a network stable "
+        "if its instability is below 2 points of error. The values are means over replicates."
     ]
     for name, outcome in shown.outcomes.items():
         table = drawn.instabilities(outcome)
         values = several(
             [f"{shown.metric.gap(row['value_mean'])[1:]} at {percent(row['density'])}%" for _, row in table.iterrows()]
         )
-        found.append(f"{_name(shown, name, details)}: {values or 'nothing was trained twice'} of the weights.")
+        told = f"the instability is {values} of the weights" if values else "nothing was trained twice"
+        found.append(f"{_name(shown, name, details)}: {told}.")
     return found
 
 
 def early_bird(shown: Shown, details: Sequence[str]) -> list[str]:
-    """The share of the final mask that the weights at each rewind point tell."""
+    """The share of the final mask that the weights at each rewind point determine."""
     found = []
     for rewind, rows in early.by_rewind(shown).items():
         shares = several([f"{100 * row['value_mean']:.0f}% at {percent(row['density'])}%" for _, row in rows.iterrows()])
         found.append(f"at {rewind}, {shares} of the weights" if shares else f"at {rewind}, nothing was examined")
     return [
-        "The mask that magnitude pruning makes from the dense network's weights at an iteration shares with the mask that it "
-        f"makes after training: {'; '.join(found)}. The experiments train the same dense network, and each keeps its weights at "
-        "its rewind point."
+        "Magnitude pruning of the dense network's weights at an early iteration finds these shares of the mask that it "
+        f"makes after training: {'; '.join(found)}. The experiments train the same dense network, and each of them keeps "
+        "the weights at its own rewind point."
     ]
 
 
@@ -89,7 +90,7 @@ def _convolution(shown: Shown, outcome: Outcome) -> str:
         wording.short(outcome) or findings.fast(shown, outcome, first),
         findings.best(outcome, ticket),
         findings.smallest(outcome, ticket),
-        f"This is shown of {len(winning)} of {count(len(tickets), 'round')}." if len(winning) else "",
+        f"In {len(winning)} of {count(len(tickets), 'round')}, the {ticket} is shown to be no worse." if len(winning) else "",
         _reinit(shown, outcome, outcome.table, tickets),
         *findings.full(shown, outcome),
     ]
@@ -128,7 +129,7 @@ def _at_the_end(table: pd.DataFrame) -> pd.DataFrame:
 def _winning(outcome: Outcome, tickets: pd.DataFrame, ticket: str) -> str:
     """Which rounds gave a ticket that is no worse than the dense network at the end of training."""
     if few := outcome.too_few(tickets):
-        return f"Whether a {ticket} is no worse than the dense network there is not known, because {few}."
+        return f"Whether a {ticket} is no worse than the dense network at that point is not known, because {few}."
     winning, rounds = outcome.no_worse(tickets, "final"), count(len(tickets), "round")
     text = f"At that point, {len(winning)} of {rounds} gave a {ticket} that is shown to be {wording.no_worse(outcome, 'final')}"
     return text + (f"; the smallest of them keeps {percent(winning['density'].min())}% of the weights." if len(winning) else ".")

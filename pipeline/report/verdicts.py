@@ -1,4 +1,4 @@
-"""The sections "Claims" and "Discussion" of a page: the verdicts of the ledger beside the paper's numbers."""
+"""The sections "Claims" and "Discussion" of a page: the verdicts on the claims beside the paper's numbers."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Outcomes = Mapping[str, Outcome]
 
 
 def claims(config: Config, report: str, outcomes: Outcomes, found: Verdicts) -> str:
-    """The section with the table, how it was tested, and what was not."""
+    """The section with the table of verdicts, how they were found, and the claims that were not tested."""
     shown = [verdict for word in VERDICTS for verdict in found if verdict.word == word]
     table = [found.tally(), _table(shown, outcomes), _method(config)] if shown else []
     missing = [*_not_run(found), *_elsewhere(config, report, found)]
-    untested = ["Not run in this report:\n\n" + "\n".join(f"- {line}" for line in missing)] if missing else []
+    untested = ["Not tested in this report:\n\n" + "\n".join(f"- {line}" for line in missing)] if missing else []
     return "\n\n".join(["## Claims", *table, *untested])
 
 
@@ -52,7 +52,7 @@ def _table(shown: Sequence[Verdict], outcomes: Outcomes) -> str:
 
 
 def _word(verdict: Verdict, metric: Metric) -> str:
-    """An undecided claim says what would have been seen."""
+    """The verdict; for an undecided claim, with the effect that would have been detected."""
     size = verdict.row.get("detectable")
     if verdict.word in (HOLDS, FAILS):
         return f"**{verdict.word}**"
@@ -63,12 +63,12 @@ def _word(verdict: Verdict, metric: Metric) -> str:
 
 def _size(verdict: Verdict, metric: Metric, size: float) -> str:
     if verdict.claim.quantity == STOP:
-        return f"{size:.2f} times"
+        return f"a ratio of {size:.2f}"
     return metric.gap(size).removeprefix("+") if verdict.claim.quantity in OF_LANES else f"{size:.2g}"
 
 
 def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
-    """The effect with its interval and the density; or why there is none."""
+    """The effect with its interval and density, or the reason why there is none."""
     row = verdict.row
     if not isinstance(row.get("effect"), float):
         return str(row.get("reason") or "no common replicates")
@@ -77,8 +77,8 @@ def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
 
 
 def _effect(claim: Claim, row: Row, metric: Metric) -> tuple[str, str]:
-    """The effect, and its interval or an empty text. Numbers are as they are: where lower is better, a gain is a lower value, and
-    it is said which is better.
+    """The effect, and its interval or an empty text. If lower values of the metric are better, the difference of the values
+    is given as it is, and the text says whether it is better or worse.
     """
     effect, low, high = (float(v) if isinstance(v, float) else math.nan for v in (row["effect"], row["low"], row["high"]))
     has_interval = not math.isnan(low)
@@ -97,26 +97,28 @@ def _where(claim: Claim, row: Row) -> str:
     density, rounds = row["density"], row["rounds"]
     at = f"at {percent(density)}%" if isinstance(density, float) else ""
     if claim.density == "best":
-        return f"in the best round (mostly {percent(density)}%)" if isinstance(density, float) else ""
+        return f"in the best round (most often at {percent(density)}%)" if isinstance(density, float) else ""
     return f"{at}, the weakest of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else at
 
 
 def _method(config: Config) -> str:
-    return f"""A claim holds, or does not hold, if a paired t test over the replicates shows that the effect lies inside, or
-outside, the claimed region, at a false discovery rate of {RATE:.0%} among all claims of this table (Benjamini and Hochberg).
-Exact sign flips replace the t test from {EXACT_FROM} replicates on and where all differences are equal. An interval is about its
-claim alone, so that among many others a claim may be undecided although its interval excludes zero.
+    return f"""A claim holds if a paired t test over the replicates shows that the effect lies inside the claimed region, and it
+does not hold if the test shows that the effect lies outside. Both verdicts have a false discovery rate of {RATE:.0%} among all
+claims of this table (Benjamini and Hochberg). Exact sign flips replace the t test from {EXACT_FROM} replicates on and where all
+differences are equal. An interval takes only its own claim into account, so that a claim may be undecided although its interval
+excludes zero.
 
 "No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another.
-A claim about several rounds has to hold in each of them, and the weakest is shown. The best round is chosen for each replicate
-on the other replicates. What is detectable would have been shown with a probability of {POWER:.0%}, as the only claim."""
+A claim about several rounds has to hold in each of them, and the table shows the round that supports it least. The best round is
+chosen for each replicate on the other replicates. A detectable effect would have been shown with a probability of {POWER:.0%}
+if the claim had been the only one."""
 
 
 # --- What is not tested
 
 
 def _not_run(found: Verdicts) -> list[str]:
-    """Claims about experiments of the report that its tables cannot answer, by their reason."""
+    """The claims about experiments of the report that its tables cannot answer, grouped by the reason."""
     reasons: dict[str, list[str]] = {}
     for verdict in found:
         if verdict.word not in VERDICTS:
@@ -125,7 +127,7 @@ def _not_run(found: Verdicts) -> list[str]:
 
 
 def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
-    """Claims about other experiments, by the command that tests them."""
+    """The claims about other experiments, grouped by the command that tests them."""
     here_ids = {verdict.claim.id for verdict in found}
     left = [claim for claim in found.ledger.claims if claim.id not in here_ids]
     lines = []
@@ -136,7 +138,7 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
         if mine:
             about = [name for name in names if any(name in claim.experiments for claim in mine)]
             command = f"dvc repro {places.report_target(other)}".strip()
-            lines.append(f"{count(len(mine), 'claim')} about {ticked(about)}: `{command}` tests them in {places.index(other)}.")
+            lines.append(f"`{command}` tests {count(len(mine), 'claim')} about {ticked(about)} in {places.index(other)}.")
     groups: dict[tuple[str, ...], list[str]] = {}
     for claim in left:
         first = claim.experiments[0]
@@ -144,9 +146,9 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
     if groups:
         needs = "; ".join(f"{ticked(names)} for {ticked(ids)}" for names, ids in groups.items())
         lines.append(
-            f"Claims about experiments of no report: name these in `report:` of {paths.PARAMS} (or in a report NAME of your own "
-            f"in `reports:`), then run `{places.REMEDY}` and `dvc repro` (or `dvc repro {places.report_target('NAME')}`): "
-            f"{needs}."
+            f"The other claims are about experiments of no report. To test them, name these experiments in `report:` of "
+            f"{paths.PARAMS} (or in a report NAME of your own in `reports:`), then run `{places.REMEDY}` and `dvc repro` (or "
+            f"`dvc repro {places.report_target('NAME')}`): {needs}."
         )
     return lines
 
@@ -155,8 +157,8 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
 
 
 def discussion(config: Config, links: Mapping[str, str], outcomes: Outcomes, found: Verdicts) -> str:
-    """A paragraph for each question of which a claim was tested. links: to the folder of figures of each experiment, and, under
-    the empty name, to that of figures over several. Empty without any.
+    """A paragraph for each question with a claim that was tested; empty if there is none. links: to the folder of figures of each
+    experiment and, under the empty name, to the folder of the figures over several experiments.
     """
     paragraphs = []
     for question in found.ledger.discussion:
@@ -169,7 +171,7 @@ def discussion(config: Config, links: Mapping[str, str], outcomes: Outcomes, fou
 
 
 def _answer(word: str, about: Sequence[Verdict], outcomes: Outcomes) -> str:
-    """What holds, does not hold or is undecided, each with its numbers."""
+    """The claims with one of the verdicts, each with its numbers."""
     if not about:
         return ""
     told = [
@@ -182,12 +184,12 @@ def _answer(word: str, about: Sequence[Verdict], outcomes: Outcomes) -> str:
 
 
 def _uncapped(sentence: str) -> str:
-    """As part of a longer sentence; names such as Dropout's first word are words too."""
+    """A claim as a part of a longer sentence. No claim begins with a name that has to keep its capital letter."""
     return (sentence[:1].lower() + sentence[1:]).removesuffix(".")
 
 
 def _figure(config: Config, file: str | None, experiments: Iterable[str], links: Mapping[str, str], outcomes: Outcomes) -> str:
-    """Names the figure to look at, with a link to each drawing of it in this report; empty when there is none."""
+    """Names the figure to look at, with a link to each drawing of it in this report; empty if there is no drawing."""
     figure = next((figure for figure in FIGURES if figure.file == file), None)
     if figure is None:
         return ""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipeline.stability.pairs import Pair
 
-PLACES = np.linspace(0.0, 1.0, 30)  # on the line, with both ends, as in Frankle et al. (2020)
+PLACES = np.linspace(0.0, 1.0, 30)  # on the line, including both ends, as in Frankle et al. (2020)
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,17 @@ class Line:
     values: tuple[float, ...]
 
     def losses(self, metric: Metric) -> list[float]:
-        """How much worse each point is than the mean of the ends, in the metric's unit."""
+        """How much worse the metric is at each point than the mean of the ends, in the metric's unit."""
         ends = (self.values[0] + self.values[-1]) / 2
         return [-metric.gain(value, ends) for value in self.values]
 
 
 def lines(setup: Setup, report: Callable[[int], object]) -> list[Line]:
-    """Of all pairs of an experiment. report: is called after each line, with 1.
+    """The lines of all pairs of an experiment. report: called with 1 after each line.
 
     Raises: UserError when a file is missing or damaged.
     """
-    torch.set_num_threads(1)  # as lanes are trained, so that the ends have the values of their lanes bit for bit
+    torch.set_num_threads(1)  # as in the training of lanes, so that the values at the ends equal those of the lanes bit for bit
     torch.set_flush_denormal(True)
     examples = Examples(setup.bundle, torch.device("cpu"))
     found: list[Line] = []
@@ -60,9 +60,10 @@ def lines(setup: Setup, report: Callable[[int], object]) -> list[Line]:
 
 
 def as_tables(found: list[Line], measured: task.Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """stability.csv and lines.csv: the instability of each replicate, and the means over lanes along the line, of each item.
+    """stability.csv and lines.csv: for each item, the instability of each replicate and the mean loss along the line.
 
-    Rows are those of the network that was trained twice, the dense one in round 0. Draws of a seed are averaged.
+    A row has the arm and the round of the network that was trained twice; the dense network is in round 0. Draws of a seed are
+    averaged.
     """
     import pandas as pd
 
@@ -101,7 +102,7 @@ def _line(setup: Setup, examples: Examples, pair: Pair) -> Line:
 
 
 def _between(place: float, first: Tensor, second: Tensor) -> Tensor:
-    """A point of the line; at 0 and 1 exactly an end. Counts, such as batch norm's of batches, are those of the first end."""
+    """A point of the line, which at 0 and 1 is exactly an end. Counts, such as batch norm's of batches, are the first end's."""
     return (1 - place) * first + place * second if first.is_floating_point() else first
 
 
@@ -109,7 +110,7 @@ def _at_end(setup: Setup, examples: Examples, lane: Lane, pair: Pair) -> Trainer
     """A trainer that holds a lane's trained weights, to evaluate as training did."""
     experiment = setup.bound.experiment
     ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained"))
-    held_out = min(experiment.data.validation, 1)  # it is not evaluated
+    held_out = min(experiment.data.validation, 1)  # the validation set is not evaluated
     recipe = Recipe(experiment.optimizer, experiment.training, held_out)
     return Trainer(setup.network, setup.task, examples, [ended], [Stream(lane.seed)], [str(lane)], recipe)
 

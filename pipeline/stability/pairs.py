@@ -1,4 +1,4 @@
-"""Which lanes of an experiment are two trainings of the same network that differ in the order of the data alone."""
+"""Which lanes of an experiment are two trainings of the same network that differ only in the order of the data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def arms(lottery: Lottery) -> list[str]:
 
 
 def _repeated(lottery: Lottery, item: Item) -> Item | None:
-    """The item that an item trains again; None when it does not."""
+    """The item whose network an item trains again; None if there is no such item."""
     arm = lottery.arm_of(item)
     if arm is None or not _repeats(lottery, arm):
         return None
@@ -37,7 +37,7 @@ def _repeated(lottery: Lottery, item: Item) -> Item | None:
 
 
 def _repeats(lottery: Lottery, arm: Arm) -> bool:
-    """Whether an arm trains the rewound weights under the masks of an arm that does so too, in another order of the data."""
+    """Whether an arm trains the rewound weights under the masks of an arm that trains them too, in another order of the data."""
     again = arm.order == "drawn" and arm.weights is rewound and arm.mask is None and arm.masks_of is not None
     if not again or arm.training != "scheduled":
         return False
