@@ -3,8 +3,7 @@
 from pipeline.claims import judge, ledger
 from pipeline.claims.quantities import Source
 from pipeline.files import store
-from pipeline.report import registry
-from pipeline.settings import config, places
+from pipeline.settings import config, measured, places
 from stages import run_stage
 
 
@@ -15,9 +14,7 @@ def main(name: str) -> None:
 
     written.report_agrees(settings, name)
     claims = ledger.read(settings)
-    sources = {
-        experiment: Source.read(experiment, settings.margin, registry.measured(settings, experiment)) for experiment in names
-    }
+    sources = {each: Source.read(each, settings.margin, measured.tables(each, settings.experiment(each))) for each in names}
     store.write_json(places.ledger(name), judge.judge(claims, names, sources))
     from pipeline import tracking  # imported here, because no output depends on it
 

@@ -4,7 +4,7 @@ from pipeline.figures import files
 from pipeline.figures.shown import Shown
 from pipeline.report import registry
 from pipeline.results.outcome import Outcome
-from pipeline.settings import config, places
+from pipeline.settings import config, measured, places
 from stages import experiment_of, run_stage
 
 
@@ -12,7 +12,7 @@ def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
     outcome = Outcome.read(name, settings.margin, with_curves=True)
-    if registry.is_examined(settings.experiment(name)):
+    if measured.is_examined(settings.experiment(name)):
         outcome = outcome.with_examined(name, with_profiles=True)
     shown = Shown(settings, {name: outcome})
     drawn = files.drawn(registry.drawings(shown))

@@ -7,7 +7,7 @@ from pipeline.figures import files
 from pipeline.files import store
 from pipeline.report import page, registry
 from pipeline.results.outcome import Outcome
-from pipeline.settings import config, places
+from pipeline.settings import config, measured, places
 from pipeline.settings.config import Config
 from stages import run_stage
 
@@ -28,7 +28,7 @@ def main(name: str) -> None:
 def _outcome(settings: Config, names: Sequence[str], experiment: str) -> Outcome:
     """With those of its tables that the report reads."""
     outcome = Outcome.read(experiment, settings.margin, experiment in registry.need_curves(settings, names))
-    if registry.is_examined(settings.experiment(experiment)):
+    if measured.is_examined(settings.experiment(experiment)):
         outcome = outcome.with_examined(experiment)
     return outcome.with_stability(experiment) if experiment in registry.need_stability(settings, names) else outcome
 

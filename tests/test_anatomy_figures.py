@@ -1,5 +1,6 @@
 """The figures of the report `anatomy`: many arms beside the ticket, and the stability of training."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -116,10 +117,8 @@ def unstable(dense: float, ticket: float) -> Outcome:
         for place in PLACES
     ]
     outcome = synthetic.outcome(lanes({}))
-    return Outcome(
-        outcome.metric, outcome.lanes, outcome.table,
-        stability=pd.DataFrame(rows, columns=[*COLUMNS]), lines=pd.DataFrame(lines, columns=[*PROFILE_COLUMNS]),
-    )  # fmt: skip
+    tables = {"stability": pd.DataFrame(rows, columns=[*COLUMNS]), "lines": pd.DataFrame(lines, columns=[*PROFILE_COLUMNS])}
+    return replace(outcome, **tables)
 
 
 def test_the_figure_shows_the_line_and_the_instability_of_each_density() -> None:
@@ -141,10 +140,8 @@ def test_the_sentence_gives_the_instability_of_each_density() -> None:
 
 def test_nothing_trained_twice_is_no_error() -> None:
     outcome = unstable(0.1, 0.03)
-    nothing = Outcome(
-        outcome.metric, outcome.lanes, outcome.table,
-        stability=outcome.stability.iloc[:0], lines=outcome.lines.iloc[:0],  # type: ignore[union-attr]
-    )  # fmt: skip
+    assert outcome.stability is not None and outcome.lines is not None
+    nothing = replace(outcome, stability=outcome.stability.iloc[:0], lines=outcome.lines.iloc[:0])
     given = Shown(synthetic.settings(), {"toy": nothing})
     assert stability.draw(given, ())
     assert "nothing was trained twice" in over.stability(given, ())[1]

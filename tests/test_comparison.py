@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from pipeline.figures import files, networks, style
+from pipeline.figures import files, style
 from pipeline.report import content, over, page, recipe, registry
 from pipeline.report.content import CONVOLUTIONS, DEEP, DROPOUT, FIGURES, LENET
 from pipeline.report.figure import Figure as Record
 from pipeline.report.figure import Subject
 from pipeline.results.outcome import Outcome
-from pipeline.settings import config
+from pipeline.settings import config, networks
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.experiment import Data

@@ -6,11 +6,9 @@ from typing import Any
 
 from pipeline.domain.arms import Arm
 from pipeline.domain.lottery import Lottery
-from pipeline.figures import networks
-from pipeline.report import registry
 from pipeline.run import code
 from pipeline.run.bound import Bound
-from pipeline.settings import borrowing, places
+from pipeline.settings import borrowing, measured, places
 from pipeline.stability import pairs
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment
@@ -41,10 +39,10 @@ def stages(bound: Bound) -> dict[str, Any]:
     ]
     found["aggregate"]["metrics"] = [{places.metrics(name).as_posix(): {"cache": False}}]
     drawn_from = [places.curves(name), places.rounds(name)]
-    if registry.is_examined(bound.experiment):
+    if measured.is_examined(bound.experiment):
         found["examine"] = _examine(bound)
         drawn_from += [places.examined(name), places.profiles(name)]
-    if networks.is_trained_twice(bound.experiment):
+    if measured.is_trained_twice(bound.experiment):
         found["stability"] = _stability(bound)
     found["plot"] = _stage("plot", name, drawn_from, _code("plot"))
     found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}

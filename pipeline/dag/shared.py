@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dag.experiment import params
 from pipeline.report import registry
 from pipeline.run import code
-from pipeline.settings import check, places
+from pipeline.settings import check, measured, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
 
@@ -39,7 +39,11 @@ def _downloads(config: Config) -> dict[str, Any]:
 def _claims(config: Config, name: str) -> dict[str, Any]:
     """The stage that judges the claims for a report: from tables alone, so that another claim trains nothing."""
     names = config.all_reports()[name]
-    files = [places.CLAIMS, *map(places.rounds, names), *(table for n in names for table in registry.measured(config, n))]
+    files = [
+        places.CLAIMS,
+        *map(places.rounds, names),
+        *(table for n in names for table in measured.tables(n, config.experiment(n))),
+    ]
     return {
         **_wdir(name),
         "cmd": f"python -m stages.claims {name}",
@@ -66,7 +70,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     files = [path(n) for path in (places.rounds, places.figures) for n in names]
     files += [places.curves(n) for n in registry.need_curves(config, names)]
     files += [path(n) for n in registry.need_stability(config, names) for path in (places.stability, places.lines)]
-    files += [places.examined(n) for n in names if registry.is_examined(config.experiment(n))]
+    files += [places.examined(n) for n in names if measured.is_examined(config.experiment(n))]
     files += [places.CLAIMS, places.ledger(name)] if places.CLAIMS.is_file() else []
     read = dict.fromkeys([*names, *(other for n in names for other in registry.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)

@@ -7,10 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.figures import axes, names, networks, style
+from pipeline.figures import axes, names, style
 from pipeline.figures.shown import Shown
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT
+from pipeline.settings import networks
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:

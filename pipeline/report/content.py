@@ -11,7 +11,6 @@ from pipeline.figures import (
     early_stop,
     learning_curves,
     movement,
-    networks,
     overlap,
     several,
     stability,
@@ -21,6 +20,7 @@ from pipeline.report import here, inside, over
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT
+from pipeline.settings import measured, networks
 from pipeline.values.lanes import DENSE
 
 LENET = Subject("LeNet", "a LeNet", networks.is_lenet, ("lenet_paper",))
@@ -37,10 +37,10 @@ DEEP = Subject(
     ("vgg19", "vgg19_low", "vgg19_warmup", "resnet20", "resnet20_low", "resnet20_warmup"),
 )  # fmt: skip
 
-TWICE = Subject("Stability of training", "a network that is trained twice", networks.is_trained_twice)
+TWICE = Subject("Stability of training", "a network that is trained twice", measured.is_trained_twice)
 SNAPSHOTS = Subject(
     "Early masks", "a LeNet that is trained twice",
-    lambda experiment: networks.is_lenet(experiment) and networks.is_trained_twice(experiment),
+    lambda experiment: networks.is_lenet(experiment) and measured.is_trained_twice(experiment),
 )  # fmt: skip
 MANY = 5  # how many arms, besides tickets and their controls, one figure can show as lines
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.figures import networks, style
+from pipeline.figures import style
 from pipeline.figures.differences import rounds as drawn_rounds
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
 from pipeline.report.wording import densities, difference, earlier, gaps, several, stop
 from pipeline.results import statistics
 from pipeline.results.statistics import REINIT, percent
+from pipeline.settings import networks
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:

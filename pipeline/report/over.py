@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.figures import early_bird as early
-from pipeline.figures import names, networks
+from pipeline.figures import names
 from pipeline.figures import stability as drawn
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
 from pipeline.report.wording import CHOSEN, count, difference, gaps, several
 from pipeline.results.statistics import REINIT, percent
+from pipeline.settings import networks
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.figures import networks
 from pipeline.figures.shown import Shown
 from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
-from pipeline.settings import places
 from pipeline.settings.config import Config
 from pipeline.values.experiment import Experiment
 
@@ -49,18 +46,6 @@ def need_stability(config: Config, names: Sequence[str]) -> list[str]:
     """The experiments whose stability.csv and lines.csv a report of these reads."""
     needed = {name for figure in over(config, names) if "stability" in figure.tables for name in members(config, names, figure)}
     return [name for name in names if name in needed]
-
-
-def is_examined(experiment: Experiment) -> bool:
-    """Whether a figure of the experiment is drawn from the tables of the stage `examine`, so that its chain has the stage."""
-    return any("examined" in figure.tables and figure.subject.shows(experiment) for figure in FIGURES)
-
-
-def measured(config: Config, name: str) -> list[Path]:
-    """The tables of masks and weights that an experiment's chain makes: quantity,arm,round,density,layer,seed,value."""
-    experiment = config.experiment(name)
-    made = {places.examined(name): is_examined(experiment), places.stability(name): networks.is_trained_twice(experiment)}
-    return [path for path, is_made in made.items() if is_made]
 
 
 def alike(config: Config, name: str) -> list[str]:

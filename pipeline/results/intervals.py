@@ -2,8 +2,8 @@
 
 Why a t test: exact sign flips of n differences cannot give a one-sided p below 1 / 2**n, which is 1/8 for three seeds, and a
 bootstrap of five values resamples the same five. The t distribution is exact for differences that are normal, and means over
-a test set of thousands are close to that. From EXACT_FROM replicates on, sign flips need no such assumption and can reach any
-level that matters, so they replace it.
+a test set of thousands are close to that. From EXACT_FROM to EXACT_TO replicates, sign flips need no such assumption, can reach
+any level that matters and can be counted, so they replace it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 POWER = 0.80
-FEWEST = 3  # replicates: from two, the interval is nine times as wide as from three and says nothing
+FEWEST = 3  # replicates: from two, the interval is nine standard deviations on either side and says nothing
 EXACT_FROM, EXACT_TO = 10, 20  # replicates whose 2**n sign flips are counted instead of a t test
 
 
@@ -75,8 +75,8 @@ def of(differences: Sequence[float]) -> Difference:
 def p_above(differences: Sequence[float], border: float) -> float:
     """The p value of the hypothesis that the true mean is at most `border`: small when the differences lie above it.
 
-    A paired t test, one-sided. Sign flips take its place from EXACT_FROM replicates on, and where all differences are equal:
-    their spread of zero is luck, and a t test would take it for certainty. Raises: ValueError for less than FEWEST.
+    A paired t test, one-sided. Sign flips take its place from EXACT_FROM to EXACT_TO replicates, and where all differences are
+    equal: their spread of zero is luck, and a t test would take it for certainty. Raises: ValueError for less than FEWEST.
     """
     found = of(differences)
     if found.error is None:

@@ -24,11 +24,6 @@ def is_deep(experiment: Experiment) -> bool:
     return experiment.model.name in ("resnet", "vgg19")
 
 
-def is_trained_twice(experiment: Experiment) -> bool:
-    """Whether some of its networks are trained again in another order of the data, to see how stable training is."""
-    return any(experiment.plugin_of(arm) == "other_order" and experiment.rounds_of(arm) for arm in experiment.arms)
-
-
 def is_same_without_dropout(experiment: Experiment, other: Experiment) -> bool:
     """Whether the other one trains the network of one with dropout, on the same data, without it."""
     mine, its = (_but_for_dropout(e) for e in (experiment, other))
