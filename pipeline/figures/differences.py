@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from pipeline.results.outcome import Outcome
 
+NOTE = "Means at early stop, and 95% intervals of the differences, paired by seed."
+OPEN = "Open: the end of training cuts off some early stops."
+
 
 def rounds(outcome: Outcome, arms: Sequence[str]) -> list[int]:
     """The rounds in which the ticket and at least half of the arms were trained."""
@@ -25,16 +28,18 @@ def rounds(outcome: Outcome, arms: Sequence[str]) -> list[int]:
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     chosen = rounds(shown.outcome, arms)
-    figure = axes.canvas(1.1 + 0.24 * len(arms))
+    figure = axes.canvas(1.25 + 0.24 * len(arms))
     panels = figure.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
     for number, panel in zip(chosen, panels, strict=True):
         _panel(panel, shown, number, arms)
     panels[0].set_yticks(range(len(arms)), [style.capital(shown.label(arm)) for arm in arms])
     panels[0].set_ylim(len(arms) - 0.5, -0.5)
-    unit = "points" if shown.metric.is_fraction else shown.metric.unit
-    words = f"{style.capital(shown.metric.words)} at early stop, minus the {shown.label(shown.outcome.main)}'s"
-    figure.supxlabel(f"{words} ({unit})".replace(" ()", ""), fontsize=9)
+    axes.below(figure, f"{NOTE} {OPEN}" if _any_censored(shown.outcome, arms) else NOTE)
     return figure
+
+
+def _any_censored(outcome: Outcome, arms: Sequence[str]) -> bool:
+    return any((outcome.rows(arm)["censored"] > 0).any() for arm in arms)
 
 
 def _panel(panel: Axes, shown: Shown, number: int, arms: Sequence[str]) -> None:
@@ -52,4 +57,6 @@ def _panel(panel: Axes, shown: Shown, number: int, arms: Sequence[str]) -> None:
             markerfacecolor=face, capsize=2.5, elinewidth=1.2,
         )  # fmt: skip
         panel.set_title(f"{percent(ticket['density'])}% of the weights")
+    unit = "points" if shown.metric.is_fraction else shown.metric.unit
+    panel.set_xlabel(f"{style.capital(shown.metric.words)} minus the {shown.label(outcome.main)}'s ({unit})".replace(" ()", ""))
     panel.grid(axis="y", visible=False)

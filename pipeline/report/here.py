@@ -18,9 +18,8 @@ from pipeline.values.lanes import DENSE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.results.outcome import Outcome, Row
+    from pipeline.results.outcome import Row
 
-INTERVALS = "Points are means and bars are 95% intervals of the differences, paired by seed."
 ASKED = (0.211, 0.135, 0.036)  # where the paper compares LeNet's tickets with the dense network and with reinitialised ones
 
 
@@ -111,16 +110,7 @@ def differences(shown: Shown, arms: Sequence[str]) -> list[str]:
             f"At {density}% of the weights, the {outcome.metric.words} of the arms differs from the {ticket}'s as follows, "
             f"beginning with the best arm: {told}."
         )
-    return [*found, f"{INTERVALS}{_open(outcome, arms)}"]
-
-
-def _open(outcome: Outcome, arms: Sequence[str]) -> str:
-    censored = any((outcome.rows(arm)["censored"] > 0).any() for arm in arms)
-    return (
-        " Open points mark arms whose early stops are cut off by the end of training, so that they might have improved further."
-        if censored
-        else ""
-    )
+    return found
 
 
 def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
