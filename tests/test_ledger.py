@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import headline
 from pipeline.claims import ledger
-from pipeline.claims.verdicts import Verdicts
+from pipeline.claims.verdicts import Verdict, Verdicts
 from pipeline.report import page, verdicts
 from pipeline.settings import config, places
 from pipeline.tracking import record
@@ -134,7 +134,7 @@ CLAIMS = [
     claim(id="absent", claim="It is elsewhere.", experiments=["other"]),
 ]
 QUESTIONS = [
-    {"number": 1, "question": "Better?", "claims": ["good", "bad"], "figure": "early_stop"},
+    {"number": 1, "question": "Better?", "claims": ["good", "bad"], "figures": ["early_stop"]},
     {"number": 2, "question": "Bimodal?", "claims": ["tables"]},
 ]
 
@@ -248,3 +248,11 @@ def test_mlflow_is_given_the_effect_and_the_verdict_of_the_first_report_that_has
     assert "claim/tables" not in values
     assert record.claims("other") == {"claim/x": -0.2, "claim_verdict/x": -1.0}
     assert tuple(sorted(record.VERDICTS, key=verdicts.TESTED.index)) == verdicts.TESTED
+
+
+def test_beside_a_number_a_quantity_is_shown_itself_and_beside_another_its_difference() -> None:
+    row = {"verdict": "holds", "effect": -0.019, "low": -0.0195, "high": -0.0185, "density": 0.6, "rounds": 1, "n": 3}
+    for against, shown in ((0.02, "0.001 (0.0005 to 0.0015), at 60.0%"), ("dense", "-0.019 (-0.0195 to -0.0185), at 60.0%")):
+        found = planted.of(claim(quantity="instability", against=against, comparison="less"))
+        verdict = Verdict(found.claims[0], "toy", row)
+        assert verdicts.here(verdict, {"toy": synthetic.outcome(synthetic.lanes())}) == shown

@@ -116,12 +116,12 @@ class Claim(Section):
 
 
 class Question(Section):
-    """A question that several claims answer together. claims: their ids. figure: the file name of the figure to look at."""
+    """A question that several claims answer together. claims: their ids. figures: the file names of those to look at."""
 
     number: Annotated[int, Field(ge=1)]
     question: Text
     claims: Annotated[tuple[Name, ...], Field(min_length=1)]
-    figure: Name | None = None
+    figures: tuple[Name, ...] = ()
 
 
 class Ledger(Section):

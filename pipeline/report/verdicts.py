@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.claims.claim import OF_LANES, STOP, Claim
@@ -78,12 +78,14 @@ def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
 
 def _effect(claim: Claim, row: Row, metric: Metric) -> tuple[str, str]:
     """The effect, and its interval or an empty text. If lower values of the metric are better, the difference of the values
-    is given as it is, and the text says whether it is better or worse.
+    is given as it is, and the text says whether it is better or worse. Beside a number, a quantity is given itself.
     """
     effect, low, high = (float(v) if isinstance(v, float) else math.nan for v in (row["effect"], row["low"], row["high"]))
     has_interval = not math.isnan(low)
     if claim.quantity == STOP:
         return f"{effect:.2f} times the iterations", f"{low:.2f} to {high:.2f}" if has_interval else ""
+    if claim.quantity not in OF_LANES and claim.is_constant:
+        return f"{effect + claim.against:.3g}", f"{low + claim.against:.3g} to {high + claim.against:.3g}" if has_interval else ""
     if claim.quantity not in OF_LANES:
         return f"{effect:+.3g}", f"{low:+.3g} to {high:+.3g}" if has_interval else ""
     meaning = ""
@@ -165,7 +167,7 @@ def discussion(config: Config, links: Mapping[str, str], outcomes: Outcomes, fou
         about = [verdict for verdict in found if verdict.claim.id in question.claims and verdict.word in TESTED]
         if about:
             text = " ".join(_answer(word, [verdict for verdict in about if verdict.word == word], outcomes) for word in TESTED)
-            see = _figure(config, question.figure, [verdict.experiment for verdict in about], links, outcomes)
+            see = _figures(config, question.figures, [verdict.experiment for verdict in about], links, outcomes)
             paragraphs.append(f"**{question.number}. {question.question}** {' '.join(text.split())}{see}")
     return "\n\n".join(["## Discussion", *paragraphs]) if paragraphs else ""
 
@@ -188,16 +190,15 @@ def _uncapped(sentence: str) -> str:
     return (sentence[:1].lower() + sentence[1:]).removesuffix(".")
 
 
-def _figure(config: Config, file: str | None, experiments: Iterable[str], links: Mapping[str, str], outcomes: Outcomes) -> str:
-    """Names the figure to look at, with a link to each drawing of it in this report; empty if there is no drawing."""
-    figure = next((figure for figure in FIGURES if figure.file == file), None)
-    if figure is None:
-        return ""
-    if figure.arms is None:
-        drawn = {"": figure.heading} if registry.members(config, list(outcomes), figure) else {}
-    else:
-        drawn = {name: _heading(config, figure, name) for name in dict.fromkeys(experiments) if figure.arms(outcomes[name])}
-    names = [f"[{style.capital(heading)}]({links[name]}/{figure.file}.svg)" for name, heading in drawn.items()]
+def _figures(config: Config, files: Sequence[str], experiments: list[str], links: Mapping[str, str], outcomes: Outcomes) -> str:
+    """Names the figures to look at, with a link to each drawing of them in this report; empty if there is no drawing."""
+    names = []
+    for figure in (figure for file in files for figure in FIGURES if figure.file == file):
+        if figure.arms is None:
+            drawn = {"": figure.heading} if registry.members(config, list(outcomes), figure) else {}
+        else:
+            drawn = {name: _heading(config, figure, name) for name in dict.fromkeys(experiments) if figure.arms(outcomes[name])}
+        names += [f"[{style.capital(heading)}]({links[name]}/{figure.file}.svg)" for name, heading in drawn.items()]
     return f" See {several(names)}." if names else ""
 
 
