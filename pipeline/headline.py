@@ -31,7 +31,7 @@ def main() -> None:
     if given.since:
         print("\n" + _split(settings, given.since))
     if not given.experiments and (found := Verdicts.read(settings, places.MAIN)):
-        print(f"{found.tally()} The verdicts are in {places.ledger()}.")
+        print(f"{found.tally()} The verdicts are in {places.verdicts()}.")
     page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())
     print(f"The {'results are' if given.experiments else 'report is'} in {page}.")
 

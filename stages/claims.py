@@ -15,7 +15,9 @@ def main(name: str) -> None:
     written.report_agrees(settings, name)
     claims = ledger.read(settings)
     sources = {each: Source.read(each, settings.margin, measured.tables(each, settings.experiment(each))) for each in names}
-    store.write_json(places.ledger(name), judge.judge(claims, names, sources))
+    rows = judge.judge(claims, names, sources)
+    store.write_json(places.ledger(name), rows)
+    store.write_json(places.verdicts(name), {key: row["verdict"] for key, row in rows.items()})
     from pipeline import tracking  # imported here, because no output depends on it
 
     for experiment in dict.fromkeys(experiment for _, experiment in claims.within(names)):

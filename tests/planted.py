@@ -24,7 +24,7 @@ def of(*claims: dict[str, Any]) -> Ledger:
 
 
 def row(lanes: list[dict[str, Any]], examined: Any = None, /, **changes: Any) -> dict[str, Any]:
-    """The verdict on one claim about the experiment toy, as claims.json has it."""
+    """The verdict on one claim about the experiment toy, as effects.json has it."""
     sources = {"toy": Source(synthetic.outcome(lanes), examined)}
     (found,) = judge.judge(of(claim(**changes)), ["toy"], sources).values()
     return dict(found)

@@ -154,7 +154,7 @@ def test_each_report_has_a_stage_that_depends_on_claims_and_tables_and_no_traini
     assert stage["metrics"] == [{"reports/claims.json": {"cache": False}}]
     assert {"claims.yaml", "reports/toy/rounds.csv", "pipeline/claims/judge.py", "stages/claims.py"} <= {*stage["deps"]}
     assert not [dep for dep in stage["deps"] if "training" in dep or "pipeline/run" in dep or "figures" in dep]
-    assert {"claims.yaml", "reports/claims.json"} <= {*root["report"]["deps"]}
+    assert {"claims.yaml", "reports/effects.json"} <= {*root["report"]["deps"]}
     assert further["claims_more"]["metrics"] == [{"reports/more/claims.json": {"cache": False}}]
     for name in ("toy", "other"):
         for each in lottery.stages(name).values():
@@ -172,7 +172,7 @@ def test_without_claims_there_is_no_stage_and_no_section() -> None:
 def test_the_stage_writes_the_same_flat_file_twice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     _several()
     aggregate.main("toy")
-    with pytest.raises(UserError, match=r"reports/claims.json is missing; `dvc repro claims` makes it"):
+    with pytest.raises(UserError, match=r"reports/effects.json is missing; `dvc repro claims` makes it"):
         report_stage.main("main")
     claims_stage.main("main")
     text = places.ledger().read_bytes()
@@ -180,6 +180,7 @@ def test_the_stage_writes_the_same_flat_file_twice(monkeypatch: pytest.MonkeyPat
     assert list(rows) == ["good/toy", "bad/toy", "open/toy", "fast/toy", "tables/toy"]
     assert {type(value) for row in rows.values() for value in row.values()} <= {str, int, float, type(None)}
     assert rows["good/toy"]["verdict"] == "not enough replicates"  # toy has two seeds
+    assert json.loads(places.verdicts().read_text()) == {key: row["verdict"] for key, row in rows.items()}
     claims_stage.main("main")
     assert places.ledger().read_bytes() == text
     report_stage.main("main")
@@ -190,7 +191,7 @@ def test_the_stage_writes_the_same_flat_file_twice(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match="no report 'mian'; its reports are main, more"):
         claims_stage.main("mian")
     planted.write(*CLAIMS[1:])
-    with pytest.raises(UserError, match=r"claims.json is not about the claims of claims.yaml; `dvc repro claims`"):
+    with pytest.raises(UserError, match=r"effects.json is not about the claims of claims.yaml; `dvc repro claims`"):
         report_stage.main("main")
 
 

@@ -42,7 +42,7 @@ class Tested:
 
 
 def judge(ledger: Ledger, names: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Row]:
-    """The rows of claims.json for a report of these experiments, by "<id>/<experiment>".
+    """The rows of effects.json for a report of these experiments, by "<id>/<experiment>".
 
     Units: effects are in the unit of the metric or quantity, and those of early stops are ratios of iterations; p and q are
     probabilities. `detectable` is the distance from the border of the claimed region that would have been shown with a

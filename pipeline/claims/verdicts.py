@@ -18,7 +18,7 @@ TESTED = (HOLDS, FAILS, UNDECIDED)
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim in one experiment, and its row of claims.json."""
+    """A claim in one experiment, and its row of effects.json."""
 
     claim: Claim
     experiment: str
@@ -31,7 +31,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """rows: of claims.json, by "<id>/<experiment>"."""
+    """rows: of effects.json, by "<id>/<experiment>"."""
 
     ledger: Ledger
     rows: Mapping[str, Row]

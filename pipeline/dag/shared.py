@@ -49,7 +49,8 @@ def _claims(config: Config, name: str) -> dict[str, Any]:
         "cmd": f"python -m stages.claims {name}",
         "params": [*_reports(config), "margin"],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/claims.py")])],
-        "metrics": [{places.ledger(name).as_posix(): {"cache": False}}],
+        "outs": [{places.ledger(name).as_posix(): {"cache": False}}],
+        "metrics": [{places.verdicts(name).as_posix(): {"cache": False}}],
     }
 
 

@@ -71,9 +71,16 @@ def claims_target(name: str) -> str:
     return f"{report_chain(name)}:{claims_stage(name)}" if name != MAIN else claims_stage(name)
 
 
-def ledger(report: str = MAIN) -> Path:
-    """The file of the verdicts on the claims that a report tests."""
+def verdicts(report: str = MAIN) -> Path:
+    """The file of the verdicts on the claims that a report tests, one word each. It is a DVC metric, so it has nothing else:
+    `dvc exp show` has a column for every entry.
+    """
     return overview(report) / "claims.json"
+
+
+def ledger(report: str = MAIN) -> Path:
+    """The file of the same verdicts with the effects, their intervals and tests."""
+    return overview(report) / "effects.json"
 
 
 def comparison(report: str = MAIN) -> Path:
