@@ -70,7 +70,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, rates, rounds"]),
         (f"{TOY}.training.epochs", 3, [f"unknown key {TOY}.training.epochs", "iterations, batch_size, evaluate_every"]),
         (f"{TOY}.optimizer.momentum", 0.9, [f"unknown key {TOY}.optimizer.momentum", "lr, weight_decay, warmup, decay, name"]),
-        (f"{TOY}.arms.random", {"rounds": 1}, [f"{TOY}: arms.random", "one of continued, ", "mypackage.module:name"]),
+        (f"{TOY}.arms.random", {"rounds": 1}, [f"{TOY}: arms.random", "one of constant, ", "mypackage.module:name"]),
         ("figures.size", 3, ["unknown key figures.size", "densities, dpi"]),
         # wrong types
         (f"{TOY}.pruning.rounds", "18", [f'{TOY}.pruning.rounds is "18"', "should be a valid integer"]),
@@ -96,7 +96,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of cifar10, diabetes, digits, fashion_mnist, mnist"]),
         (f"{TOY}.task", "ranking", [f'{TOY}.task.name is "ranking"', "one of classification, regression"]),
         (f"{TOY}.optimizer.name", "lion", [f"{TOY}.optimizer", "'lion'", "'adam', 'sgd'"]),
-        (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion.name is "size"', "one of magnitude"]),
+        (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion.name is "size"', "one of initial_magnitude, magnitude"]),
         (f"{TOY}.pruning.scope", "both", [f'{TOY}.pruning.scope is "both"', "'layer' or 'global'"]),
         (f"{TOY}.pruning.rates.Norm", 0.2, [f"{TOY}.pruning.rates.Norm"]),
         (f"{TOY}.training.precision", "fp16", [f'{TOY}.training.precision is "fp16"', "'fp32', 'tf32' or 'bf16'"]),
