@@ -65,10 +65,10 @@ def test_early_stops_at_the_end_of_training_have_open_markers_and_the_legend_say
     lanes += [lane("reinit", k, seed, 1, stop=end if k == seed == 2 else 1000, value=0.8) for k in (1, 2) for seed in (1, 2)]
     figure = _drawn(lanes)["early_stop"]
     assert _open_markers(figure) == [[(0.36, (1000 + end) / 2)], [(0.36, 80.0)]]
-    assert _legend(figure)[-1] == "Early stop at the end of training: a lower bound"
+    assert _legend(figure)[-1] == "Early stop cut off: a lower bound"
     assert "cannot be compared" not in _line_below(figure)
     assert _open_markers(drawn["early_stop"]) == [[], []]
-    assert "Early stop at the end of training: a lower bound" not in _legend(drawn["early_stop"])
+    assert "Early stop cut off: a lower bound" not in _legend(drawn["early_stop"])
 
 
 def test_where_the_dense_network_is_cut_off_the_figure_says_that_nothing_is_compared() -> None:

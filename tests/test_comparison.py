@@ -188,7 +188,7 @@ def test_a_colour_is_a_network_and_reinits_are_dashed(settings: Config) -> None:
 
 def test_early_stops_at_the_end_of_training_are_marked(settings: Config) -> None:
     figure = _draw(settings, "conv2", stop=synthetic.LATER)["conv"]
-    assert _legend(figure)[-1] == "Early stop at the end of training: a lower bound"
+    assert _legend(figure)[-1] == "Early stop cut off: a lower bound"
     assert "early stops cannot be compared" in str(figure.get_supxlabel())
     whole = _outcomes(settings, "conv4") | _outcomes(settings, "conv2", stop=synthetic.LATER)
     figure = files.drawn(registry.drawings_over(settings, whole))["conv"]
@@ -288,3 +288,16 @@ def test_deep_networks_are_shown_at_three_points_of_training(settings: Config) -
         for line, arms in zip(axes.lines, (["dense", "ticket"], ["reinit"]), strict=False):
             rows = curves[curves["arm"].isin(arms) & (curves["iteration"] == iteration)].sort_values("density")
             np.testing.assert_allclose(np.asarray(line.get_ydata()), 100 * rows["test_accuracy_mean"])
+
+
+def test_a_legend_over_experiments_is_no_wider_than_its_figure(settings: Config) -> None:
+    longer = [
+        synthetic.lane("dense_long", 4, seed, experiment="conv2_dropout", density=1.0, final_iteration=5 * synthetic.LATER)
+        for seed in (1, 2)
+    ]
+    lanes = [*synthetic.of_params(settings, "conv2_dropout", stop=synthetic.LATER), *longer]
+    outcomes = _outcomes(settings, "conv2", "conv4") | {"conv2_dropout": synthetic.outcome(lanes)}
+    for figure in files.drawn(registry.drawings_over(settings, outcomes)).values():
+        figure.canvas.draw()
+        box = figure.legends[0].get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width

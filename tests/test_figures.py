@@ -313,3 +313,15 @@ def test_a_metric_without_percent_that_should_be_low_keeps_its_numbers() -> None
     assert 0 < low < 0.46
     assert 0.5 < high < 1.36  # 1.36 is where the curves begin
     assert "above" in _line_below(drawn["learning_curves"])
+
+
+@pytest.mark.parametrize("arms", [("lr_rewind", "fine_tune", "continued"), ("random_mask", "shuffled_mask"), ("continued",)])
+def test_a_legend_is_no_wider_than_its_figure(arms: tuple[str, ...]) -> None:
+    """With every entry that a figure may have: early stops that are cut off, and a longer training."""
+    found = [lane(arm, k, seed) for arm in arms for k in (1, 3) for seed in (1, 2)]
+    late = [lane("reinit", 4, seed, 1, stop=synthetic.LATER) for seed in (1, 2)]
+    for figure in _drawn([*_longer_dense(final_iteration=20_000), *found, *late]).values():
+        figure.canvas.draw()
+        for legend in figure.legends:
+            box = legend.get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.width

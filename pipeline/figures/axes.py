@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "Weights remaining (%)"
 ITERATION = "Early-stop iteration (validation loss)"
-CENSORED = "Early stop at the end of training: a lower bound"
+CENSORED = "Early stop cut off: a lower bound"
 VOID = "The dense network's early stop is cut off, so that early stops cannot be compared."
 
 
@@ -120,6 +120,20 @@ def handle(colour: str, marker: str | None, dashes: Any, **more: Any) -> Line2D:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=colour, marker=marker, linestyle=dashes, **more)
+
+
+def columns_of(labels: Sequence[str], most: int = 3) -> int:
+    """The number of columns, at most so many, in which a legend with these labels is no wider than the figure."""
+    for columns in range(most, 1, -1):
+        rows = math.ceil(len(labels) / columns)
+        if width_of([labels[i : i + rows] for i in range(0, len(labels), rows)]) <= style.WIDTH:
+            return columns
+    return 1
+
+
+def width_of(columns: Iterable[Sequence[str]]) -> float:
+    """About how many inches a legend with these labels in its columns takes."""
+    return sum(style.ENTRY + style.LETTER * max(map(len, labels)) for labels in columns)
 
 
 def rows_of(entries: int, columns: int) -> float:

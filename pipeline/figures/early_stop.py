@@ -23,9 +23,9 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     looks = style.looks([arm for arm in outcome.arms if arm in arms and arm != DENSE], shown.labels)
     table = outcome.table[outcome.table["arm"].isin([DENSE, *looks])]
     marked = axes.censored_entry([table[~table["arm"].isin([*full])]])
-    entries = len(looks) + 1 + len(marked)
-    columns = 2 if entries in (2, 4) else 3
-    figure = axes.canvas(style.HEIGHT + axes.rows_of(entries, columns))
+    labelled = [*(look.label for look in looks.values()), "Dense network", *marked]
+    columns = axes.columns_of(labelled, 2 if len(labelled) in (2, 4) else 3)
+    figure = axes.canvas(style.HEIGHT + axes.rows_of(len(labelled), columns))
     panels = axes.early_stop_panels(figure, outcome.metric)
     for panel, (measure, scale) in panels.items():
         for arm, look in looks.items():

@@ -108,11 +108,14 @@ def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Map
         kinds[style.capital(" or ".join(longer))] = style.LONGER
     lines = {label: axes.handle(style.GREY, None, dashes) for label, dashes in kinds.items()} | dict(more)
     height = max(math.ceil(len(colours) / (1 if len(colours) < 4 else 2)), 2 if more else 1)
+    while True:
+        entries = [*_column(colours, height), *_column(lines, height)]
+        columns = [[label for label, _ in entries[i : i + height]] for i in range(0, len(entries), height)]
+        if axes.width_of(columns) <= style.WIDTH or len(columns) < 3:
+            break
+        height += 1
     figure = axes.canvas(style.HEIGHT + style.ROW * (height - 1))
-    entries = [*_column(colours, height), *_column(lines, height)]
-    figure.legend(
-        [line for _, line in entries], [label for label, _ in entries], loc="outside upper center", ncols=len(entries) // height
-    )
+    figure.legend([line for _, line in entries], [label for label, _ in entries], loc="outside upper center", ncols=len(columns))
     return figure
 
 

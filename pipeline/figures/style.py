@@ -14,6 +14,7 @@ RAMP = ("#FDA50F", "#E4603B", "#B5305C", "#761B6D", "#2D0B59")  # of matplotlib'
 MARKERS = ("o", "^", "s", "D", "v", "d", "p", "<")  # markers of which hollow and filled ones can be distinguished
 WIDTH, HEIGHT = 7.4, 3.5  # inches
 ROW = 0.18  # inches that a row of the legend takes beyond the second
+ENTRY, LETTER = 0.62, 0.06  # inches that a legend's column takes beside its labels, and that a letter takes on average
 NOTE = 8.0  # the size of the line below a figure
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib
