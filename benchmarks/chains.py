@@ -69,10 +69,10 @@ def _expand_seconds(settings: Config) -> float:
 
 
 def _stages(experiment: Experiment) -> int:
-    """Counts a training for each item, a pruning for each that has masks of its own, and the stages aggregate and plot."""
+    """Counts a training for each item, a pruning for each that has masks of its own, and aggregate, examine and plot."""
     lottery = check.settings("lenet", experiment).lottery
     items = lottery.items()
-    return len(items) + sum(item != lottery.dense and not lottery.is_control(item) for item in items) + 2
+    return len(items) + sum(item != lottery.dense and not lottery.is_control(item) for item in items) + 3
 
 
 def stages(counts: Sequence[int] = STAGES, repetitions: int = 2) -> Section:

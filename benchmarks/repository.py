@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from pipeline.dag import written
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets, store
-from pipeline.settings import config
+from pipeline.settings import config, measured
 from pipeline.values import paths
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +72,7 @@ def init_dvc(folder: Path) -> None:
 
 def make(name: str) -> None:
     """Runs every stage of an experiment and the main report in this process and working directory, without DVC."""
-    from stages import aggregate, control, experiment_of, plot, prune, report, retrain, train_dense
+    from stages import aggregate, control, examine, experiment_of, plot, prune, report, retrain, train_dense
 
     lottery = experiment_of(name).lottery
     with redirect_stderr(io.StringIO()):
@@ -86,5 +86,7 @@ def make(name: str) -> None:
                 prune.main(argument)
                 retrain.main(argument)
         aggregate.main(name)
+        if measured.is_examined(lottery.experiment):
+            examine.main(name)
         plot.main(name)
         report.main("main")

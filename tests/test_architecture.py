@@ -220,7 +220,16 @@ def test_there_are_plug_ins_of_every_kind() -> None:
     assert {*some.items()} <= set(EVERY_PLUG_IN)
 
 
-@pytest.mark.parametrize("name", config.load(ROOT / paths.PARAMS).experiments)
+AGAIN = ("vgg19_low", "vgg19_warmup")  # the network of vgg19, which takes ten seconds
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in AGAIN else ())
+        for name in config.load(ROOT / paths.PARAMS).experiments
+    ],
+)
 def test_every_experiment_can_be_built_and_pruned_to_its_end(name: str) -> None:
     """As `--show` and every training stage check it."""
     setup = check.without_data(lottery.bound(name))

@@ -20,6 +20,7 @@ from pipeline.values.experiment import Decay, Sgd
 from pipeline.values.lanes import Item
 from tests import lottery, toy
 from tests.lottery import arrays, differ, is_mask_times, mask
+from tests.test_anatomy_arms import ARMS as ANATOMY
 
 CHAINS = ("lr_rewind", "fine_tune")
 MASKS = ("random_mask", "shuffled_mask")  # arms that draw their own
@@ -74,7 +75,9 @@ def own_mask(item: str, lane: str) -> Mask:
 
 
 def test_every_arm_is_here() -> None:
-    assert {"ticket", *ARMS} == {*plugins.names("arms"), "going_on"}
+    """Or in test_anatomy_arms."""
+    elsewhere = {"noise", "other_order", "transferred", *ANATOMY}
+    assert {"ticket", *ARMS, *elsewhere} == {*plugins.names("arms"), "going_on"}
 
 
 # --- Arms with a chain of their own

@@ -120,6 +120,7 @@ def test_a_learning_rate_reruns_its_experiment_only_and_comes_back_from_the_run_
     assert repository.locks() == before
 
 
+@pytest.mark.slow
 def test_a_learning_rate_in_another_file_reruns_its_experiment_only(repository: Repository) -> None:
     before = repository.locks()
     repository.params(two=TWO | {"lr": 0.005})

@@ -51,12 +51,15 @@ def lines(setup: Setup, report: Callable[[int], object]) -> list[Line]:
     """
     torch.set_num_threads(1)  # as in the training of lanes, so that the values at the ends equal those of the lanes bit for bit
     torch.set_flush_denormal(True)
-    examples = Examples(setup.bundle, torch.device("cpu"))
-    found: list[Line] = []
-    for pair in pairs.of(setup.bound.lottery):
-        found.append(_line(setup, examples, pair))
-        report(1)
-    return found
+    try:
+        examples = Examples(setup.bundle, torch.device("cpu"))
+        found: list[Line] = []
+        for pair in pairs.of(setup.bound.lottery):
+            found.append(_line(setup, examples, pair))
+            report(1)
+        return found
+    finally:
+        torch.set_flush_denormal(False)  # it is a setting of the whole process
 
 
 def as_tables(found: list[Line], measured: task.Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
