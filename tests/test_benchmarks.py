@@ -178,7 +178,7 @@ def test_growth_in_miniature(work: Workload, tmp_path: Path) -> None:
     names = ["lanes", "width", "weights", "density", "rounds_prune", "rounds_expansion", "rounds_stages"]
     assert [s.name for s in series] == names
     assert all(math.isfinite(s.exponent) and min(s.ys) > 0 for s in series)
-    assert series[-1].ys == (8, 13)
+    assert series[-1].ys == (9, 14)
     plots.save(series[:1], tmp_path)
     assert "<svg" in (tmp_path / "lanes.svg").read_text()
     for taken in (growth.pool_memory(work, 2, 4), growth.batched_memory(work, 2)):
