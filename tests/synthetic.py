@@ -150,8 +150,9 @@ def write(params: str = PARAMS) -> list[Path]:
     paths.PARAMS.write_text(params)
     for path, text in written.expand(config.load(), config.load().experiments).items():
         store.write_bytes(path, text.encode())
-    # Nothing was measured in masks and weights, because there are none.
-    store.write_csv(places.examined("toy"), examined.COLUMNS, [])
+    # Nothing but a number of the dense network was measured in masks and weights, because there are none.
+    row = dict(zip(examined.COLUMNS, ("spread", "dense", 0, 1.0, "fc1.weight", 1, 0.1), strict=True))
+    store.write_csv(places.examined("toy"), examined.COLUMNS, [row])
     store.write_csv(places.profiles("toy"), examined.PROFILE_COLUMNS, [])
     return [_write(lane) for lane in lanes()]
 

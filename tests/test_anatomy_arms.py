@@ -1,5 +1,6 @@
 """The arms that change one thing about a ticket's weights (appendix F and later work), and tickets from another experiment."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.domain.pruning import groups
-from pipeline.files import masks
+from pipeline.files import masks, store
 from pipeline.settings import check, config
 from pipeline.values.errors import UserError
 from stages import borrow
@@ -152,6 +153,7 @@ def test_an_arm_without_a_source_is_not_borrowed(done: Path) -> None:
     [
         ({"masks_from": "elsewhere"}, {}, "'elsewhere', but should be another experiment, one of found"),
         ({"masks_from": "toy"}, {}, "'toy', but should be another experiment"),
+        ({"masks_from": None}, {}, "'None', but should be another experiment"),
         ({}, {"pruning": {**FOUND["pruning"], "rounds": 2}}, r"has tickets of the rounds \[3\]"),
         ({}, {"seeds": [2]}, r"has the seeds \[1\]"),
         ({}, {"model": {"name": "lenet", "hidden": [9, 6]}}, "whose model is .*, and not "),
@@ -175,3 +177,25 @@ def test_the_option_must_be_there(tmp_path: Path) -> None:
     lottery.write_params(path, lottery.params(toy=TOY | {"arms": {"transferred": {"rounds": [2]}}}))
     with pytest.raises(UserError, match=r"arms\.transferred: .*masks_from"):
         check.settings("toy", config.load(path).experiment("toy"))
+
+
+@pytest.mark.parametrize("damage", ["short", "missing", "reshaped"])
+def test_a_damaged_mask_is_not_borrowed(done: Path, damage: str) -> None:
+    """Such a file has whole bytes and would be read as a mask."""
+    file = Path("work/found/r02/masks/seed1.safetensors")
+    before, kept = file.read_bytes(), mask("found", "r02", 1)
+    packed = {name: np.packbits(a) for name, a in kept.items()}
+    shapes = {name: [*a.shape] for name, a in kept.items()}
+    match damage:
+        case "short":
+            packed["fc1.weight"] = packed["fc1.weight"][:5]
+        case "missing":
+            del packed["fc1.weight"]
+        case "reshaped":
+            shapes["fc1.weight"] = shapes["fc1.weight"][::-1]
+    try:
+        store.write_arrays(file, packed, json.dumps(shapes))
+        with pytest.raises(UserError, match=r"seed1\.safetensors is not what pruning wrote .*`dvc repro .*prune@r02`"):
+            borrow.main("toy/transferred_r02")
+    finally:
+        file.write_bytes(before)

@@ -186,7 +186,7 @@ def _examined() -> pd.DataFrame:
     for seed in range(3):
         rows += [("bimodality", "ticket", 1, 0.6, "fc1.weight", seed, 0.4 + 0.01 * seed)]
         rows += [("bimodality", "ticket", 1, 0.6, None, seed, 0.5 + 0.01 * seed)]
-        rows += [("chance", "ticket", 1, 0.6, None, seed, 0.45)]
+        rows += [("spread", "ticket", 1, 0.6, None, seed, 0.45)]
     return pd.DataFrame(rows, columns=["quantity", "arm", "round", "density", "layer", "seed", "value"])
 
 
@@ -195,7 +195,7 @@ def test_any_quantity_of_the_tidy_tables_may_be_claimed() -> None:
     whole = planted.row(lanes, table, quantity="bimodality")
     assert (whole["effect"], whole["unit"]) == (pytest.approx(0.18), "")
     assert planted.row(lanes, table, quantity="bimodality", layer="fc1.weight")["effect"] == pytest.approx(0.08)
-    chance = planted.row(lanes, table, quantity="bimodality", against=None, against_quantity="chance")
+    chance = planted.row(lanes, table, quantity="bimodality", against=None, against_quantity="spread")
     assert chance["effect"] == pytest.approx(0.06)
     constant = planted.row(lanes, table, quantity="bimodality", against=0.6, comparison="less")
     assert constant["effect"] == pytest.approx(-0.09)

@@ -76,7 +76,7 @@ def _in_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("claims: [first]", "claims: [third]", 25, ["discussion.0.claims.0 is 'third'", "the id of a claim"]),
         ("quantity: metric", "quantity: early_stop\n  against_quantity: final", 2, ["is final, but should be left out"]),
         ("greater\n", "greater\n  margin: 0.1\n", 2, ["margin is 0.1, but should be left out"]),
-        ("quantity: metric", "quantity: x\n  margin: 0.1", 2, ["margin is 0.1, but should be left out"]),
+        ("quantity: metric", "quantity: spread\n  margin: 0.1", 2, ["margin is 0.1, but should be left out"]),
         ("greater\n", "same\n", None, []),
         ("id: second", "id: Second", 12, ["lower-case letters"]),
         ("id: second", "id: second\n  id: third", 13, ["not valid YAML"]),
@@ -257,3 +257,39 @@ def test_beside_a_number_a_quantity_is_shown_itself_and_beside_another_its_diffe
         found = planted.of(claim(quantity="instability", against=against, comparison="less"))
         verdict = Verdict(found.claims[0], "toy", row)
         assert verdicts.here(verdict, {"toy": synthetic.outcome(synthetic.lanes())}) == shown
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("quantity: metric", "quantity: early_stopp", 'line 6: claims.first.quantity is "early_stopp", but should be one of'),
+        ("quantity: metric", "quantity: metric\n  layer: fc1.weight", "layer should be left out"),
+        ("against: dense", "against: ticket", "both sides are metric of ticket, but should be two different ones"),
+        ("against: dense", "against: .inf", "an arm, such as dense, or a number"),
+    ],
+)
+def test_what_could_never_be_tested_is_refused(key: str, value: str, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        planted.read(TEXT.replace(key, value, 1))
+
+
+def test_a_file_that_contains_itself_is_one_sentence() -> None:
+    with pytest.raises(UserError, match="an alias of what it stands in"):
+        planted.read("&a\nclaims: *a\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "no rows"),
+        ("bimodality,ticket,1,0.5,,1,\n", "a number is missing"),
+        ("bimodality,ticket,1,0.5,,1,x\n", "text in the column value"),
+    ],
+)
+def test_a_damaged_table_of_masks_and_weights_stops_the_stage(content: str, problem: str) -> None:
+    """Claims that are not tested for that reason would change the verdicts on the others."""
+    _several()
+    aggregate.main("toy")
+    places.examined("toy").write_text(f"quantity,arm,round,density,layer,seed,value\n{content}")
+    with pytest.raises(UserError, match=rf"examined\.csv is not a valid table \(.*{problem}"):
+        claims_stage.main("main")

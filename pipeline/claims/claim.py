@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
+from pipeline.examine.quantities import QUANTITIES
 from pipeline.values.experiment import Name, Section, unique
 
 METRIC, FINAL, STOP = "metric", "final", "early_stop"
 OF_LANES = (METRIC, FINAL, STOP)  # quantities of rounds.csv; all others are rows of the tables of examined masks and weights
+KNOWN = (*OF_LANES, *QUANTITIES, "instability")
 OWN_MARGIN = (METRIC, FINAL)  # quantities whose margin is that of the settings, unless the claim has one
 Comparison = Literal["greater", "less", "no_worse", "same"]
 
@@ -28,14 +31,21 @@ def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
+def _quantity(name: str) -> str:
+    if name not in KNOWN:
+        raise ValueError(f"should be one of {', '.join(KNOWN)}")
+    return name
+
+
 def _against(value: Any) -> Any:
-    if isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
+    if isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)):
         return value
     raise ValueError("should be an arm, such as dense, or a number")
 
 
 Text = Annotated[str, Field(min_length=1)]
 Against = Annotated[Any, PlainValidator(_against)]
+Quantity = Annotated[str, AfterValidator(_quantity)]
 Density = Annotated[Any, PlainValidator(_density)]
 
 
@@ -57,11 +67,11 @@ class Claim(Section):
     claim: Text
     source: Text
     experiments: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
-    quantity: Name
+    quantity: Quantity
     layer: Text | None = None
     arm: Name
     against: Against = None
-    against_quantity: Name | None = None
+    against_quantity: Quantity | None = None
     against_experiment: dict[Name, Name] = Field(default={})
     comparison: Comparison
     margin: Annotated[float, Field(gt=0)] | None = None
@@ -100,6 +110,15 @@ class Claim(Section):
                 f"against_quantity is {self.against_quantity}, but should be left out, because {', '.join(OF_LANES)} "
                 "are each compared only with themselves"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> Self:
+        if self.layer is not None and self.quantity in OF_LANES:
+            raise ValueError(f"layer should be left out, because {self.quantity} is of the whole network")
+        same = (self.other_arm, self.other_quantity) == (self.arm, self.quantity) and not self.against_experiment
+        if same and not self.is_constant:
+            raise ValueError(f"both sides are {self.quantity} of {self.arm}, but should be two different ones")
         return self
 
     @property

@@ -26,7 +26,11 @@ def read(config: Config, path: Path = places.CLAIMS) -> Ledger:
     content = _content(path)
     try:
         # JSON is used because strict validation of it still lets an array become a tuple.
-        ledger = Ledger.model_validate_json(json.dumps(content, default=str))
+        text = json.dumps(content, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} has a key that is no text, or an alias of what it stands in: {error}") from None
+    try:
+        ledger = Ledger.model_validate_json(text)
     except ValidationError as error:
         raise _refused(path, content, [(e["loc"], _explained(e)) for e in error.errors()]) from None
     faults = [*_repeated(ledger), *_unknown(ledger, config)]
@@ -40,7 +44,7 @@ def _content(path: Path) -> Any:
         return YAML(typ="rt").load(path.read_text(encoding="utf-8"))  # the round-trip reader knows the lines
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run this in the root of the repository") from None
-    except (YAMLError, ValueError, OSError) as error:
+    except (YAMLError, ValueError, OSError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.claims.claim import METRIC, OF_LANES, STOP, Claim
 from pipeline.results import statistics, tables
+from pipeline.results.examined import COLUMNS
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import NEAR, percent
 from pipeline.settings import places
+from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +42,26 @@ class Source:
         """measured: the tables of masks and weights. Raises: UserError that names a missing or damaged file and what makes it."""
         import pandas as pd
 
-        found = [tables.read(path, str(places.chain(experiment)), "quantity") for path in measured]
+        found = [_measured(path, experiment) for path in measured]
         return cls(Outcome.read(experiment, share), pd.concat(found, ignore_index=True) if found else None)
+
+
+def _measured(path: Path, experiment: str) -> pd.DataFrame:
+    """Raises: UserError when a table is damaged: a claim that is not tested for that reason would change the others' verdicts."""
+    import numpy as np
+
+    chain = str(places.chain(experiment))
+    table = tables.read(path, chain, "quantity")
+    problem = next((f"no column {column}" for column in COLUMNS if column not in table), "" if len(table) else "no rows")
+    if not problem:
+        numbers = table[["round", "density", "seed", "value"]]
+        text = [column for column, kind in numbers.dtypes.items() if kind.kind not in "if"]
+        problem = (
+            f"text in the column {text[0]}" if text else "" if np.isfinite(numbers).all(axis=None) else "a number is missing"
+        )
+    if problem:
+        raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {chain}`")
+    return table
 
 
 @dataclass(frozen=True)

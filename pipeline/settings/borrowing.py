@@ -16,8 +16,8 @@ SHARED = ("model", "init", "pruning.scope", "pruning.rates")  # the settings tha
 
 def masks_from(experiment: Experiment, arm: str) -> str | None:
     """The experiment from which an arm takes its masks; None for an arm without the option."""
-    found = experiment.all_arms[arm].options.get("masks_from")
-    return None if found is None else str(found)
+    options = experiment.all_arms[arm].options
+    return str(options["masks_from"]) if "masks_from" in options else None
 
 
 def check(experiments: Mapping[str, Experiment]) -> None:
