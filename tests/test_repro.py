@@ -99,6 +99,7 @@ def test_again_nothing_happens(repository: Repository) -> None:
     assert repository.repro() == []
 
 
+@pytest.mark.slow
 def test_a_forced_rerun_gives_the_same_locks(repository: Repository) -> None:
     before = repository.locks()
     assert len(before) == 4
