@@ -288,16 +288,3 @@ def test_deep_networks_are_shown_at_three_points_of_training(settings: Config) -
         for line, arms in zip(axes.lines, (["dense", "ticket"], ["reinit"]), strict=False):
             rows = curves[curves["arm"].isin(arms) & (curves["iteration"] == iteration)].sort_values("density")
             np.testing.assert_allclose(np.asarray(line.get_ydata()), 100 * rows["test_accuracy_mean"])
-
-
-def test_a_legend_over_experiments_is_no_wider_than_its_figure(settings: Config) -> None:
-    longer = [
-        synthetic.lane("dense_long", 4, seed, experiment="conv2_dropout", density=1.0, final_iteration=5 * synthetic.LATER)
-        for seed in (1, 2)
-    ]
-    lanes = [*synthetic.of_params(settings, "conv2_dropout", stop=synthetic.LATER), *longer]
-    outcomes = _outcomes(settings, "conv2", "conv4") | {"conv2_dropout": synthetic.outcome(lanes)}
-    for figure in files.drawn(registry.drawings_over(settings, outcomes)).values():
-        figure.canvas.draw()
-        box = figure.legends[0].get_window_extent()
-        assert box.x0 >= 0 and box.x1 <= figure.bbox.width

@@ -204,36 +204,6 @@ def test_unknown_arms_never_share_a_look(arms: list[str]) -> None:
     assert len({(look.colour, look.line) for look in looks.values()}) == len(looks) or len(looks) > 7
 
 
-# --- The dense network, trained for longer
-
-
-def _longer_dense(**changes: Any) -> list[dict[str, Any]]:
-    found = [lane("dense_long", k, s, density=1.0, value=0.97 + 0.001 * k, stop=9000, **changes) for k in (1, 3) for s in (1, 2)]
-    return [*synthetic.lanes(), *found]
-
-
-def test_a_longer_training_of_the_dense_network_is_a_level_line_of_the_metric_alone() -> None:
-    """Its early stop is that of another schedule. Of several lengths, the longest is shown."""
-    drawn = _drawn(_longer_dense(final_iteration=20_000))
-    assert "arms" not in drawn
-    figure = drawn["early_stop"]
-    assert _legend(figure) == ["Ticket", "Random reinit", "Dense, trained as long as all rounds", "Dense network"]
-    stops, values = figure.axes
-    (longer,) = [line for line in values.lines if line.get_label().startswith("Dense, ")]
-    assert np.asarray(longer.get_ydata()) == pytest.approx(97.3)
-    assert longer.get_linestyle() != values.lines[-1].get_linestyle()
-    assert not [line for line in stops.lines if line.get_label().startswith("Dense, ")]
-
-
-def test_a_longer_training_does_not_stretch_the_axis_of_learning_curves() -> None:
-    assert _drawn(_longer_dense(final_iteration=20_000))["learning_curves"].axes[0].get_xlim() == (0, synthetic.LATER)
-
-
-def test_full_masks_that_train_only_as_long_as_the_dense_network_repeat_it_and_are_no_level() -> None:
-    figure = _drawn(_longer_dense())["early_stop"]
-    assert not [line for panel in figure.axes for line in panel.lines if line.get_label().startswith("Dense, ")]
-
-
 # --- What lines, axes and marks show
 
 
@@ -313,15 +283,3 @@ def test_a_metric_without_percent_that_should_be_low_keeps_its_numbers() -> None
     assert 0 < low < 0.46
     assert 0.5 < high < 1.36  # 1.36 is where the curves begin
     assert "above" in _line_below(drawn["learning_curves"])
-
-
-@pytest.mark.parametrize("arms", [("lr_rewind", "fine_tune", "continued"), ("random_mask", "shuffled_mask"), ("continued",)])
-def test_a_legend_is_no_wider_than_its_figure(arms: tuple[str, ...]) -> None:
-    """With every entry that a figure may have: early stops that are cut off, and a longer training."""
-    found = [lane(arm, k, seed) for arm in arms for k in (1, 3) for seed in (1, 2)]
-    late = [lane("reinit", 4, seed, 1, stop=synthetic.LATER) for seed in (1, 2)]
-    for figure in _drawn([*_longer_dense(final_iteration=20_000), *found, *late]).values():
-        figure.canvas.draw()
-        for legend in figure.legends:
-            box = legend.get_window_extent()
-            assert box.x0 >= 0 and box.x1 <= figure.bbox.width

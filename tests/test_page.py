@@ -10,8 +10,6 @@ from pipeline import headline
 from pipeline.report import findings, page
 from pipeline.settings import config, places
 from pipeline.values import paths
-from pipeline.values.errors import UserError
-from stages import aggregate
 from tests import synthetic
 from tests.synthetic import LATER, RMSE, lane, trio
 
@@ -246,28 +244,6 @@ def test_the_headline_says_that_a_comparison_is_void() -> None:
     assert "as fast" not in said
 
 
-# --- The terminal
-
-
-def test_headline_leaves_out_what_is_not_known() -> None:
-    nothing = headline.headline(synthetic.settings(), {"toy": synthetic.outcome([lane("dense", 0)])})
-    assert nothing.startswith("toy\n  The dense network classifies 96.10% of the test set correctly at its early stop.\n")
-    assert len(nothing.splitlines()) == 3  # the last is about the test set
-    full = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())})
-    assert len(full.splitlines()) == 7
-    assert "3.00 points lower than the ticket's" in full
-
-
-def test_the_headline_says_how_much_one_example_of_the_test_set_is() -> None:
-    said = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(synthetic.lanes())}).splitlines()[-1]
-    assert "360 examples" in said  # of digits
-    assert "0.28 points" in said
-    error = [lane("ticket", k, metric=RMSE, value=0.5) for k in (0, 1)]
-    said = headline.headline(synthetic.settings(), {"toy": synthetic.outcome(error)}).splitlines()[-1]
-    assert "360 examples" in said
-    assert "points" not in said
-
-
 def test_where_no_ticket_is_as_good_as_dense_it_is_said_of_how_many_that_may_be_chance() -> None:
     dense = _three("dense", 0, 0.95, 0.95, 0.95)
     close, clear = _three("ticket", 1, 0.94, 0.955, 0.95), _three("ticket", 2, 0.90, 0.90, 0.901)
@@ -287,19 +263,6 @@ def test_an_early_stop_at_iteration_0_is_no_crash(lane_folders: list[Path]) -> N
     assert "early stop comes at the same iteration" in _page([each | {"early_stop_iteration": 0} for each in lanes])
     dense = [each | {"early_stop_iteration": 0} for each in lanes if each["round"] == 0]
     assert "because the other one comes at iteration 0" in _page([*dense, *(each for each in lanes if each["round"])])
-
-
-def test_after_a_run_the_headline_and_the_page_are_named(
-    lane_folders: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", ["headline"])
-    with pytest.raises(UserError, match=r"rounds\.csv is missing"):
-        headline.main()
-    aggregate.main("toy")
-    headline.main()
-    shown = capsys.readouterr().out
-    assert "The dense network classifies 96.15%" in shown
-    assert str(places.index()) in shown
 
 
 def test_a_longer_training_does_not_lend_its_end_to_the_dense_network() -> None:
