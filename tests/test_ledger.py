@@ -21,8 +21,7 @@ from tests import lottery, planted, synthetic
 from tests.planted import claim
 from tests.synthetic import RMSE, trio
 
-TEXT = """claims:
-- id: first
+ONE = """- id: {id}
   claim: It is so.
   source: section 2
   experiments: [toy]
@@ -32,17 +31,9 @@ TEXT = """claims:
   comparison: greater
   density: 0.6
   paper: better
-- id: second
-  claim: It is so.
-  source: section 2
-  experiments: [toy]
-  quantity: metric
-  arm: ticket
-  against: dense
-  comparison: greater
-  density: 0.6
-  paper: better
-discussion:
+"""
+TEXT = f"""claims:
+{ONE.format(id="first")}{ONE.format(id="second")}discussion:
 - number: 1
   question: Is it so?
   claims: [first]
