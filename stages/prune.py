@@ -2,9 +2,8 @@
 uses NumPy only, unless the criterion asks for the network.
 """
 
-from pipeline.domain import pruning
 from pipeline.files import masks
-from pipeline.scoring.scores import Scoring, prune
+from pipeline.scoring.scores import Scoring
 from pipeline.values.lanes import Item
 from stages import experiment_of, run_stage
 
@@ -13,13 +12,8 @@ def main(argument: str) -> None:
     item = Item.parse(argument)
     bound = experiment_of(item.experiment)
     bound.lottery.require(item, is_control=False)
-    settings, previous = bound.experiment.pruning, bound.lottery.pruned_from(item)
-    groups = pruning.groups(masks.read_layers(item.experiment), settings.rates, settings.scope)
-    scoring, criterion, found = Scoring(bound, item), bound.criteria[item.arm], {}
-    for seed in bound.experiment.seeds:
-        mask = masks.read(previous, seed)
-        found[seed] = prune(criterion, scoring.offers(seed, mask), mask, groups, item.round)
-    masks.write(item, found)
+    scoring = Scoring(bound, item)
+    masks.write(item, {seed: scoring.mask(seed) for seed in bound.experiment.seeds})
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.domain.arms import Arm, rewound
+from pipeline.values.experiment import Scope
 
 
-def one_shot(criterion: str | Mapping[str, Any] | None = None) -> Arm:
-    """criterion: a criterion other than the experiment's."""
-    return Arm(prunes="dense", criterion=criterion, weights=rewound)
+def one_shot(criterion: str | Mapping[str, Any] | None = None, scope: Scope | None = None, steps: int = 1) -> Arm:
+    """criterion, scope: others than the experiment's. steps: the number of steps in which each mask is pruned."""
+    return Arm(prunes="dense", criterion=criterion, scope=scope, steps=steps, weights=rewound)

@@ -20,7 +20,14 @@ PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
 TRAINING = ["data", "task", "model", "optimizer", "training", "rewind", "seeds"]
 AGGREGATED = ["pruning.rounds", "arms", "seeds"]
 EXAMINED = ["pruning.scope", "pruning.rates", *AGGREGATED]
-WITH_NETWORK = {"module", "batch", "gradient"}  # a criterion that asks for one of these needs the data and the network
+WITH_NETWORK = {
+    "module",
+    "start_module",
+    "loss",
+    "batch",
+    "batches",
+    "gradient",
+}  # a criterion that asks for one of these needs the data and the network
 PROBE = Path("pipeline/scoring/probe.py")  # makes them
 
 
@@ -118,8 +125,8 @@ def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     experiment, criterion, dense = bound.name, bound.criteria[name], bound.lottery.dense.name
     deps = [paths.layers(experiment), paths.masks(experiment, "${item.from}"), paths.lanes(experiment, "${item.from}")]
     used, scripts = [bound.lottery.plugins[name].source, criterion.source], []
-    sections = ["pruning.scope", "pruning.rates", "seeds"]
-    if criterion.asks & {"initial", "rewound"}:
+    sections = ["pruning.rates", "seeds"] if arm.scope else ["pruning.scope", "pruning.rates", "seeds"]
+    if criterion.asks & {"initial", "rewound", "start_module"}:
         deps.append(paths.lanes(experiment, dense))
     if criterion.asks & WITH_NETWORK:
         deps.append(_data(bound))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
 from pipeline.values.errors import UserError, type_of
+from pipeline.values.experiment import MOST, Scope
 
 Weights = Mapping[str, NDArray[Any]]
 Prunes = Literal["own", "dense"]
@@ -26,6 +27,8 @@ class Arm:
     prunes: the masks are pruned from the arm's own previous round, or from the dense network.
     masks_of: the masks are those of another arm in the same round; those of the arm `dense` are full.
     criterion: the criterion by which the masks are pruned, when it is not the experiment's.
+    scope: the scope in which they are pruned, when it is not the experiment's.
+    steps: the number of steps in which a mask is pruned, by scores of the network under the mask of the step before.
     weights: makes the weights at which training begins; a weight that the mask removes is set to 0 afterwards.
     mask: makes a new mask from each that `masks_of` names; without it, the masks are used as they are.
     `weights` and `mask` ask by name for `mask`, `initial` (the weights of iteration 0), `rewound` (those of the rewind point),
@@ -41,6 +44,8 @@ class Arm:
     prunes: Prunes | None = None
     masks_of: str | None = None
     criterion: str | Mapping[str, Any] | None = None
+    scope: Scope | None = None
+    steps: int = 1
     mask: Callable[..., Mask] | None = None
     training: Course = "scheduled"
     order: Order = "replicate"
@@ -49,18 +54,23 @@ class Arm:
         if (self.prunes is None) == (self.masks_of is None):
             has = "neither" if self.prunes is None else "both"
             raise UserError(f"it has {has} of `prunes` and `masks_of`, should have one of them")
-        for name, choices in (("prunes", (None, *get_args(Prunes))), ("training", get_args(Course)), ("order", get_args(Order))):
+        chosen = {"prunes": (None, *get_args(Prunes)), "scope": (None, *get_args(Scope))}
+        chosen |= {"training": get_args(Course), "order": get_args(Order)}
+        for name, choices in chosen.items():
             if getattr(self, name) not in choices:
                 should = ", ".join(filter(None, choices))
                 raise UserError(f"its `{name}` is {getattr(self, name)!r}, should be one of {should}")
+        if type(self.steps) is not int or not 1 <= self.steps <= MOST:
+            raise UserError(f"its `steps` is {self.steps!r}, should be a whole number from 1 to {MOST}")
         for name in ("weights", "mask"):
             given = getattr(self, name)
             if not callable(given) and (name == "weights" or given is not None):
                 raise UserError(f"its `{name}` is {type_of(given)}, should be a function")
         if self.masks_of is None and self.mask is not None:
             raise UserError("only an arm with `masks_of` can have `mask`: pruned masks are as they are")
-        if self.masks_of is not None and self.criterion is not None:
-            raise UserError("only an arm with `prunes` can have a criterion of its own")
+        own = {"a criterion": self.criterion is not None, "a scope": self.scope is not None, "steps": self.steps != 1}
+        for what in [what for what, is_own in own.items() if self.masks_of is not None and is_own]:
+            raise UserError(f"only an arm with `prunes` can have {what} of its own")
         unknown = sorted(self.asks.difference(FOUND, DRAWN))
         if unknown:
             raise UserError(f"it asks for {', '.join(unknown)}; should ask for some of {', '.join((*FOUND, *DRAWN))}")

@@ -8,7 +8,7 @@ from pipeline.domain.arms import Arm
 from pipeline.values import plugins
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, type_of
-from pipeline.values.experiment import Experiment
+from pipeline.values.experiment import Experiment, Scope
 from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 from pipeline.values.plugins import Plugin
 
@@ -95,6 +95,10 @@ class Lottery:
             raise UserError(f"arms.{arm}: the criterion {name!r} {error}") from None
         return plugins.bind("criteria", name, options)
 
+    def scope(self, arm: str) -> Scope:
+        """The scope in which the masks of an arm are pruned."""
+        return self.arms[arm].scope or self.experiment.pruning.scope
+
     def _check(self, name: str) -> None:
         arm, settings, rounds = self.arms[name], self.experiment.all_arms[name], self.experiment.rounds_of(name)
         if arm.prunes == "own" and rounds != tuple(range(1, 1 + len(rounds))):
@@ -102,6 +106,8 @@ class Lottery:
                 f"arms.{name}.rounds is {list(rounds)}: each round is pruned from the one before; should be all, or the last "
                 f"round, such as {rounds[-1]}"
             )
+        if problem := self.experiment.pruning.problem_of(self.scope(name)):
+            raise UserError(f"arms.{name}: pruning.{problem}")
         if arm.masks_of and arm.masks_of != DENSE:
             missing = sorted(set(rounds) - set(self.experiment.rounds_of(arm.masks_of)))
             if missing:

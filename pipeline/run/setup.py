@@ -21,6 +21,7 @@ from pipeline.training.examples import Examples
 from pipeline.values import paths
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, blaming, type_of
+from pipeline.values.experiment import Scope
 from pipeline.values.lanes import Item, Lane
 
 
@@ -44,8 +45,11 @@ class Setup:
     @property
     def groups(self) -> list[pruning.Group]:
         """The weights that are ranked together. Raises: UserError when a rate is for weights that the network has not."""
-        settings = self.bound.experiment.pruning
-        return pruning.groups(self.network.layers, settings.rates, settings.scope)
+        return self.groups_in(self.bound.experiment.pruning.scope)
+
+    def groups_in(self, scope: Scope) -> list[pruning.Group]:
+        """The same for an arm with a scope of its own."""
+        return pruning.groups(self.network.layers, self.bound.experiment.pruning.rates, scope)
 
 
 def begin(bound: Bound) -> Setup:

@@ -19,8 +19,9 @@ from pipeline.training.examples import Examples, Order, Stream, split
 class Probe:
     setup: Setup
 
-    def module_with(self, weights: Weights) -> nn.Module:
+    def module_with(self, weights: Weights, seed: int) -> nn.Module:
         """A new network with these weights and buffers, in training mode."""
+        torch.manual_seed(seed)  # matters for a network that draws random numbers
         module = self.setup.network.make()
         module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()}, strict=False)
         return module.train()

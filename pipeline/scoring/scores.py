@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.domain import pruning, seeds
 from pipeline.domain.arms import Weights
 from pipeline.domain.masks import Mask
+from pipeline.files import masks
 from pipeline.files.lane import LaneFiles
 from pipeline.run.bound import Bound
 from pipeline.values.errors import UserError, blaming, type_of
@@ -20,16 +21,31 @@ if TYPE_CHECKING:
     from pipeline.scoring.probe import Probe
 
 
-def prune(
-    criterion: Plugin, offers: Mapping[str, Callable[[], Any]], mask: Mask, groups: Sequence[pruning.Group], rounds: int
+Offers = Mapping[str, Callable[[], Any]]
+
+
+def prune_in_steps(
+    criterion: Plugin, offers: Callable[[Mask], Offers], mask: Mask, groups: Sequence[pruning.Group], rounds: range, steps: int
 ) -> Mask:
+    """The mask after so many rounds, in steps between which the density falls by the same factor; each step is pruned by scores
+    of the network under the mask of the step before (Tanaka et al. 2020, algorithm 1).
+
+    offers: what the criterion is offered for a mask. rounds: from that of the mask to that of the result.
+    """
+    for step in range(1, steps + 1):
+        mask = prune(criterion, offers(mask), mask, groups, rounds.start + len(rounds) * step / steps)
+    return mask
+
+
+def prune(criterion: Plugin, offers: Offers, mask: Mask, groups: Sequence[pruning.Group], rounds: float) -> Mask:
     """The mask after so many rounds, by the scores of a criterion; higher is kept.
 
     A criterion may ask for: `trained`, the trained weights that the item is pruned from; `initial`, those of iteration 0;
     `rewound`, those of the rewind point; `mask`, the one that is pruned; `rng`, a NumPy Generator; `module`, the network
-    with the trained weights; `batch`, inputs and targets to train on; `gradient`, a function of weights and a number of
-    batches. Only weights with a mask are offered. `gradient` needs all parameters, and takes those it is not given from
-    the trained ones.
+    with the trained weights under the mask; `start_module`, the network with all parameters and buffers of the rewind point,
+    its weights under the mask; `loss`, the task's, of outputs and targets; `batch`, inputs and targets to train on;
+    `batches`, a function that gives a number of these; `gradient`, a function of weights and a number of batches. Only weights
+    with a mask are offered. `gradient` needs all parameters, and takes those it is not given from the trained ones.
     Raises: UserError when the criterion fails or does not give each weight a score.
     """
     asked = {name: offers[name]() for name in criterion.asks}
@@ -54,26 +70,47 @@ class Scoring:
     bound: Bound
     item: Item
 
-    def offers(self, seed: int, mask: Mask) -> Mapping[str, Callable[[], Any]]:
+    def mask(self, seed: int) -> Mask:
+        """The mask of the item for a replicate. Raises: UserError as `prune` does."""
+        lottery, item = self.bound.lottery, self.item
+        previous = lottery.pruned_from(item)
+        rates = self.bound.experiment.pruning.rates
+        groups = pruning.groups(masks.read_layers(item.experiment), rates, lottery.scope(item.arm))
+        rounds, steps = range(previous.round, item.round), lottery.arms[item.arm].steps
+        offers, mask = partial(self.offers, seed), masks.read(previous, seed)
+        return prune_in_steps(self.bound.criteria[item.arm], offers, mask, groups, rounds, steps)
+
+    def offers(self, seed: int, mask: Mask) -> Offers:
         """What the criterion of a replicate may ask for; `mask` is the one that is pruned."""
         dense, previous = self.bound.lottery.dense, self.bound.lottery.pruned_from(self.item)
 
         def of_lane(of: Item, which: str) -> Weights:
-            return LaneFiles.of(Lane(of, seed)).weights(which)
+            return self._read(Lane(of, seed), which)
 
         def masked(weights: Weights) -> Weights:
-            return {name: weights[name] for name in mask}
+            return {name: weights[name].copy() for name in mask}
+
+        def trained() -> Weights:
+            return mask.apply(of_lane(previous, "trained"))
 
         return {
-            "trained": lambda: masked(of_lane(previous, "trained")),
+            "trained": lambda: masked(trained()),
             "initial": lambda: masked(of_lane(dense, "start")),
             "rewound": lambda: masked(of_lane(dense, "rewind")),
             "mask": lambda: mask,
             "rng": lambda: np.random.default_rng(seeds.derive(seed, "criterion", self.item.name)),
-            "module": lambda: self._probe.module_with(of_lane(previous, "trained")),
+            "module": lambda: self._probe.module_with(trained(), seed),
+            "start_module": lambda: self._probe.module_with(mask.apply(of_lane(dense, "rewind")), seed),
+            "loss": lambda: self._probe.setup.task.loss,
             "batch": lambda: self._probe.batches(seed, 1)[0],
-            "gradient": lambda: self._probe.gradient_of(seed, of_lane(previous, "trained")),
+            "batches": lambda: partial(self._probe.batches, seed),
+            "gradient": lambda: self._probe.gradient_of(seed, trained()),
         }
+
+    @cached_property
+    def _read(self) -> Callable[[Lane, str], Weights]:
+        """Reads a file once, and not in each step."""
+        return lru_cache(maxsize=3)(lambda lane, which: LaneFiles.of(lane).weights(which))
 
     @cached_property
     def _probe(self) -> "Probe":

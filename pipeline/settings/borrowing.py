@@ -46,6 +46,8 @@ def _problem(name: str, experiment: Experiment, arm: str, source: str, experimen
         mine, theirs = (_value(e, key) for e in (experiment, other))
         if mine != theirs:
             return f"should be an experiment whose {key} is {mine}, and not {theirs}"
+    if "scope" in other.all_arms[TICKET].options:
+        return "should be an experiment whose tickets have no scope of their own"
     late = [e.rewind for e in (experiment, other) if Moment.parse(e.rewind).count]
     return f"rewind is {late[0]}; should be 0it in both, because later weights depend on the data" if late else ""
 

@@ -40,6 +40,9 @@ def fits(setup: "Setup") -> None:
     _check_moments(experiment, setup.form)
     _check_augment(experiment, setup.form)
     pruning.check(setup.groups, experiment.pruning.rounds)
+    for name, arm in setup.bound.lottery.arms.items():
+        if arm.scope:
+            pruning.check(setup.groups_in(arm.scope), max(experiment.rounds_of(name)), f"arms.{name}.rounds")
 
 
 def rehearsed(setup: "Setup") -> None:

@@ -34,7 +34,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 EXAMPLES = {  # values of keys that an experiment must have
     "model": "{name: lenet}", "optimizer": "{name: adam, lr: 1.2e-3}", "lr": "1.2e-3", "rates": "{fc: 0.2, output: 0.1}",
     "rewind": "0it, 500it or 2ep", "seeds": "[1, 2, 3]", "validation": "5000, the number of training examples that are held out",
-    "scope": "layer or global", "rounds": "10", "iterations": "12000", "batch_size": "60", "evaluate_every": "100",
+    "scope": "layer, global, erdos_renyi, erk or balanced",
+    "rounds": "10", "iterations": "12000", "batch_size": "60", "evaluate_every": "100",
     "margin": "0.05, the share of the dense network's error by which a ticket may be worse and still count as no worse",
 }  # fmt: skip
 Report = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]

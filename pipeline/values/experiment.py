@@ -76,6 +76,8 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+# Which weights are ranked together, and how many each layer keeps; pipeline/domain/pruning.py explains them.
+Scope = Literal["layer", "global", "erdos_renyi", "erk", "balanced"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -159,16 +161,23 @@ class Criterion(PluginSection):
 
 class Pruning(Section):
     criterion: Annotated[Criterion, BeforeValidator(_named)]
-    scope: Literal["layer", "global"]
+    scope: Scope
     # The fraction of the surviving weights that each round removes, by kind of weight; a kind that is left out is never pruned.
     rates: Annotated[dict[Name, Rate], Field(min_length=1)]
     rounds: Annotated[int, Field(ge=1, le=MOST)]
 
     @model_validator(mode="after")
-    def _one_rate_when_global(self) -> Self:
-        if self.scope == "global" and len(set(self.rates.values())) > 1:
-            raise ValueError("rates should be equal when scope is global, because weights of all kinds are ranked together")
+    def _one_rate_for_all_layers(self) -> Self:
+        if problem := self.problem_of(self.scope):
+            raise ValueError(problem)
         return self
+
+    def problem_of(self, scope: Scope) -> str:
+        """Why the masks of an arm cannot have this scope; empty when they can."""
+        if scope == "layer" or len(set(self.rates.values())) == 1:
+            return ""
+        why = "weights of all kinds are ranked together" if scope == "global" else "the scope says how many each layer keeps"
+        return f"rates should be equal when scope is {scope}, because {why}"
 
 
 class ArmSettings(PluginSection):

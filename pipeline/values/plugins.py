@@ -18,7 +18,10 @@ Source = tuple[Kind, str]  # identifies the code of a plug-in
 KINDS: tuple[str, ...] = get_args(Kind)
 OFFERED: dict[str, tuple[str, ...]] = {
     "arms": (),
-    "criteria": ("trained", "initial", "rewound", "mask", "rng", "module", "batch", "gradient"),
+    "criteria": (
+        *("trained", "initial", "rewound", "mask", "rng"),
+        *("module", "start_module", "loss", "batch", "batches", "gradient"),
+    ),
     "data": ("folder",),
     "inits": ("module", "generator"),
     "models": ("shape", "outputs"),
