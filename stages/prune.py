@@ -1,8 +1,7 @@
 """Prune the lowest-scoring weights of a round's predecessor, with one mask for each replicate (section 2, step 3). The stage
-uses NumPy only, unless the criterion asks for the network.
+uses NumPy only, unless the criterion or the structure asks for the network.
 """
 
-from pipeline.domain import pruning
 from pipeline.files import masks
 from pipeline.scoring.scores import Scoring, prune
 from pipeline.values.lanes import Item
@@ -13,12 +12,11 @@ def main(argument: str) -> None:
     item = Item.parse(argument)
     bound = experiment_of(item.experiment)
     bound.lottery.require(item, is_control=False)
-    settings, previous = bound.experiment.pruning, bound.lottery.pruned_from(item)
-    groups = pruning.groups(masks.read_layers(item.experiment), settings.rates, settings.scope)
-    scoring, criterion, found = Scoring(bound, item), bound.criteria[item.arm], {}
+    previous, criterion, scoring = bound.lottery.pruned_from(item), bound.criteria[item.arm], Scoring(bound, item)
+    plan, found = scoring.plan, {}
     for seed in bound.experiment.seeds:
         mask = masks.read(previous, seed)
-        found[seed] = prune(criterion, scoring.offers(seed, mask), mask, groups, item.round)
+        found[seed] = prune(criterion, scoring.offers(seed, mask), mask, plan, item.round)
     masks.write(item, found)
 
 

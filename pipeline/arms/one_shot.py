@@ -6,6 +6,6 @@ from typing import Any
 from pipeline.domain.arms import Arm, rewound
 
 
-def one_shot(criterion: str | Mapping[str, Any] | None = None) -> Arm:
-    """criterion: a criterion other than the experiment's."""
-    return Arm(prunes="dense", criterion=criterion, weights=rewound)
+def one_shot(criterion: str | Mapping[str, Any] | None = None, structure: str | Mapping[str, Any] | None = None) -> Arm:
+    """criterion, structure: others than the experiment's."""
+    return Arm(prunes="dense", criterion=criterion, structure=structure, weights=rewound)

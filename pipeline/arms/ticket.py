@@ -6,6 +6,6 @@ from typing import Any
 from pipeline.domain.arms import Arm, rewound
 
 
-def ticket(criterion: str | Mapping[str, Any] | None = None) -> Arm:
-    """criterion: a criterion other than the experiment's."""
-    return Arm(prunes="own", criterion=criterion, weights=rewound)
+def ticket(criterion: str | Mapping[str, Any] | None = None, structure: str | Mapping[str, Any] | None = None) -> Arm:
+    """criterion, structure: others than the experiment's."""
+    return Arm(prunes="own", criterion=criterion, structure=structure, weights=rewound)

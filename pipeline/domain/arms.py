@@ -25,7 +25,7 @@ class Arm:
 
     prunes: the masks are pruned from the arm's own previous round, or from the dense network.
     masks_of: the masks are those of another arm in the same round; those of the arm `dense` are full.
-    criterion: the criterion by which the masks are pruned, when it is not the experiment's.
+    criterion, structure: those by which the masks are pruned, when they are not the experiment's.
     weights: makes the weights at which training begins; a weight that the mask removes is set to 0 afterwards.
     mask: makes a new mask from each that `masks_of` names; without it, the masks are used as they are.
     `weights` and `mask` ask by name for `mask`, `initial` (the weights of iteration 0), `rewound` (those of the rewind point),
@@ -41,6 +41,7 @@ class Arm:
     prunes: Prunes | None = None
     masks_of: str | None = None
     criterion: str | Mapping[str, Any] | None = None
+    structure: str | Mapping[str, Any] | None = None
     mask: Callable[..., Mask] | None = None
     training: Course = "scheduled"
     order: Order = "replicate"
@@ -61,6 +62,8 @@ class Arm:
             raise UserError("only an arm with `masks_of` can have `mask`: pruned masks are as they are")
         if self.masks_of is not None and self.criterion is not None:
             raise UserError("only an arm with `prunes` can have a criterion of its own")
+        if self.masks_of is not None and self.structure is not None:
+            raise UserError("only an arm with `prunes` can have a structure of its own")
         unknown = sorted(self.asks.difference(FOUND, DRAWN))
         if unknown:
             raise UserError(f"it asks for {', '.join(unknown)}; should ask for some of {', '.join((*FOUND, *DRAWN))}")

@@ -13,18 +13,20 @@ from pipeline.values.plugins import Plugin
 
 @dataclass(frozen=True)
 class Bound:
-    """criteria: those of the arms that prune. Model, task and init are bound when asked for, because they import torch."""
+    """criteria, structures: those of the arms that prune. Model, task and init are bound when asked for: they import torch."""
 
     lottery: Lottery
     criteria: Mapping[str, Plugin]
+    structures: Mapping[str, Plugin]
     data: Plugin
 
     @classmethod
     def of(cls, name: str, experiment: Experiment) -> Self:
         """Raises: UserError when the settings do not fit each other or the plug-ins."""
         lottery = Lottery.of(name, experiment)
-        criteria = {arm: lottery.criterion(arm) for arm in lottery.arms if lottery.arms[arm].prunes}
-        return cls(lottery, criteria, plugins.bind("data", experiment.data.name, experiment.data.options))
+        pruned = [arm for arm in lottery.arms if lottery.arms[arm].prunes]
+        criteria, structures = ({arm: of(arm) for arm in pruned} for of in (lottery.criterion, lottery.structure))
+        return cls(lottery, criteria, structures, plugins.bind("data", experiment.data.name, experiment.data.options))
 
     @property
     def name(self) -> str:

@@ -1,15 +1,17 @@
 """The masks of a replicate, pruned by a criterion, which asks by name for what it needs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.domain import pruning, seeds
+from pipeline.domain import seeds
 from pipeline.domain.arms import Weights
 from pipeline.domain.masks import Mask
+from pipeline.domain.structures import Plan, plan_of
+from pipeline.files import masks
 from pipeline.files.lane import LaneFiles
 from pipeline.run.bound import Bound
 from pipeline.values.errors import UserError, blaming, type_of
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
     from pipeline.scoring.probe import Probe
 
 
-def prune(
-    criterion: Plugin, offers: Mapping[str, Callable[[], Any]], mask: Mask, groups: Sequence[pruning.Group], rounds: int
-) -> Mask:
+def prune(criterion: Plugin, offers: Mapping[str, Callable[[], Any]], mask: Mask, plan: Plan, rounds: int) -> Mask:
     """The mask after so many rounds, by the scores of a criterion; higher is kept.
 
     A criterion may ask for: `trained`, the trained weights that the item is pruned from; `initial`, those of iteration 0;
@@ -42,7 +42,7 @@ def prune(
     if wrong:
         raise UserError(f"{criterion} gives {', '.join(wrong)} scores of type {scores[wrong[0]].dtype}, should be numbers")
     try:
-        return pruning.prune(scores, mask, groups, rounds)
+        return plan.prune(scores, mask, rounds)
     except UserError as error:
         raise UserError(f"{criterion}: {error}") from error
 
@@ -74,6 +74,15 @@ class Scoring:
             "batch": lambda: self._probe.batches(seed, 1)[0],
             "gradient": lambda: self._probe.gradient_of(seed, of_lane(previous, "trained")),
         }
+
+    @property
+    def plan(self) -> Plan:
+        """How the masks are pruned. The network is built only for a structure that asks for it."""
+        structure, settings = self.bound.structures[self.item.arm], self.bound.experiment.pruning
+        if structure.asks & {"module", "example"}:
+            return self._probe.setup.plan(structure)
+        layers = masks.read_layers(self.bound.name)
+        return plan_of(structure, layers=layers, rates=settings.rates, scope=settings.scope)
 
     @cached_property
     def _probe(self) -> "Probe":

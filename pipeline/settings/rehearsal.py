@@ -23,7 +23,6 @@ from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values.errors import UserError, blaming
 from pipeline.values.lanes import DENSE
-from pipeline.values.plugins import Plugin
 
 # The largest number of examples in a batch and in each part. It is not two, because `networks.build` tries two examples and the
 # trial of a task two lanes, and a plug-in may work for one number only.
@@ -125,23 +124,23 @@ def _trained(small: Setup, start: Ticket) -> dict[str, Any]:
 
 def _try_arms(small: Setup, dense: Ticket, trained: Weights) -> None:
     """Prunes and makes the first ticket of every arm, with what it would be offered."""
-    lottery, criteria = small.bound.lottery, small.bound.criteria
+    lottery = small.bound.lottery
     masks = {DENSE: dense.mask}
     for name, arm in lottery.arms.items():
         mask = masks[arm.masks_of or DENSE]
         if arm.prunes:
             rounds = 2 if arm.prunes == "own" and len(lottery.experiment.rounds_of(name)) > 1 else 1
             for k in range(1, rounds + 1):
-                mask = _pruned(small, criteria[name], dense, trained, mask, k)
+                mask = _pruned(small, name, dense, trained, mask, k)
         first, second = (ticket_of(small, name, _for_arm(small, dense, trained, mask)) for _ in range(2))
         if first.mask != second.mask or any(first.weights[n].tobytes() != second.weights[n].tobytes() for n in mask):
             raise UserError(f"arms.{name} gives something else when asked again; it should draw from `rng`, which it may ask for")
         masks[name] = first.mask
 
 
-def _pruned(small: Setup, criterion: Plugin, dense: Ticket, trained: Weights, mask: Mask, rounds: int) -> Mask:
+def _pruned(small: Setup, arm: str, dense: Ticket, trained: Weights, mask: Mask, rounds: int) -> Mask:
     """The mask after another round."""
-    given: list[Any] = []
+    criterion, given = small.bound.criteria[arm], list[Any]()
 
     @wraps(criterion.function)
     def noted(*args: Any, **asked: Any) -> Any:
@@ -150,7 +149,7 @@ def _pruned(small: Setup, criterion: Plugin, dense: Ticket, trained: Weights, ma
         return given[-1]
 
     offered, noting = _for_criterion(small, dense, mask.apply(trained), mask), replace(criterion, function=noted)
-    found = scores.prune(noting, offered, mask, small.groups, rounds)
+    found = scores.prune(noting, offered, mask, small.plans[arm], rounds)
     noting(**{name: offered[name]() for name in criterion.asks})
     first, again = ({name: np.asarray(array).tobytes() for name, array in scored.items()} for scored in given)
     if first != again:
