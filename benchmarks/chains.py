@@ -11,11 +11,11 @@ from benchmarks.results import Section, Series, interleaved
 from benchmarks.workload import Workload
 from pipeline.criteria.magnitude import magnitude
 from pipeline.dag import written
-from pipeline.domain import pruning
 from pipeline.files import store
 from pipeline.settings import check, config
 from pipeline.settings.config import Config
 from pipeline.values.experiment import ArmSettings, Experiment
+from pipeline.values.lanes import TICKET
 
 ROUNDS = (1, 2, 3, 5, 10, 20, 30)
 STAGES = (5, 10, 20, 40)
@@ -49,7 +49,7 @@ def _with_rounds(settings: Config, work: Workload, count: int) -> Config:
 
 def prune_seconds(work: Workload, count: int) -> float:
     """Does for one replicate what the stage `prune` does, for so many rounds, and returns the seconds it took."""
-    dense, groups = work.ticket(), work.setup().groups
+    dense, plan = work.ticket(), work.setup().plans[TICKET]
     with tempfile.TemporaryDirectory() as folder:
         trained, masks = Path(folder, "trained.safetensors"), Path(folder, "mask.safetensors")
         store.write_arrays(trained, dense.weights)
@@ -58,7 +58,7 @@ def prune_seconds(work: Workload, count: int) -> float:
         for k in range(1, count + 1):
             mask, arrays = store.read_mask(masks), store.read_arrays(trained)
             scores = magnitude({name: arrays[name] for name in mask})
-            store.write_mask(masks, pruning.prune(scores, mask, groups, k))
+            store.write_mask(masks, plan.prune(scores, mask, k))
         return time.perf_counter() - started
 
 

@@ -6,7 +6,6 @@ from typing import Self
 import torch
 from torch import nn
 
-from pipeline.domain import pruning
 from pipeline.domain.bundle import Bundle, Form
 from pipeline.domain.networks import Network
 from pipeline.domain.tickets import Ticket
@@ -18,6 +17,7 @@ from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment, Training
+from pipeline.values.lanes import TICKET
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,10 @@ class Workload:
     def ticket(self, rounds: int = 0) -> Ticket:
         """The ticket after so many rounds."""
         setup = self.setup()
-        return pruned(setup.network, setup.groups, rounds)
+        return pruned(setup.network, setup.plans[TICKET], rounds)
 
     def density(self, rounds: int) -> float:
-        setup = self.setup()
-        return pruning.density(setup.network.layers, setup.groups, rounds)
+        return self.setup().plans[TICKET].density(rounds)
 
     def recipe(self, training: Training | None = None) -> Recipe:
         return Recipe(self.experiment.optimizer, training or self.experiment.training, self.experiment.data.validation)

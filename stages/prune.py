@@ -1,5 +1,5 @@
 """Prune the lowest-scoring weights of a round's predecessor, with one mask for each replicate (section 2, step 3). The stage
-uses NumPy only, unless the criterion asks for the network.
+uses NumPy only, unless the criterion or the structure asks for the network.
 """
 
 from pipeline.files import masks

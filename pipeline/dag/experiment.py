@@ -16,7 +16,7 @@ from pipeline.values.lanes import Item
 from pipeline.values.plugins import Source
 
 # The sections of an experiment that each kind of stage reads: a change of another section does not affect the stage.
-PRUNING = ["pruning.criterion", "pruning.scope", "pruning.rates"]
+PRUNING = ["pruning.criterion", "pruning.scope", "pruning.structure", "pruning.rates"]
 TRAINING = ["data", "task", "model", "optimizer", "training", "rewind", "seeds"]
 AGGREGATED = ["pruning.rounds", "arms", "seeds"]
 EXAMINED = ["pruning.scope", "pruning.rates", *AGGREGATED]
@@ -29,6 +29,7 @@ WITH_NETWORK = {
     "gradient",
 }  # a criterion that asks for one of these needs the data and the network
 PROBE = Path("pipeline/scoring/probe.py")  # makes them
+SETUP = Path("pipeline/run/setup.py")  # makes what a structure may ask for
 
 
 def stages(bound: Bound) -> dict[str, Any]:
@@ -124,7 +125,8 @@ def _arm(bound: Bound, name: str) -> dict[str, Any]:
 def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
     experiment, criterion, dense = bound.name, bound.criteria[name], bound.lottery.dense.name
     deps = [paths.layers(experiment), paths.masks(experiment, "${item.from}"), paths.lanes(experiment, "${item.from}")]
-    used, scripts = [bound.lottery.plugins[name].source, criterion.source], []
+    structure = bound.structures[name]
+    used, scripts = [bound.lottery.plugins[name].source, criterion.source, structure.source], []
     sections = ["pruning.rates", "seeds"] if arm.scope else ["pruning.scope", "pruning.rates", "seeds"]
     if criterion.asks & {"initial", "rewound", "start_module"}:
         deps.append(paths.lanes(experiment, dense))
@@ -132,8 +134,14 @@ def _pruned(bound: Bound, name: str, arm: Arm) -> dict[str, Any]:
         deps.append(_data(bound))
         used += _network(bound.experiment)
         scripts, sections = [PROBE], ["data", "task", "model", "training", "rewind", *sections]
+    elif structure.asks & {"module", "example"}:
+        deps.append(_data(bound))
+        used += _network(bound.experiment)
+        scripts, sections = [SETUP], ["data", "task", "model", *sections]
     if arm.criterion is None:
         sections = ["pruning.criterion", *sections]
+    if arm.structure is None:
+        sections = ["pruning.structure", *sections]
     stage = _stage("prune", _argument(bound, name), _unique(deps), _code("prune", used, scripts))
     stage["params"] = _params(bound, [*sections, *_options(bound.experiment, name)])
     return {"foreach": f"${{arms.{name}}}", "do": stage | _outs(paths.masks(experiment, _item(name)))}
@@ -186,8 +194,14 @@ def _options(experiment: Experiment, arm: str) -> list[str]:
 
 def _params(bound: Bound, sections: Sequence[str]) -> list[Any]:
     """Those sections that the experiment has. A section that is left out has its default, and DVC would not find it."""
-    there = [section for section in sections if section.split(".")[0] in bound.experiment.model_fields_set]
+    there = [section for section in sections if _is_there(bound.experiment, section)]
     return params(bound.experiment, [f"experiments.{bound.name}.{section}" for section in there])
+
+
+def _is_there(experiment: Experiment, section: str) -> bool:
+    """Whether the settings state a section such as `init` or `pruning.structure`; deeper keys are there if it is."""
+    found, there = section.split("."), experiment.model_fields_set
+    return found[0] in there and (section != "pruning.structure" or "structure" in experiment.pruning.model_fields_set)
 
 
 def _network(experiment: Experiment) -> list[Source]:

@@ -26,8 +26,7 @@ class Arm:
 
     prunes: the masks are pruned from the arm's own previous round, or from the dense network.
     masks_of: the masks are those of another arm in the same round; those of the arm `dense` are full.
-    criterion: the criterion by which the masks are pruned, when it is not the experiment's.
-    scope: the scope in which they are pruned, when it is not the experiment's.
+    criterion, scope, structure: those by which the masks are pruned, when they are not the experiment's.
     steps: the number of steps in which a mask is pruned, by scores of the network under the mask of the step before.
     weights: makes the weights at which training begins; a weight that the mask removes is set to 0 afterwards.
     mask: makes a new mask from each that `masks_of` names; without it, the masks are used as they are.
@@ -45,6 +44,7 @@ class Arm:
     masks_of: str | None = None
     criterion: str | Mapping[str, Any] | None = None
     scope: Scope | None = None
+    structure: str | Mapping[str, Any] | None = None
     steps: int = 1
     mask: Callable[..., Mask] | None = None
     training: Course = "scheduled"
@@ -68,8 +68,9 @@ class Arm:
                 raise UserError(f"its `{name}` is {type_of(given)}, should be a function")
         if self.masks_of is None and self.mask is not None:
             raise UserError("only an arm with `masks_of` can have `mask`: pruned masks are as they are")
-        own = {"a criterion": self.criterion is not None, "a scope": self.scope is not None, "steps": self.steps != 1}
-        for what in [what for what, is_own in own.items() if self.masks_of is not None and is_own]:
+        own = {"a criterion": self.criterion, "a scope": self.scope, "a structure": self.structure}
+        own |= {"steps": None if self.steps == 1 else self.steps}
+        for what in [what for what, given in own.items() if self.masks_of is not None and given is not None]:
             raise UserError(f"only an arm with `prunes` can have {what} of its own")
         unknown = sorted(self.asks.difference(FOUND, DRAWN))
         if unknown:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from pipeline.domain.arms import Arm
 from pipeline.values import plugins
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, type_of
-from pipeline.values.experiment import Experiment, Scope
+from pipeline.values.experiment import Experiment, PluginSection, Scope
 from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 from pipeline.values.plugins import Plugin
 
@@ -84,16 +84,11 @@ class Lottery:
 
     def criterion(self, arm: str) -> Plugin:
         """The criterion by which the masks of an arm are pruned. Raises: UserError when its options don't fit it."""
-        own, common = self.arms[arm].criterion, self.experiment.pruning.criterion
-        if own is None:
-            return plugins.bind("criteria", common.name, common.options)
-        options = {"name": own} if isinstance(own, str) else dict(own)
-        name = options.pop("name", "")
-        try:
-            plugins.find("criteria", name)
-        except ValueError as error:
-            raise UserError(f"arms.{arm}: the criterion {name!r} {error}") from None
-        return plugins.bind("criteria", name, options)
+        return _chosen(arm, "criteria", self.arms[arm].criterion, self.experiment.pruning.criterion)
+
+    def structure(self, arm: str) -> Plugin:
+        """What is removed together from the masks of an arm. Raises: UserError when its options don't fit it."""
+        return _chosen(arm, "structures", self.arms[arm].structure, self.experiment.pruning.structure)
 
     def scope(self, arm: str) -> Scope:
         """The scope in which the masks of an arm are pruned."""
@@ -127,6 +122,19 @@ class Lottery:
     def _has_constant_rate(self) -> bool:
         optimizer = self.experiment.optimizer
         return optimizer.decay is None and Moment.parse(optimizer.warmup).count == 0
+
+
+def _chosen(arm: str, kind: plugins.Kind, own: str | Mapping[str, Any] | None, common: PluginSection) -> Plugin:
+    """The plug-in that an arm names itself, or else the experiment's."""
+    if own is None:
+        return plugins.bind(kind, common.name, common.options)
+    options = {"name": own} if isinstance(own, str) else dict(own)
+    name = options.pop("name", "")
+    try:
+        plugins.find(kind, name)
+    except ValueError as error:
+        raise UserError(f"arms.{arm}: the {plugins.CALLED[kind]} {name!r} {error}") from None
+    return plugins.bind(kind, name, options)
 
 
 def _bind(name: str, experiment: Experiment) -> Plugin:

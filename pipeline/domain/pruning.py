@@ -145,7 +145,7 @@ def check(chosen: Sequence[Group], rounds: int, key: str = "pruning.rounds") -> 
         for group in chosen:
             if group.kept(k) < 1:
                 raise UserError(
-                    f"{key} is {rounds}, but after round {k} no weight of {', '.join(group.names)} would be left "
+                    f"pruning goes to round {rounds}, but after round {k} no weight of {', '.join(group.names)} would be left "
                     f"({group.size} weights, rate {group.rate}); should be at most {k - 1}"
                 )
 

@@ -97,12 +97,18 @@ class Examination:
                 trained[seed],
                 connections.measure(mask, self.reader.layers),
                 beside[seed],
-                overlap.jaccard(mask, self.at_once[seed], "overlap_one_shot"),
-                overlap.found_in(mask, self.early[seed], "mask_found_at_rewind"),
+                *self._beside_magnitude(item, mask, seed),
             ):
                 self.numbers.add(item, density, seed, measured)
             self.profiles.weights(item, density, dense.initial, mask)
             self.profiles.connections(item, density, mask)
+
+    def _beside_magnitude(self, item: Item, mask: Mask, seed: int) -> list[Measured]:
+        """A mask beside those that magnitude pruning of single weights makes; nothing where other structures are removed."""
+        if self.lottery.structure(item.arm).name != "weight":
+            return []
+        found_at_rewind = overlap.found_in(mask, self.early[seed], "mask_found_at_rewind")
+        return [overlap.jaccard(mask, self.at_once[seed], "overlap_one_shot"), found_at_rewind]
 
     def _own_training(self, item: Item, found: dict[int, Mask]) -> dict[int, Measured]:
         """The movement in the training of an item's lanes, averaged over the draws of each seed."""

@@ -1,15 +1,16 @@
 """How long an experiment takes on this machine, from a few steps of its own training on some examples."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from pipeline.criteria.magnitude import magnitude
-from pipeline.domain import networks, pruning
+from pipeline.domain import networks
 from pipeline.domain.masks import Mask
 from pipeline.domain.networks import Network
+from pipeline.domain.structures import Plan
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.executors.processes import cores
 from pipeline.run.setup import Setup
@@ -19,6 +20,7 @@ from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import plugins
 from pipeline.values.errors import blaming
+from pipeline.values.lanes import Item
 from pipeline.values.plugins import Plugin
 
 HELD_OUT = 200  # examples of the trial, for validation and for test each
@@ -35,15 +37,16 @@ class Estimate:
         self.experiment = self.setup.bound.experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.by_density = mlp.fits(self.setup.network.module) and self.device.type == "cpu"
-        self.known: dict[tuple[int, int], float] = {}
+        self.known: dict[tuple[Item | None, int], float] = {}
 
-    def seconds(self, rounds: int, lanes: int, iterations: int) -> float:
-        """The seconds to train and evaluate so many lanes whose masks have been pruned for so many rounds."""
+    def seconds(self, masks: Item, lanes: int, iterations: int) -> float:
+        """The seconds to train and evaluate so many lanes with the masks of an item."""
         batched = self.device.type == "cuda" and not self.setup.network.draws
         together, turns = (lanes, 1.0) if batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
-        key = (rounds if self.by_density else 0, together)
+        key = (masks if self.by_density and masks.round else None, together)
         if key not in self.known:
-            start = pruned(self.setup.network, self.setup.groups, key[0], self.setup.bound.init)
+            plan = self.setup.plans[key[0].arm] if key[0] else None
+            start = pruned(self.setup.network, plan, masks.round, self.setup.bound.init)
             with blaming(f"{self.setup.bound.model} cannot be trained with {self.setup.bound.task}"):
                 self.known[key] = self._measure(start, together)
         return turns * iterations * self.known[key]
@@ -80,9 +83,12 @@ class Estimate:
         return (time.perf_counter() - started) / calls
 
 
-def pruned(network: Network, groups: Sequence[pruning.Group], rounds: int, init: Plugin | None = None) -> Ticket:
-    """A ticket after so many rounds, for timing: magnitude masks of fresh weights cost as much as those of trained ones."""
+def pruned(network: Network, plan: Plan | None, rounds: int, init: Plugin | None = None) -> Ticket:
+    """A ticket after so many rounds, for timing: magnitude masks of fresh weights cost as much as those of trained ones.
+
+    plan: how it is pruned; None for the dense network.
+    """
     weights = networks.fresh(network, init or plugins.bind("inits", "glorot_normal", {}), seed=1)
     mask = Mask.full({name: layer.shape for name, layer in network.layers.items()})
     scores = magnitude({name: weights[name] for name in mask})
-    return ticket(pruning.prune(scores, mask, groups, rounds), weights)
+    return ticket(plan.prune(scores, mask, rounds) if plan else mask, weights)

@@ -7,6 +7,7 @@ from tabulate import tabulate
 from pipeline.domain import pruning
 from pipeline.domain.lottery import Lottery
 from pipeline.preview.estimate import Estimate
+from pipeline.run.setup import Setup
 from pipeline.settings import check, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -27,16 +28,16 @@ def show(name: str, experiment: Experiment) -> str:
             f"{paths.data(slug)} is missing and {bound.data} declares no FORM for these options, so its size is not known. Run "
             f"`{places.REMEDY} {name}` and then `dvc repro {paths.download(slug)}` to make the file"
         )
-    lottery, layers, groups = bound.lottery, setup.network.layers, setup.groups
+    lottery, layers = bound.lottery, setup.network.layers
     estimate = Estimate(setup)
     items = lottery.items()
     lanes = {item: len(lottery.lanes(item)) for item in items}
     iterations = {item: _iterations(lottery, item, setup.origin) for item in items}
-    density = {item: _rounds_of_masks(lottery, item) for item in items}
-    seconds = {item: estimate.seconds(density[item], lanes[item], iterations[item]) for item in items}
+    masks = {item: lottery.masks_of(item) for item in items}
+    seconds = {item: estimate.seconds(masks[item], lanes[item], iterations[item]) for item in items}
     work = {item: lanes[item] * iterations[item] for item in items}
     rows = [
-        (places.target(item, lottery.is_control(item)), f"{pruning.density(layers, groups, density[item]):.2%}", item.arm,
+        (places.target(item, lottery.is_control(item)), f"{_density(setup, masks[item]):.2%}", item.arm,
          lanes[item], work[item], _duration(seconds[item]))
         for item in items
     ]  # fmt: skip
@@ -54,9 +55,9 @@ def _left_out(names: Sequence[str]) -> list[str]:
     return [f"These are never pruned and not counted, because they are not weights of a known layer: {', '.join(names)}"]
 
 
-def _rounds_of_masks(lottery: Lottery, item: Item) -> int:
-    """The number of rounds for which the masks of an item have been pruned."""
-    return lottery.masks_of(item).round
+def _density(setup: Setup, masks: Item) -> float:
+    """The density of the masks of an item that prunes, or of the dense network."""
+    return setup.plans[masks.arm].density(masks.round) if masks.round else 1.0
 
 
 def _iterations(lottery: Lottery, item: Item, origin: int) -> int:

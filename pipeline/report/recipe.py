@@ -17,13 +17,15 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
     """A few sentences. labels: the user's, of arms."""
     data, model, training, pruning = experiment.data, experiment.model, experiment.training, experiment.pruning
     scope = "layer by layer" if pruning.scope == "layer" else "over all layers together"
+    structure = "" if pruning.structure.name == "weight" else f" by the structure `{pruning.structure.name}`"
     rates = ", ".join(f"{kind} {rate:.0%}" for kind, rate in pruning.rates.items())
     return (
         f"The network `{model.name}`{_options(model.options)} is trained on `{data.name}`{_options(data.options)}"
         f"{_augmented(data.augment)} "
         f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
         f"{_numbers(training)}; {data.validation:,} training examples are kept for validation. In each of "
-        f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes, {scope}, a part of the surviving weights "
+        f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes{structure}, {scope}, "
+        f"a part of the surviving weights "
         f"({rates}); tickets are rewound to {_point(experiment.rewind)}. There are {count(len(experiment.seeds), 'replicate')}. "
         f"{_arms(experiment, labels)}"
     )
@@ -62,7 +64,7 @@ def _is_same_in_small(this: Experiment, full: Experiment) -> bool:
     the same scope, and the larger one has every arm of the smaller one. To train the same networks again asks no other question.
     """
     mine, theirs = (e.pruning for e in (this, full))
-    same = (mine.criterion, mine.scope) == (theirs.criterion, theirs.scope)
+    same = (mine.criterion, mine.scope, mine.structure) == (theirs.criterion, theirs.scope, theirs.structure)
     return same and {arm for arm in arms(this) if this.plugin_of(arm) not in AGAIN} <= set(arms(full))
 
 

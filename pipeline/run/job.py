@@ -88,7 +88,7 @@ class Job:
         settings = experiment.model_dump(mode="json")
         kept = {name: section for name, section in settings.items() if name not in keys.NOT_OF_A_LANE}
         if item.round:
-            kept["pruning"] = {name: settings["pruning"][name] for name in ("criterion", "scope", "rates")}
+            kept["pruning"] = {name: settings["pruning"][name] for name in ("criterion", "scope", "structure", "rates")}
             own = experiment.all_arms[item.arm]
             kept["arm"] = {"name": experiment.plugin_of(item.arm), **own.options}
         return kept

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline.domain import arms, networks, pruning, seeds
+from pipeline.domain import arms, networks, seeds
 from pipeline.domain.arms import Weights
 from pipeline.domain.bundle import Bundle, Form
 from pipeline.domain.masks import Mask
 from pipeline.domain.networks import Network
+from pipeline.domain.structures import Plan
 from pipeline.domain.task import Task
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.files import datasets, masks
@@ -21,7 +23,6 @@ from pipeline.training.examples import Examples
 from pipeline.values import paths
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, blaming, type_of
-from pipeline.values.experiment import Scope
 from pipeline.values.lanes import Item, Lane
 
 
@@ -42,14 +43,14 @@ class Setup:
         per_epoch = (self.form.train - experiment.data.validation) // experiment.training.batch_size
         return Moment.parse(experiment.rewind).iterations(per_epoch)
 
-    @property
-    def groups(self) -> list[pruning.Group]:
-        """The weights that are ranked together. Raises: UserError when a rate is for weights that the network has not."""
-        return self.groups_in(self.bound.experiment.pruning.scope)
+    @cached_property
+    def plans(self) -> Mapping[str, Plan]:
+        """How the masks of each arm that prunes are pruned. Raises: UserError when a structure or a rate does not fit."""
+        return {arm: self.plan(arm) for arm in self.bound.structures}
 
-    def groups_in(self, scope: Scope) -> list[pruning.Group]:
-        """The same for an arm with a scope of its own."""
-        return pruning.groups(self.network.layers, self.bound.experiment.pruning.rates, scope)
+    def plan(self, arm: str) -> Plan:
+        """How the masks of an arm are pruned. Raises: UserError when its structure does not fit the network or the rates."""
+        return self.bound.plan(arm, self.network.layers, module=self.network.module, example=_example(self.form))
 
 
 def begin(bound: Bound) -> Setup:
@@ -80,9 +81,13 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> Setup:
         outputs = task.outputs(bundle)
     if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, int) and size > 0 for size in outputs):
         raise UserError(f"{bound.task} says that outputs have the shape {outputs!r}, should be a tuple of sizes, such as (10,)")
+    return Setup(bound, bundle, form, task, networks.build(bound.model, _example(form), outputs))
+
+
+def _example(form: Form) -> torch.Tensor:
+    """Two inputs that no data are needed for. Shapes: (2, *shape), normalised."""
     noise = form.noise(2, 2)
-    example = Examples(noise, torch.device("cpu")).normalise(torch.from_numpy(noise.train_inputs[:2]))
-    return Setup(bound, bundle, form, task, networks.build(bound.model, example, outputs))
+    return Examples(noise, torch.device("cpu")).normalise(torch.from_numpy(noise.train_inputs[:2]))
 
 
 def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:

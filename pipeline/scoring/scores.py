@@ -1,15 +1,16 @@
 """The masks of a replicate, pruned by a criterion, which asks by name for what it needs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.domain import pruning, seeds
+from pipeline.domain import seeds
 from pipeline.domain.arms import Weights
 from pipeline.domain.masks import Mask
+from pipeline.domain.structures import Plan
 from pipeline.files import masks
 from pipeline.files.lane import LaneFiles
 from pipeline.run.bound import Bound
@@ -25,7 +26,7 @@ Offers = Mapping[str, Callable[[], Any]]
 
 
 def prune_in_steps(
-    criterion: Plugin, offers: Callable[[Mask], Offers], mask: Mask, groups: Sequence[pruning.Group], rounds: range, steps: int
+    criterion: Plugin, offers: Callable[[Mask], Offers], mask: Mask, plan: Plan, rounds: range, steps: int
 ) -> Mask:
     """The mask after so many rounds, in steps between which the density falls by the same factor; each step is pruned by scores
     of the network under the mask of the step before (Tanaka et al. 2020, algorithm 1).
@@ -33,11 +34,11 @@ def prune_in_steps(
     offers: what the criterion is offered for a mask. rounds: from that of the mask to that of the result.
     """
     for step in range(1, steps + 1):
-        mask = prune(criterion, offers(mask), mask, groups, rounds.start + len(rounds) * step / steps)
+        mask = prune(criterion, offers(mask), mask, plan, rounds.start + len(rounds) * step / steps)
     return mask
 
 
-def prune(criterion: Plugin, offers: Offers, mask: Mask, groups: Sequence[pruning.Group], rounds: float) -> Mask:
+def prune(criterion: Plugin, offers: Offers, mask: Mask, plan: Plan, rounds: float) -> Mask:
     """The mask after so many rounds, by the scores of a criterion; higher is kept.
 
     A criterion may ask for: `trained`, the trained weights that the item is pruned from; `initial`, those of iteration 0;
@@ -58,7 +59,7 @@ def prune(criterion: Plugin, offers: Offers, mask: Mask, groups: Sequence[prunin
     if wrong:
         raise UserError(f"{criterion} gives {', '.join(wrong)} scores of type {scores[wrong[0]].dtype}, should be numbers")
     try:
-        return pruning.prune(scores, mask, groups, rounds)
+        return plan.prune(scores, mask, rounds)
     except UserError as error:
         raise UserError(f"{criterion}: {error}") from error
 
@@ -74,11 +75,9 @@ class Scoring:
         """The mask of the item for a replicate. Raises: UserError as `prune` does."""
         lottery, item = self.bound.lottery, self.item
         previous = lottery.pruned_from(item)
-        rates = self.bound.experiment.pruning.rates
-        groups = pruning.groups(masks.read_layers(item.experiment), rates, lottery.scope(item.arm))
         rounds, steps = range(previous.round, item.round), lottery.arms[item.arm].steps
         offers, mask = partial(self.offers, seed), masks.read(previous, seed)
-        return prune_in_steps(self.bound.criteria[item.arm], offers, mask, groups, rounds, steps)
+        return prune_in_steps(self.bound.criteria[item.arm], offers, mask, self._plan, rounds, steps)
 
     def offers(self, seed: int, mask: Mask) -> Offers:
         """What the criterion of a replicate may ask for; `mask` is the one that is pruned."""
@@ -106,6 +105,13 @@ class Scoring:
             "batches": lambda: partial(self._probe.batches, seed),
             "gradient": lambda: self._probe.gradient_of(seed, trained()),
         }
+
+    @cached_property
+    def _plan(self) -> Plan:
+        """How the masks are pruned. The network is built only for a structure that asks for it."""
+        if self.bound.structures[self.item.arm].asks & {"module", "example"}:
+            return self._probe.setup.plan(self.item.arm)
+        return self.bound.plan(self.item.arm, masks.read_layers(self.bound.name))
 
     @cached_property
     def _read(self) -> Callable[[Lane, str], Weights]:

@@ -11,7 +11,13 @@ from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import TICKET
 
-SHARED = ("model", "init", "pruning.scope", "pruning.rates")  # the settings that determine a ticket, apart from those of training
+SHARED = (
+    "model",
+    "init",
+    "pruning.scope",
+    "pruning.structure",
+    "pruning.rates",
+)  # the settings that determine a ticket, apart from those of training
 
 
 def masks_from(experiment: Experiment, arm: str) -> str | None:
@@ -46,8 +52,9 @@ def _problem(name: str, experiment: Experiment, arm: str, source: str, experimen
         mine, theirs = (_value(e, key) for e in (experiment, other))
         if mine != theirs:
             return f"should be an experiment whose {key} is {mine}, and not {theirs}"
-    if "scope" in other.all_arms[TICKET].options:
-        return "should be an experiment whose tickets have no scope of their own"
+    own = {"scope", "structure"}.intersection(other.all_arms[TICKET].options)
+    if own or other.pruning.structure.name != "weight":
+        return "should be an experiment whose tickets are pruned weight by weight and in the scope of the experiment"
     late = [e.rewind for e in (experiment, other) if Moment.parse(e.rewind).count]
     return f"rewind is {late[0]}; should be 0it in both, because later weights depend on the data" if late else ""
 

@@ -10,7 +10,6 @@ from dataclasses import fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from pipeline.domain import pruning
 from pipeline.domain.bundle import Bundle, Form
 from pipeline.domain.task import Metric
 from pipeline.files import datasets
@@ -39,10 +38,11 @@ def fits(setup: "Setup") -> None:
     _check_precision(experiment)
     _check_moments(experiment, setup.form)
     _check_augment(experiment, setup.form)
-    pruning.check(setup.groups, experiment.pruning.rounds)
-    for name, arm in setup.bound.lottery.arms.items():
-        if arm.scope:
-            pruning.check(setup.groups_in(arm.scope), max(experiment.rounds_of(name)), f"arms.{name}.rounds")
+    for arm, plan in setup.plans.items():
+        try:
+            plan.check(max(experiment.rounds_of(arm)))
+        except UserError as error:
+            raise UserError(f"arms.{arm}: {error}" if arm in experiment.arms else str(error)) from error
 
 
 def rehearsed(setup: "Setup") -> None:
@@ -156,12 +156,14 @@ def _check_arms(experiment: Experiment) -> None:
             arm = plugins.bind("arms", experiment.plugin_of(name), experiment.all_arms[name].options)()
         except UserError:
             continue  # Lottery tells it
-        masks, criterion = getattr(arm, "masks_of", None), getattr(arm, "criterion", None)
+        masks = getattr(arm, "masks_of", None)
         if masks is not None and (not isinstance(masks, str) or not masks):
             raise UserError(f"arms.{name} takes masks of {masks!r}, but should name an arm, such as ticket")
-        named = criterion.get("name", "") if isinstance(criterion, Mapping) else criterion
-        if named is not None and not isinstance(named, str):
-            raise UserError(f"arms.{name} has the criterion {criterion!r}, but should have a name, such as magnitude")
+        for what, such in (("criterion", "magnitude"), ("structure", "unit")):
+            own = getattr(arm, what, None)
+            named = own.get("name", "") if isinstance(own, Mapping) else own
+            if named is not None and not isinstance(named, str):
+                raise UserError(f"arms.{name} has the {what} {own!r}, but should have a name, such as {such}")
 
 
 def _check_metric(bound: Bound, metric: Any) -> None:

@@ -151,8 +151,8 @@ def _pruned(small: Setup, name: str, dense: Ticket, trained: Weights, mask: Mask
     def offers(mask: Mask) -> scores.Offers:
         return _for_criterion(small, dense, mask.apply(trained), mask)
 
-    noting, groups = replace(criterion, function=noted), small.groups_in(lottery.scope(name))
-    found = scores.prune_in_steps(noting, offers, mask, groups, rounds, min(2, lottery.arms[name].steps))
+    noting, plan = replace(criterion, function=noted), small.plans[name]
+    found = scores.prune_in_steps(noting, offers, mask, plan, rounds, min(2, lottery.arms[name].steps))
     offered = offers(mask)
     noting(**{name: offered[name]() for name in criterion.asks})
     first, again = ({name: np.asarray(array).tobytes() for name, array in given[i].items()} for i in (0, -1))

@@ -159,9 +159,15 @@ class Criterion(PluginSection):
     name: Annotated[str, _known("criteria")]
 
 
+class StructureSettings(PluginSection):
+    name: Annotated[str, _known("structures")]
+
+
 class Pruning(Section):
     criterion: Annotated[Criterion, BeforeValidator(_named)]
     scope: Scope
+    # What is removed together.
+    structure: Annotated[StructureSettings, BeforeValidator(_named)] = StructureSettings(name="weight")
     # The fraction of the surviving weights that each round removes, by kind of weight; a kind that is left out is never pruned.
     rates: Annotated[dict[Name, Rate], Field(min_length=1)]
     rounds: Annotated[int, Field(ge=1, le=MOST)]

@@ -1,4 +1,4 @@
-"""Plug-ins: each file in pipeline/{arms,criteria,data,inits,models,tasks} defines one function, named like the file.
+"""Plug-ins: each file in pipeline/{arms,criteria,data,inits,models,structures,tasks} defines one function, named like the file.
 
 `mypackage.nets:MyNet` names a function or class of the user's own, from anywhere on the Python path. A plug-in asks for
 what the pipeline offers by the names of its parameters; every other parameter is an option, which params.yaml sets.
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from pipeline.values.errors import UserError, blaming, type_of
 
-Kind = Literal["arms", "criteria", "data", "inits", "models", "tasks"]
+Kind = Literal["arms", "criteria", "data", "inits", "models", "structures", "tasks"]
 Source = tuple[Kind, str]  # identifies the code of a plug-in
 KINDS: tuple[str, ...] = get_args(Kind)
 OFFERED: dict[str, tuple[str, ...]] = {
@@ -25,9 +25,13 @@ OFFERED: dict[str, tuple[str, ...]] = {
     "data": ("folder",),
     "inits": ("module", "generator"),
     "models": ("shape", "outputs"),
+    "structures": ("layers", "rates", "scope", "module", "example"),
     "tasks": (),
 }
-CALLED = {"arms": "arm", "criteria": "criterion", "data": "data set", "inits": "init", "models": "model", "tasks": "task"}
+CALLED = {
+    "arms": "arm", "criteria": "criterion", "data": "data set", "inits": "init", "models": "model", "structures": "structure",
+    "tasks": "task",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

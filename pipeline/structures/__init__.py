@@ -1,0 +1,1 @@
+"""Structures: each file defines one, with its own name, which returns a Plan (pipeline/domain/structures.py)."""
