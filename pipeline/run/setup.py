@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,11 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> Setup:
         except ValueError as error:
             raise UserError(f"{bound.task} cannot be trained on {bound.data}: {error}") from error
         outputs = task.outputs(bundle)
-    if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, int) and size > 0 for size in outputs):
+    if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, Integral) and int(size) > 0 for size in outputs):
         raise UserError(f"{bound.task} says that outputs have the shape {outputs!r}, should be a tuple of sizes, such as (10,)")
-    noise = form.noise(2, 2)
-    example = Examples(noise, torch.device("cpu")).normalise(torch.from_numpy(noise.train_inputs[:2]))
-    return Setup(bound, bundle, form, task, networks.build(bound.model, example, outputs))
+    two = torch.from_numpy(bundle.train_inputs[[0, -1]])
+    network = networks.build(bound.model, Examples(bundle, torch.device("cpu")).normalise(two), tuple(map(int, outputs)))
+    return Setup(bound, bundle, form, task, network)
 
 
 def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:
@@ -115,7 +116,7 @@ def ticket_of(setup: Setup, name: str, offered: Mapping[str, Callable[[], Any]])
     wrong = [n for n, tensor in (parameters | dict(module.named_buffers())).items() if not _fits(weights.get(n), tensor)]
     if wrong:
         raise UserError(f"arms.{name} gives no weights for {', '.join(wrong)}, or some of another shape or type")
-    junk = [n for n in parameters if not np.isfinite(weights[n]).all()]
+    junk = [n for n in networks.trainable(module) if not np.isfinite(weights[n]).all()]
     if junk:
         raise UserError(f"arms.{name} gives {', '.join(junk)} values that are not finite")
     return ticket(mask, weights, setup.origin if arm.begins_at_rewind else 0)

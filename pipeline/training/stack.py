@@ -55,7 +55,7 @@ class Stack:
         if self.mask is not None:
             self.grad.mul_(self.mask)
         # The parameters of one lane lie beside each other, in sparse ones only the survivors.
-        parts = [part.view(self.lanes, -1) for part in ([self.grad] if self.lanes == 1 else self.grad.split(self.sizes))]
+        parts = [part.view(self.lanes, -1) for part in ([self.grad] if self.lanes == 1 else torch.split(self.grad, self.sizes))]
         norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
         scale = (most / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp_(max=1.0).unsqueeze(1)
         for part in parts:
