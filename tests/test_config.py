@@ -66,7 +66,11 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         ("colour", 1, ["unknown key colour", "report, reports, figures, margin, experiments"]),
         (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, rates, rounds"]),
         (f"{TOY}.training.epochs", 3, [f"unknown key {TOY}.training.epochs", "iterations, batch_size, evaluate_every"]),
-        (f"{TOY}.optimizer.momentum", 0.9, [f"unknown key {TOY}.optimizer.momentum", "lr, weight_decay, warmup, decay, name"]),
+        (
+            f"{TOY}.optimizer.momentum",
+            0.9,
+            [f"unknown key {TOY}.optimizer.momentum", "lr, weight_decay, warmup, decay, clip_grad_norm, name"],
+        ),
         (f"{TOY}.arms.random", {"rounds": 1}, [f"{TOY}: arms.random", "one of constant, ", "mypackage.module:name"]),
         ("figures.size", 3, ["unknown key figures.size", "densities, dpi"]),
         # wrong types
@@ -92,7 +96,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.model.name", "alexnet", [f'{TOY}.model.name is "alexnet"', "one of ", "lenet", "mypackage.module:name"]),
         (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of cifar10, diabetes, digits, fashion_mnist, mnist"]),
         (f"{TOY}.task", "ranking", [f'{TOY}.task.name is "ranking"', "one of classification, regression"]),
-        (f"{TOY}.optimizer.name", "lion", [f"{TOY}.optimizer", "'lion'", "'adam', 'sgd'"]),
+        (f"{TOY}.optimizer.name", "lion", [f"{TOY}.optimizer", "'lion'", "'adam', 'adamw', 'sgd'"]),
         (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion.name is "size"', "one of initial_magnitude, magnitude"]),
         (f"{TOY}.pruning.scope", "both", [f'{TOY}.pruning.scope is "both"', "'layer' or 'global'"]),
         (f"{TOY}.pruning.rates.Norm", 0.2, [f"{TOY}.pruning.rates.Norm"]),
@@ -110,6 +114,14 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.arms.one_shot.rounds", [3, 3], [f"{TOY}.arms.one_shot.rounds is [3, 3]", "a list of different rounds"]),
         (f"{TOY}.arms.one_shot.rounds", "every", [f'{TOY}.arms.one_shot.rounds is "every"', "should be all, a number"]),
         (f"{TOY}.optimizer.decay", {"at": []}, [f"{TOY}.optimizer.decay.at is []", "at least one value"]),
+        (f"{TOY}.optimizer.decay", {"by": 0.1}, [f"{TOY}.optimizer.decay.at is missing"]),
+        (f"{TOY}.optimizer.decay", {"at": ["5it"], "to": 0}, [f"unknown key {TOY}.optimizer.decay.to", "at, by"]),
+        *[
+            (f"{TOY}.optimizer.decay", v, [f"{TOY}.optimizer.decay is ", "should be cosine, or steps such as {at: [80ep, 120ep]"])
+            for v in ("linear", 3, ["5it"])
+        ],
+        *[(f"{TOY}.optimizer.clip_grad_norm", v, [f"{TOY}.optimizer.clip_grad_norm is {v}", "greater than 0"]) for v in (0, -1)],
+        (f"{TOY}.optimizer.clip_grad_norm", "1", [f'{TOY}.optimizer.clip_grad_norm is "1"', "valid number"]),
         (f"{TOY}.optimizer.decay", {"at": ["5it", "5it"]}, [f"{TOY}.optimizer.decay.at is", "has 5it more than once"]),
         *[
             (f"{TOY}.arms.lr_rewind", {"rounds": v}, [f"lr_rewind.rounds is {json.dumps(v)}: should be all, a number"])

@@ -1,6 +1,7 @@
 """What is measured of a lane and when its training is at fault (section 2: early stop, and accuracy there)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -106,3 +107,18 @@ def test_a_validation_loss_that_is_not_finite_is_named_too() -> None:
     start.weights["output.bias"][0] = np.inf
     with pytest.raises(UserError, match=r"^lane a: the validation loss is nan at iteration 0"):
         toy.finish(toy.trainer(network, [start]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_metric_that_is_not_finite_is_named_though_the_loss_is(value: float) -> None:
+    """The first of two lanes is well."""
+    valued = toy.CLASSIFICATION.value
+
+    def undefined(sums: torch.Tensor, examples: int) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, metrics = valued(sums, examples)
+        return losses, torch.where(torch.arange(2) == 1, value, metrics)
+
+    network = toy.mlp()
+    task = replace(toy.CLASSIFICATION, value=undefined)
+    with pytest.raises(UserError, match=rf"^lane b: the validation accuracy is {value} at iteration 0"):
+        toy.finish(toy.trainer(network, toy.tickets(network, 2), task=task))

@@ -15,7 +15,7 @@ from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp
-from pipeline.values.experiment import Adam, Sgd
+from pipeline.values.experiment import Adam, AdamW, OptimizerSettings, Sgd
 from tests import toy
 
 Kernel = Mlp | SparseMlp | Autograd
@@ -178,9 +178,18 @@ def test_a_large_layer_of_which_nothing_is_left_trains_too(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "optimizer", [toy.ADAM, Adam(name="adam", lr=1e-3), toy.SGD, toy.PLAIN, Sgd(name="sgd", lr=0.1, momentum=0.5)]
+    "optimizer",
+    [
+        toy.ADAM,
+        Adam(name="adam", lr=1e-3),
+        toy.ADAMW,
+        AdamW(name="adamw", lr=1e-3),
+        toy.SGD,
+        toy.PLAIN,
+        Sgd(name="sgd", lr=0.1, momentum=0.5),
+    ],
 )
-def test_the_functional_optimizers_are_torchs(optimizer: Adam | Sgd) -> None:
+def test_the_functional_optimizers_are_torchs(optimizer: OptimizerSettings) -> None:
     generator = torch.Generator().manual_seed(0)
     flat = torch.randn(50, generator=generator)
     parameter = nn.Parameter(flat.clone())
@@ -195,8 +204,11 @@ def test_the_functional_optimizers_are_torchs(optimizer: Adam | Sgd) -> None:
         torch.testing.assert_close(flat, parameter.detach(), rtol=2e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("optimizer", [toy.ADAM, toy.SGD], ids=["adam", "sgd"])
-def test_lanes_side_by_side_train_as_each_does_alone_and_as_in_the_usual_loop(make_network, optimizer: Adam | Sgd) -> None:
+CLIPPED = toy.PLAIN.model_copy(update={"clip_grad_norm": 0.05})
+
+
+@pytest.mark.parametrize("optimizer", [toy.ADAM, toy.ADAMW, toy.SGD, CLIPPED], ids=["adam", "adamw", "sgd", "clipped"])
+def test_lanes_side_by_side_train_as_each_does_alone_and_as_in_the_usual_loop(make_network, optimizer: OptimizerSettings) -> None:
     network = make_network()
     chosen = toy.tickets(network, 3, 0.6)
     together = toy.finish(toy.trainer(network, chosen, optimizer, iterations=5, every=1))

@@ -81,6 +81,12 @@ def test_the_page_tells_schedule_augmentation_precision_and_all_arms(settings: C
         assert part in deep
     assert "adam at learning rate 0.0006, in bf16, channels last in memory;" in small
     assert "no other arm is trained" in small
+    modern = {"name": "adamw", "lr": 0.01, "decay": "cosine", "clip_grad_norm": 0.5}
+    task = {"name": "classification", "label_smoothing": 0.1}
+    lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment(optimizer=modern, task=task)))
+    said = recipe.what_ran(config.load().experiment("toy"), {})
+    assert "adamw at learning rate 0.01 (weight decay 0.01), falling to 0 along half a cosine" in said
+    assert "with gradients clipped to a norm of 0.5, for the task `classification` (label_smoothing 0.1);" in said
     arms = {"lr_rewind": {"rounds": 2}, "continued": {"rounds": [1]}, "shuffled_mask": {"rounds": "all", "draws": 1}}
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment(arms=arms)))
     assert recipe.what_ran(config.load().experiment("toy"), {"lr_rewind": "rewound rate"}).endswith(

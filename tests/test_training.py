@@ -11,10 +11,10 @@ from pipeline.domain.networks import Network
 from pipeline.domain.tickets import ticket
 from pipeline.files import store
 from pipeline.training.trainer import Trainer
-from pipeline.values.experiment import Adam, Sgd
+from pipeline.values.experiment import OptimizerSettings
 from tests import toy
 
-OPTIMIZERS = {"adam": toy.ADAM, "sgd": toy.SGD}
+OPTIMIZERS = {"adam": toy.ADAM, "adamw": toy.ADAMW, "sgd": toy.SGD}
 Make = Callable[[], Network]
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 each_count = pytest.mark.parametrize("lanes", [1, 3])
@@ -30,7 +30,7 @@ def raw(weights: toy.Arrays) -> dict[str, bytes]:
 @each_count
 @each_optimizer
 def test_masked_weights_are_zero_after_every_step_and_all_others_train(
-    optimizer: Adam | Sgd, make_network: Make, lanes: int
+    optimizer: OptimizerSettings, make_network: Make, lanes: int
 ) -> None:
     network = make_network()
     chosen = toy.tickets(network, lanes)
@@ -59,7 +59,7 @@ def test_a_weight_that_happens_to_be_zero_is_not_frozen(make_network: Make) -> N
 
 
 @each_optimizer
-def test_optimizer_state_is_fresh_in_each_training(optimizer: Adam | Sgd) -> None:
+def test_optimizer_state_is_fresh_in_each_training(optimizer: OptimizerSettings) -> None:
     network = toy.mlp()
     first = toy.finish(toy.trainer(network, toy.tickets(network, 1), optimizer))
     assert all(np.any(a) for n, a in first.state().items() if n.startswith("optimizer."))
@@ -157,7 +157,7 @@ def test_running_statistics_are_trained_and_rewound() -> None:
 @each_count
 @each_optimizer
 def test_resumed_at_any_evaluation_a_lane_ends_in_the_same_bytes(
-    optimizer: Adam | Sgd, make_network: Make, lanes: int, tmp_path: Path
+    optimizer: OptimizerSettings, make_network: Make, lanes: int, tmp_path: Path
 ) -> None:
     def new() -> Trainer:
         network = make_network()

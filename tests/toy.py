@@ -19,12 +19,13 @@ from pipeline.tasks.classification import classification
 from pipeline.training.examples import Examples, Order, Stream, split
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import plugins
-from pipeline.values.experiment import Adam, Augment, Sgd, Training
+from pipeline.values.experiment import Adam, AdamW, Augment, OptimizerSettings, Sgd, Training
 
 Arrays = Mapping[str, np.ndarray]
 CPU = torch.device("cpu")
 SHAPE = (1, 4, 4)
 ADAM = Adam(name="adam", lr=1e-2, weight_decay=0.1)
+ADAMW = AdamW(name="adamw", lr=1e-2, weight_decay=0.1)
 SGD = Sgd(name="sgd", lr=0.05, momentum=0.9, weight_decay=0.1)
 PLAIN = Sgd(name="sgd", lr=0.05)
 CLASSIFICATION = classification()
@@ -104,7 +105,7 @@ def tickets(chosen: Network, lanes: int, density: float = 0.5) -> list[Ticket]:
 def trainer(
     chosen: Network,
     begun: Sequence[Ticket],
-    optimizer: Adam | Sgd = ADAM,
+    optimizer: OptimizerSettings = ADAM,
     *,
     data: Bundle | None = None,
     iterations: int = 12,
@@ -148,10 +149,10 @@ def outcome(chosen: Trainer) -> list[Any]:
     return [weights, kept, chosen.history]
 
 
-def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: Adam | Sgd) -> torch.optim.Optimizer:
-    settings = optimizer.model_dump(exclude={"name", "warmup", "decay"})
-    kind = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
-    return kind(parameters, **settings)
+def torch_optimizer(parameters: Iterable[nn.Parameter], optimizer: OptimizerSettings) -> torch.optim.Optimizer:
+    settings = optimizer.model_dump(exclude={"name", "warmup", "decay", "clip_grad_norm"})
+    kinds = {Adam: torch.optim.Adam, AdamW: torch.optim.AdamW, Sgd: torch.optim.SGD}
+    return kinds[type(optimizer)](parameters, **settings)
 
 
 @torch.no_grad()
@@ -164,12 +165,13 @@ def load(module: nn.Module, weights: Arrays) -> nn.Module:
 def plainly(
     chosen: Network,
     start: Ticket,
-    optimizer: Adam | Sgd,
+    optimizer: OptimizerSettings,
     data: Bundle,
     seed: int,
     *,
     schedule: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
     augment: Augment | None = None,
+    label_smoothing: float = 0.0,
 ) -> Iterator[tuple[Tensor, nn.Module]]:
     """The usual loop of one lane: yields each iteration's training loss and the module after it. Never ends.
 
@@ -184,8 +186,10 @@ def plainly(
         x, y = examples.batch(*order.batch(iteration))
         module.train()
         stepper.zero_grad()
-        loss = nn.functional.cross_entropy(module(x[0]), y[0])
+        loss = nn.functional.cross_entropy(module(x[0]), y[0], label_smoothing=label_smoothing)
         loss.backward()
+        if optimizer.clip_grad_norm:
+            clip(module, start.mask, optimizer.clip_grad_norm)
         stepper.step()
         if scheduled:
             scheduled.step()
@@ -195,6 +199,14 @@ def plainly(
                     parameter[torch.from_numpy(~start.mask[name])] = 0.0
         iteration += 1
         yield loss.detach(), module
+
+
+def clip(module: nn.Module, mask: Mask, most: float) -> float:
+    """torch's clipping, over what survives; the norm before it."""
+    for name, parameter in module.named_parameters():
+        if name in mask and parameter.grad is not None:
+            parameter.grad[torch.from_numpy(~mask[name])] = 0.0
+    return float(nn.utils.clip_grad_norm_(module.parameters(), most))
 
 
 def trains_as_usual(network: Network, start: Ticket, data: Bundle) -> dict[str, np.ndarray]:

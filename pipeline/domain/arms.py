@@ -32,7 +32,7 @@ class Arm:
     mask: makes a new mask from each that `masks_of` names; without it, the masks are used as they are.
     `weights` and `mask` ask by name for `mask`, `initial` (the weights of iteration 0), `rewound` (those of the rewind point),
     `trained` (those at the end of the training from which the mask was pruned), `fresh` (new weights from the experiment's
-    init) or `rng` (a NumPy Generator); the last two are drawn for each of the arm's draws.
+    init) or `rng` (a NumPy Generator); the last two are drawn for each of the arm's draws. A parameter with a default keeps it.
     training: as the experiment says, at the last learning rate of its schedule, or for 1 + round times
     as many iterations, which the dense network and the rounds up to this one take together, with the schedule stretched.
     order: the order of the data, which is the replicate's own or drawn.
@@ -83,7 +83,7 @@ class Arm:
 
     @property
     def asks(self) -> frozenset[str]:
-        return frozenset(name for f in (self.weights, self.mask) if f is not None for name in inspect.signature(f).parameters)
+        return frozenset(name for f in (self.weights, self.mask) if f is not None for name in _asked(f))
 
     @property
     def is_drawn(self) -> bool:
@@ -93,12 +93,16 @@ class Arm:
     @property
     def begins_at_rewind(self) -> bool:
         """Whether training begins at the rewind point. It begins at iteration 0 only when all weights are fresh or initial."""
-        return not {"rewound", "trained"}.isdisjoint(inspect.signature(self.weights).parameters)
+        return not {"rewound", "trained"}.isdisjoint(_asked(self.weights))
 
 
 def call(function: Callable[..., Any], offered: Mapping[str, Callable[[], Any]]) -> Any:
     """Calls a function of an arm with what it asks for; what it does not ask for is neither read nor drawn."""
-    return function(**{name: offered[name]() for name in inspect.signature(function).parameters})
+    return function(**{name: offered[name]() for name in _asked(function)})
+
+
+def _asked(function: Callable[..., Any]) -> list[str]:
+    return [name for name, p in inspect.signature(function).parameters.items() if p.default is inspect.Parameter.empty]
 
 
 def rewound(rewound: Weights) -> Weights:

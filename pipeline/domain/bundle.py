@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -113,7 +114,11 @@ class Form:
         )
 
     def noise(self, train: int, test: int) -> Bundle:
-        """A bundle of this form with so many meaningless examples of all classes, which serves for trials and timing."""
+        """A bundle of this form with so many meaningless examples of all classes, which serves for trials and timing.
+
+        There are at least as many examples as classes, so each input begins one number after the one before: a thousand large
+        images together take hardly more memory than one.
+        """
         draw = np.random.default_rng(0)
         train = max(train, self.classes or 1)
         inputs = [self._inputs(draw, count) for count in (train, test)]
@@ -124,11 +129,11 @@ class Form:
         return Bundle(inputs[0], targets[0], inputs[1], targets[1], held_out[0], held_out[1], scale)
 
     def _inputs(self, draw: np.random.Generator, count: int) -> Array:
-        kind = np.dtype(self.dtype)
-        if kind.kind == "f":
-            return draw.standard_normal((count, *self.shape)).astype(kind)
-        most = 256 if self.scaled else self.words
-        return draw.integers(most, size=(count, *self.shape)).astype(kind)
+        kind, size = np.dtype(self.dtype), int(np.prod(self.shape))
+        numbers, most = size + count - 1, 256 if self.scaled else self.words
+        drawn: Array = draw.standard_normal(numbers) if kind.kind == "f" else draw.integers(most, size=numbers)
+        # It is writeable because torch warns of arrays that are not; nothing writes to the examples of a data set.
+        return sliding_window_view(drawn.astype(kind), size, writeable=True).reshape(count, *self.shape)
 
     def _targets(self, draw: np.random.Generator, count: int) -> Array:
         if self.classes is None:

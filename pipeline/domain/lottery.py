@@ -113,6 +113,11 @@ class Lottery:
             raise UserError(f"arms.{name}.draws is {settings.draws}, but nothing in this arm is drawn; should be left out")
         if "trained" in arm.asks and self.masks_of(Item(self.name, rounds[0], name)) == self.dense:
             raise UserError(f"arms.{name} asks for trained weights, but its masks were never pruned; should ask for others")
+        if arm.training == "last_rate" and self.experiment.optimizer.decay == "cosine":
+            raise UserError(
+                f"arms.{name} trains at the last learning rate of the schedule, which is 0 because optimizer.decay is cosine; "
+                f"leave it out, or give the experiment steps, such as optimizer.decay: {{at: [80ep, 120ep], by: 0.1}}"
+            )
         if arm.training == "last_rate" and self._has_constant_rate():
             raise UserError(
                 f"arms.{name} trains at the last learning rate of the schedule, which here is the only one, so it would "

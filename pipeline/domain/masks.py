@@ -16,7 +16,13 @@ class Mask(Mapping[str, BoolArray]):
     """
 
     def __init__(self, arrays: Mapping[str, BoolArray]) -> None:
-        self._arrays = {name: np.array(a, dtype=np.bool_) for name, a in arrays.items()}
+        """Raises: ValueError for anything but True and False, because a number or a text would count as one of them."""
+        self._arrays = {name: np.array(a) for name, a in arrays.items()}
+        wrong = [name for name, a in self._arrays.items() if a.dtype != np.bool_]
+        if wrong:
+            raise ValueError(
+                f"the mask of {wrong[0]} is {self._arrays[wrong[0]].dtype}, but should be True or False for each weight"
+            )
         for array in self._arrays.values():
             array.flags.writeable = False
 

@@ -61,13 +61,13 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
 def fresh(network: Network, init: Plugin, seed: int) -> dict[str, NDArray[Any]]:
     """Fresh parameters and buffers, by name: those of a module that is built anew under the seed and then changed by the init.
 
-    Raises: UserError when the init fails or leaves a parameter that is not finite.
+    Raises: UserError when the init fails or leaves a parameter to train that is not finite.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed((seed + 1) % 2**63)  # another seed, because the init would draw the same numbers again
         module = network.make()
     init(module=module, generator=torch.Generator().manual_seed(seed))
-    wrong = [name for name, p in module.named_parameters() if not p.isfinite().all()]
+    wrong = [name for name, p in trainable(module).items() if not p.isfinite().all()]
     if wrong:
         raise UserError(f"{init} leaves {', '.join(wrong)} with values that are not finite")
     return {name: t.detach().clone().numpy() for name, t in (*module.named_parameters(), *module.named_buffers())}
@@ -122,7 +122,8 @@ def _layers(module: nn.Module, used: Sequence[str]) -> dict[str, Layer]:
     """
     parameters = trainable(module)
     if hasattr(module, "prunable"):
-        own: Any = module.prunable()  # type: ignore[operator]
+        with blaming("prunable() of the network failed"):
+            own: Any = module.prunable()  # type: ignore[operator]
         wrong = sorted(set(own) - set(parameters)) if isinstance(own, Mapping) else [repr(own)]
         if wrong:
             raise UserError(f"prunable() names {', '.join(wrong)}; should be a mapping of {', '.join(parameters)} to kinds")

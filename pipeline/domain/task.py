@@ -40,7 +40,8 @@ class Task:
     loss: takes outputs (B, ...) and targets (B, ...); returns the mean over the examples, with a graph for autograd.
     sums: takes outputs (L, N, ...) and targets (L, N, ...) of L lanes side by side; returns what is to be added up over
     tiles of examples, float64 (L, k).
-    value: takes the sums over all tiles (L, k) and the number of examples; returns the losses (L,) and the metric (L,).
+    value: takes the sums over all tiles (L, k) and the number of examples; returns the losses (L,) and the metric (L,). These
+    losses, which decide about the early stop, may be others than `loss`, such as those without label smoothing.
     gradient: takes outputs, targets and the dimension of the outputs' last number; returns each lane's loss (L,) and the
     gradient of the mean loss with respect to the outputs. It is written by hand for the fast path of plain fully connected
     networks; with None they go through autograd.

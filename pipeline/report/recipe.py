@@ -8,7 +8,7 @@ from pipeline.report import content, registry
 from pipeline.report.wording import count
 from pipeline.settings.config import Config
 from pipeline.values.clock import Moment
-from pipeline.values.experiment import Augment, Experiment, OptimizerSettings, Sgd, Training
+from pipeline.values.experiment import Augment, Decay, Experiment, OptimizerSettings, Sgd, Training
 
 AGAIN = {"dense_long", "other_order"}  # arms that train the same networks again, longer or in another order
 
@@ -23,7 +23,7 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
         f"The network `{model.name}`{_options(model.options)} is trained on `{data.name}`{_options(data.options)}"
         f"{_augmented(data.augment)} "
         f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
-        f"{_numbers(training)}; {data.validation:,} training examples are kept for validation. In each of "
+        f"{_numbers(training)}{_task(experiment)}; {data.validation:,} training examples are kept for validation. In each of "
         f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes{structure}, {scope}, "
         f"a part of the surviving weights "
         f"({rates}); tickets are rewound to {_point(experiment.rewind)}. There are {count(len(experiment.seeds), 'replicate')}. "
@@ -73,6 +73,12 @@ def _options(options: Mapping[str, Any]) -> str:
     return f" ({found})" if found else ""
 
 
+def _task(experiment: Experiment) -> str:
+    """The task where it has options, which is not the usual way."""
+    task = experiment.task
+    return f", for the task `{task.name}`{_options(task.options)}" if task.options else ""
+
+
 def _augmented(augment: Augment) -> str:
     crop = [f"padded by {count(augment.crop, 'pixel')} and cropped"] if augment.crop else []
     flip = ["flipped"] if augment.flip else []
@@ -86,8 +92,12 @@ def _schedule(optimizer: OptimizerSettings) -> str:
     warmup, decay = Moment.parse(optimizer.warmup), optimizer.decay
     if warmup.count:
         steps.append(f"after a linear warmup of {warmup.count:,} {'iterations' if warmup.unit == 'it' else 'epochs'}")
-    if decay:
+    if isinstance(decay, Decay):
         steps.append(f"multiplied by {decay.by:g} at {' and '.join(map(_point, decay.at))}")
+    elif decay:
+        steps.append("falling to 0 along half a cosine")
+    if optimizer.clip_grad_norm:
+        steps.append(f"with gradients clipped to a norm of {optimizer.clip_grad_norm:g}")
     return ", ".join(steps)
 
 
@@ -123,7 +133,7 @@ def _differences(this: Experiment, other: Experiment) -> list[str]:
 
 
 def _settings(experiment: Experiment) -> dict[str, str]:
-    chosen = experiment.model_dump(include={"data", "model", "optimizer", "training", "pruning", "rewind"})
+    chosen = experiment.model_dump(include={"data", "task", "model", "optimizer", "training", "pruning", "rewind"})
     del chosen["training"]["iterations"], chosen["pruning"]["rounds"]
     return _flat(chosen)
 

@@ -128,14 +128,14 @@ def _only_says_what_it_is(path: Path) -> bool:
 def _parsed(path: Path) -> ast.Module:
     """Raises: UserError when a file is not Python."""
     try:
-        return _parse(path.read_text(encoding="utf-8"))
+        return _parse(path.read_bytes())  # a file may name its encoding
     except (SyntaxError, ValueError) as error:  # ValueError: what is no text
         raise UserError(f"{path} is not valid Python: {error}") from None
 
 
 @cache
-def _parse(text: str) -> ast.Module:
-    return ast.parse(text)
+def _parse(source: bytes) -> ast.Module:
+    return ast.parse(source)
 
 
 def _imports(path: Path, package: str) -> tuple[Path, ...]:

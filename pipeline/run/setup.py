@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Setup:
 
     def plan(self, arm: str) -> Plan:
         """How the masks of an arm are pruned. Raises: UserError when its structure does not fit the network or the rates."""
-        return self.bound.plan(arm, self.network.layers, module=self.network.module, example=_example(self.form))
+        return self.bound.plan(arm, self.network.layers, module=self.network.module, example=_example(self.bundle))
 
 
 def begin(bound: Bound) -> Setup:
@@ -79,15 +80,15 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> Setup:
         except ValueError as error:
             raise UserError(f"{bound.task} cannot be trained on {bound.data}: {error}") from error
         outputs = task.outputs(bundle)
-    if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, int) and size > 0 for size in outputs):
+    if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, Integral) and int(size) > 0 for size in outputs):
         raise UserError(f"{bound.task} says that outputs have the shape {outputs!r}, should be a tuple of sizes, such as (10,)")
-    return Setup(bound, bundle, form, task, networks.build(bound.model, _example(form), outputs))
+    network = networks.build(bound.model, _example(bundle), tuple(map(int, outputs)))
+    return Setup(bound, bundle, form, task, network)
 
 
-def _example(form: Form) -> torch.Tensor:
-    """Two inputs that no data are needed for. Shapes: (2, *shape), normalised."""
-    noise = form.noise(2, 2)
-    return Examples(noise, torch.device("cpu")).normalise(torch.from_numpy(noise.train_inputs[:2]))
+def _example(bundle: Bundle) -> torch.Tensor:
+    """Two inputs to try the network on. Shapes: (2, *shape), normalised."""
+    return Examples(bundle, torch.device("cpu")).normalise(torch.from_numpy(bundle.train_inputs[[0, -1]]))
 
 
 def dense_tickets(setup: Setup) -> dict[Lane, Ticket]:
@@ -124,7 +125,7 @@ def ticket_of(setup: Setup, name: str, offered: Mapping[str, Callable[[], Any]])
     wrong = [n for n, tensor in (parameters | dict(module.named_buffers())).items() if not _fits(weights.get(n), tensor)]
     if wrong:
         raise UserError(f"arms.{name} gives no weights for {', '.join(wrong)}, or some of another shape or type")
-    junk = [n for n in parameters if not np.isfinite(weights[n]).all()]
+    junk = [n for n in networks.trainable(module) if not np.isfinite(weights[n]).all()]
     if junk:
         raise UserError(f"arms.{name} gives {', '.join(junk)} values that are not finite")
     return ticket(mask, weights, setup.origin if arm.begins_at_rewind else 0)

@@ -23,7 +23,10 @@ class Probe:
         """A new network with these weights and buffers, in training mode."""
         torch.manual_seed(seed)  # matters for a network that draws random numbers
         module = self.setup.network.make()
-        module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()}, strict=False)
+        with torch.no_grad():
+            for name, tensor in _tensors(module).items():  # buffers that are not persistent are in no state_dict
+                if name in weights:
+                    tensor.copy_(torch.from_numpy(weights[name].copy()))
         return module.train()
 
     def batches(self, seed: int, count: int) -> list[tuple[Tensor, Tensor]]:
@@ -44,9 +47,11 @@ class Probe:
         Parameters and buffers that are not among the weights have their trained values.
         """
         module, loss = self.setup.network.make().train(), self.setup.task.loss
+        types = {name: tensor.dtype for name, tensor in _tensors(module).items()}
 
         def gradient(weights: Weights, count: int = 1) -> Arrays:
-            tensors = {name: torch.from_numpy(array.copy()) for name, array in {**trained, **weights}.items()}
+            arrays = {**trained, **weights}
+            tensors = {name: torch.from_numpy(arrays[name].copy()).to(kind) for name, kind in types.items() if name in arrays}
             leaves = {name: tensors[name].requires_grad_() for name in networks.trainable(module)}
             torch.manual_seed(seed)  # matters for a network that draws random numbers
             losses = [loss(functional_call(module, tensors, (x,)), y) for x, y in self.batches(seed, count)]
@@ -59,3 +64,7 @@ class Probe:
     @cached_property
     def _examples(self) -> Examples:
         return Examples(self.setup.bundle, torch.device("cpu"), self.setup.bound.experiment.data.augment)
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}

@@ -17,7 +17,7 @@ from pipeline.run.bound import Bound
 from pipeline.values import paths, plugins
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, blaming, type_of
-from pipeline.values.experiment import Experiment
+from pipeline.values.experiment import Decay, Experiment
 from pipeline.values.plugins import Plugin
 
 if TYPE_CHECKING:
@@ -204,7 +204,8 @@ def _check_moments(experiment: Experiment, form: Form) -> None:
         raise UserError(f"training.batch_size is {batch}, but should be at most the {left} examples that are left for training")
     optimizer = experiment.optimizer
     moments = {"rewind": experiment.rewind, "optimizer.warmup": optimizer.warmup}
-    moments |= {f"optimizer.decay.at[{i}]": moment for i, moment in enumerate(optimizer.decay.at if optimizer.decay else ())}
+    steps = optimizer.decay.at if isinstance(optimizer.decay, Decay) else ()
+    moments |= {f"optimizer.decay.at[{i}]": moment for i, moment in enumerate(steps)}
     for key, moment in moments.items():
         iteration = Moment.parse(moment).iterations(left // batch)
         if iteration >= end:

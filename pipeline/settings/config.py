@@ -138,7 +138,7 @@ def _file_of(location: tuple[Any, ...], files: Mapping[str, Path], path: Path) -
 
 def _explain(error: Mapping[str, Any]) -> str:
     # pydantic names the branch of a union in the location; the user's file has no such key.
-    key = ".".join(str(part) for part in error["loc"] if part not in ("adam", "sgd") and not _is_branch(part))
+    key = ".".join(str(part) for part in error["loc"] if part not in ("adam", "adamw", "sgd") and not _is_branch(part))
     given, context = error["input"], error.get("ctx", {})
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     match error["type"]:
@@ -150,7 +150,7 @@ def _explain(error: Mapping[str, Any]) -> str:
         case "union_tag_invalid":
             message = f"unknown name {context['tag']!r}, should be one of {context['expected_tags']}"
         case "union_tag_not_found":
-            return f"{key}.name is missing; it should be 'adam' or 'sgd'"
+            return f"{key}.name is missing; it should be 'adam', 'adamw' or 'sgd'"
         case "string_pattern_mismatch":
             message = "should contain only lower-case letters, digits and underscores, and begin with a letter, such as conv2_cpu"
         case "too_short":
@@ -165,7 +165,7 @@ def _explain(error: Mapping[str, Any]) -> str:
 
 
 def _is_branch(part: object) -> bool:
-    return isinstance(part, str) and (part.startswith(("literal[", "tuple[", "function-")) or part == "[key]")
+    return isinstance(part, str) and (part.startswith(("literal[", "tuple[", "function-", "(")) or part == "[key]")
 
 
 def _allowed(location: tuple[Any, ...]) -> list[str]:

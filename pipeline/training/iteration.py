@@ -1,4 +1,4 @@
-"""One iteration of all lanes: batch, gradients, optimizer, mask. On CUDA it is recorded once as a graph and replayed."""
+"""One iteration of all lanes: batch, gradients, clipping, optimizer, mask. On CUDA it is recorded once and then replayed."""
 
 import sys
 
@@ -20,8 +20,11 @@ class Iteration:
     On CUDA every call returns the same tensor, so it must be copied before the next call.
     """
 
-    def __init__(self, examples: Examples, compute: Mlp | SparseMlp | Autograd, optimizer: Optimizer) -> None:
-        self.examples, self.compute, self.optimizer = examples, compute, optimizer
+    def __init__(
+        self, examples: Examples, compute: Mlp | SparseMlp | Autograd, optimizer: Optimizer, clip: float | None = None
+    ) -> None:
+        """clip: the largest norm that the gradient of a lane may have; it is not looked at without one."""
+        self.examples, self.compute, self.optimizer, self.clip = examples, compute, optimizer, clip
         self.graph: torch.cuda.CUDAGraph | None = None
         self.recorded = compute.stack.device.type != "cuda"  # there is nothing to record on a CPU
         self.batch: Batch = ()
@@ -40,6 +43,8 @@ class Iteration:
 
     def _run(self, batch: Batch) -> Tensor:
         losses = self.compute.gradients(*self.examples.batch(*batch))
+        if self.clip is not None:
+            self.compute.stack.clip(self.clip)
         self.optimizer.step()
         self.compute.stack.hold()
         return losses

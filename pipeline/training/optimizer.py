@@ -1,4 +1,4 @@
-"""Adam and SGD on one flat tensor, through torch's functional forms.
+"""Adam, AdamW and SGD on one flat tensor, through torch's functional forms.
 
 The classes of torch.optim import the compiler on first use, which takes 2.4 s in every stage; these functions do not.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from pipeline.values.experiment import Adam, OptimizerSettings
+from pipeline.values.experiment import AdamW, OptimizerSettings, Sgd
 
 
 class Optimizer:
@@ -24,13 +24,14 @@ class Optimizer:
         self.lr: float | Tensor = torch.tensor(chosen.lr, device=flat.device) if flat.is_cuda else chosen.lr
         common: dict[str, Any] = {"weight_decay": chosen.weight_decay, "maximize": False, "fused": True}
         self.state: dict[str, Tensor]
-        if isinstance(chosen, Adam):
-            names = "exp_avg", "exp_avg_sq"
-            self.state = {name: torch.zeros_like(flat) for name in names} | {"step": torch.zeros((), device=flat.device)}
-            self.settings = common | {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-        else:
+        if isinstance(chosen, Sgd):
             self.state = {"momentum_buffer": torch.zeros_like(flat)} if chosen.momentum else {}
             self.settings = common | {"momentum": chosen.momentum, "dampening": 0.0, "nesterov": False}
+        else:
+            names = "exp_avg", "exp_avg_sq"
+            self.state = {name: torch.zeros_like(flat) for name in names} | {"step": torch.zeros((), device=flat.device)}
+            common |= {"decoupled_weight_decay": isinstance(chosen, AdamW)}
+            self.settings = common | {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 
     def set_rate(self, lr: float) -> None:
         if isinstance(self.lr, Tensor):

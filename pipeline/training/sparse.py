@@ -25,7 +25,8 @@ def sparse_layers(module: nn.Module, tickets: Sequence[Ticket], device: torch.de
     """The names of the weights that gain from being sparse: none without MKL, on a GPU, or when lanes are batched."""
     if len(tickets) > 1 or device.type != "cpu" or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return []
-    masks = {name: tickets[0].mask[name] for name in (f"{n}.weight" for n in linear_names(module))}
+    mask = tickets[0].mask
+    masks = {name: mask[name] for name in (f"{n}.weight" for n in linear_names(module)) if name in mask}
     return [name for name, mask in masks.items() if _gains(mask.size, float(mask.mean()))]
 
 

@@ -46,6 +46,21 @@ class Stack:
         if self.mask is not None:
             self.flat.mul_(self.mask)
 
+    def clip(self, most: float) -> None:
+        """Scales the gradient of each lane, over the weights that survive, so that its norm is at most `most`.
+
+        Source: torch.nn.utils.clip_grad_norm_, whose formula it is, for each lane alone. No value of a tensor decides about a
+        branch, because a recorded step has none.
+        """
+        if self.mask is not None:
+            self.grad.mul_(self.mask)
+        # The parameters of one lane lie beside each other, in sparse ones only the survivors.
+        parts = [part.view(self.lanes, -1) for part in ([self.grad] if self.lanes == 1 else torch.split(self.grad, self.sizes))]
+        norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
+        scale = (most / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp_(max=1.0).unsqueeze(1)
+        for part in parts:
+            part.mul_(scale)
+
     def weights(self, lane: int) -> dict[str, NDArray[Any]]:
         """A copy of one lane's parameters and buffers."""
         tensors = {n: p.to_dense() if n in self.survivors else p[lane] for n, p in self.parameters.items()}

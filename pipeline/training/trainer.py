@@ -16,7 +16,7 @@ from pipeline.domain.tickets import Ticket
 from pipeline.training import mlp
 from pipeline.training.autograd import Autograd
 from pipeline.training.examples import Examples, Order, Stream, split
-from pipeline.training.history import Row
+from pipeline.training.history import Row, table
 from pipeline.training.iteration import Iteration
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
@@ -71,16 +71,19 @@ class Trainer:
         self.kept: list[dict[str, NDArray[Any]]] = []
         splits = [split(stream.seed, len(examples.train), recipe.validation) for stream in streams]
         self.order = Order(streams, [train for train, _ in splits], training.batch_size, device, examples.augment)
-        self.rate = Schedule(recipe.optimizer, self.order.per_epoch, recipe.stretch)
+        self.rate = Schedule(recipe.optimizer, self.order.per_epoch, training.iterations, recipe.stretch)
         self.validation = self._tiled(*examples.held_out([held_out for _, held_out in splits]))
         self.test = self._tiled(examples.test.unsqueeze(0), examples.test_targets.unsqueeze(0))
         self.optimizer = Optimizer(self.stack.flat, self.stack.grad, recipe.optimizer)
-        self.iterate = Iteration(examples, self.compute, self.optimizer)
+        self.iterate = Iteration(examples, self.compute, self.optimizer, recipe.optimizer.clip_grad_norm)
         self.losses = torch.zeros(training.evaluate_every, len(tickets), device=device)
 
     @torch.no_grad()
     def run(self) -> Iterator[int]:
-        """Yields the iteration after each evaluation. Raises: UserError naming lane and iteration when a loss is not finite."""
+        """Yields the iteration after each evaluation.
+
+        Raises: UserError that names lane and iteration when a loss or a metric is not finite.
+        """
         if not self.history[0]:
             self._keep()
             self._evaluate(0)
@@ -119,10 +122,10 @@ class Trainer:
         for lane, rows in enumerate(self.history):
             train_loss = float(losses[:, lane].mean()) if done else None
             row = Row(self.iteration, train_loss, *validation[lane], *test[lane])
-            if not np.isfinite(row.validation_loss):
-                raise UserError(
-                    f"lane {self.names[lane]}: the validation loss is {row.validation_loss} at iteration {self.iteration}"
-                )
+            for name, value in table([row], self.task.metric)[0].items():
+                if value is not None and not np.isfinite(value):
+                    what = name.replace("_", " ", 1)  # such as validation loss
+                    raise UserError(f"lane {self.names[lane]}: the {what} is {value} at iteration {self.iteration}")
             rows.append(row)
 
     def _tiled(self, inputs: Tensor, targets: Tensor) -> tuple[list[Tensor], Tensor]:
