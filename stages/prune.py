@@ -14,10 +14,11 @@ def main(argument: str) -> None:
     bound = experiment_of(item.experiment)
     bound.lottery.require(item, is_control=False)
     settings, previous = bound.experiment.pruning, bound.lottery.pruned_from(item)
-    groups = pruning.groups(masks.read_layers(item.experiment), settings.rates, settings.scope)
+    layers = masks.read_layers(item.experiment)
+    groups = pruning.groups(layers, settings.rates, settings.scope)
     scoring, criterion, found = Scoring(bound, item), bound.criteria[item.arm], {}
     for seed in bound.experiment.seeds:
-        mask = masks.read(previous, seed)
+        mask = masks.read(previous, seed, layers)
         found[seed] = prune(criterion, scoring.offers(seed, mask), mask, groups, item.round)
     masks.write(item, found)
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from pipeline.files import store
+from pipeline.results import tables
 from pipeline.results.metric import Metric
 from pipeline.settings import places
 from pipeline.stability import line, pairs
@@ -84,7 +84,7 @@ def test_the_middle_is_the_network_with_the_mean_of_both_weights(done: Path) -> 
 
 
 def test_the_tables_have_each_replicate_and_the_line_of_each_item(done: Path) -> None:
-    table, lines = pd.read_csv(places.stability("toy")), pd.read_csv(places.lines("toy"))
+    table, lines = (tables.read(path, "") for path in (places.stability("toy"), places.lines("toy")))
     assert [*table] == ["quantity", "arm", "round", "density", "layer", "seed", "value"]
     assert {(row.arm, row.round, row.seed) for row in table.itertuples()} == {
         (arm, k, seed) for arm, k in (("ticket", 1), ("ticket", 3), ("dense", 0)) for seed in (1, 2)

@@ -59,7 +59,7 @@ class Scoring:
         dense, previous = self.bound.lottery.dense, self.bound.lottery.pruned_from(self.item)
 
         def of_lane(of: Item, which: str) -> Weights:
-            return LaneFiles.of(Lane(of, seed)).weights(which)
+            return LaneFiles.of(Lane(of, seed)).weights(which, mask)
 
         def masked(weights: Weights) -> Weights:
             return {name: weights[name] for name in mask}
