@@ -168,7 +168,7 @@ def test_the_stage_writes_the_same_flat_file_twice(monkeypatch: pytest.MonkeyPat
         report_stage.main("main")
     claims_stage.main("main")
     text = places.ledger().read_bytes()
-    rows = json.loads(text)
+    rows = store.read_json(places.ledger())
     assert list(rows) == ["good/toy", "bad/toy", "open/toy", "fast/toy", "tables/toy"]
     assert {type(value) for row in rows.values() for value in row.values()} <= {str, int, float, type(None)}
     assert rows["good/toy"]["verdict"] == "not enough replicates"  # toy has two seeds

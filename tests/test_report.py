@@ -136,6 +136,28 @@ def test_a_table_of_an_older_version_is_named_with_what_makes_it_anew(lane_folde
         plot.main("toy")
 
 
+@pytest.mark.parametrize("table", [places.rounds, places.curves, places.examined, places.profiles])
+def test_a_table_that_was_cut_off_between_two_lines_is_refused(lane_folders: list[Path], table: Any) -> None:
+    """Its points would be missing from figures and claims."""
+    aggregate.main("toy")
+    path = table("toy")
+    header, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([header, *rows[:-1]]) if rows else header.replace("layer", "laier"))
+    stage = "examine" if table in (places.examined, places.profiles) else "aggregate"
+    with pytest.raises(UserError, match=rf"^{path} is damaged .*; delete it and run `dvc repro .*toy/dvc.yaml:{stage}`$"):
+        plot.main("toy")
+
+
+@pytest.mark.parametrize("file", ["lane.json", "history.csv"])
+def test_a_digit_that_is_another_one_is_refused(lane_folders: list[Path], file: str) -> None:
+    path = lane_folders[3] / file
+    text = path.read_text()
+    assert text.count("0.9") > 0
+    path.write_text(text.replace("0.9", "0.8", 1))
+    with pytest.raises(UserError, match=rf"^{path} is damaged .*; delete it and run `dvc repro .*:retrain@r01`$"):
+        aggregate.main("toy")
+
+
 def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> None:
     _run()
     links = set(re.findall(r"\]\(([^)]+)\)", places.index().read_text()))

@@ -166,9 +166,7 @@ def test_a_bad_checkpoint_is_set_aside_and_the_one_before_it_is_used(
             patch.setattr(executors, "run", one_by_one(1))
             with pytest.raises(KeyboardInterrupt):
                 train_dense.main("toy")
-        assert steps == (
-            [10] if both else [5, 10]
-        )  # those of the first lane, unless it is stopped at iteration 0, and of the second
+        assert sorted(steps) == ([10] if both else [5, 10])  # a lane that starts anew is stopped at iteration 0
         said = capfd.readouterr().err
         assert said.count("warning: ") == 1 + both
         assert "Traceback" not in said

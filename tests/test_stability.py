@@ -130,6 +130,18 @@ def test_a_damaged_end_is_named(done: Path) -> None:
         store.write_bytes(file, before)
 
 
+def test_an_end_that_is_not_a_number_is_not_stable(done: Path) -> None:
+    file = paths.lanes("toy", "other_order_r01") / "seed1_draw1/trained.safetensors"
+    before = file.read_bytes()
+    try:
+        found = store.read_arrays(file)
+        store.write_arrays(file, {name: np.full_like(array, np.nan) for name, array in found.items()})
+        with pytest.raises(UserError, match=r"seed1_draw1/trained\.safetensors is damaged \(.* has values that are not finite\)"):
+            stability.main("toy")
+    finally:
+        store.write_bytes(file, before)
+
+
 def test_the_points_are_those_of_the_paper() -> None:
     assert len(line.PLACES) == 30 and (line.PLACES[0], line.PLACES[-1]) == (0, 1)
     assert np.allclose(np.diff(line.PLACES), 1 / 29)

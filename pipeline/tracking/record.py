@@ -261,7 +261,7 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
 def _warn(damaged: Sequence[DamagedError]) -> None:
     """What cannot be read does not keep MLflow from being told of the rest."""
     if damaged:
-        more = f" ({len(damaged) - 1} more files are damaged)" if len(damaged) > 1 else ""
+        more = f" ({len(damaged) - 1} more damaged)" if len(damaged) > 1 else ""
         print(f"warning: {damaged[0]}{more}", file=sys.stderr)
 
 
