@@ -35,7 +35,7 @@ def main(names: list[str]) -> None:
             section = BENCHMARKS[name](work)
         sections[name] = {"about": about, **results.as_json(section)}
         sections = {known: sections[known] for known in BENCHMARKS if known in sections}
-        store.write_json(DOCS / "benchmarks.json", sections)
+        store.write_plain_json(DOCS / "benchmarks.json", sections)
         store.write_bytes(DOCS / "benchmarks.md", results.markdown(sections).encode())
         plots.save(section.series, DOCS / "benchmarks")
         print(results.markdown_rows(name, section), flush=True)

@@ -97,6 +97,6 @@ def _trivial(folder: Path, count: int) -> Path:
     folder.mkdir()
     (folder / "s0").write_text("start\n")
     stages_ = {f"copy{k}": {"cmd": f"cp s{k - 1} s{k}", "deps": [f"s{k - 1}"], "outs": [f"s{k}"]} for k in range(1, count + 1)}
-    store.write_json(folder / "dvc.yaml", {"stages": stages_})  # JSON is YAML
+    store.write_plain_json(folder / "dvc.yaml", {"stages": stages_})  # JSON is YAML
     repository.init_dvc(folder)
     return folder

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pipeline.claims.verdicts import Verdicts
 from pipeline.figures.shown import Shown
-from pipeline.files import store
+from pipeline.files import notes
 from pipeline.report.findings import findings
 from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome
@@ -56,8 +56,8 @@ def _test_set(settings: Config, name: str, metric: Metric) -> str:
 
 def _split(settings: Config, since: float) -> str:
     """How much of the time since then was spent on training and evaluation, according to the notes of the stages."""
-    notes = [path for name in settings.experiments for path in sorted(paths.runtimes(name).glob("*.json"))]
-    noted = [store.read_json(path) for path in notes]
+    files = [path for name in settings.experiments for path in sorted(paths.runtimes(name).glob("*.json"))]
+    noted = [note for path in files if (note := notes.read(path))]
     trained = [about["training_seconds"] for about in noted if about["finished"] > since]
     wall = time.time() - since
     if not trained:

@@ -11,7 +11,7 @@ def main(name: str) -> None:
     lanes = list(tables.lanes(experiment_of(name).lottery))
     tables.write(places.rounds(name), statistics.rounds(about for about, _ in lanes))
     tables.write(places.curves(name), statistics.curves(lanes))
-    store.write_json(places.metrics(name), numbers.metrics(Outcome.read(name, config.load().margin)))
+    store.write_plain_json(places.metrics(name), numbers.metrics(Outcome.read(name, config.load().margin)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main(name: str) -> None:
     sources = {each: Source.read(each, settings.margin, measured.tables(each, settings.experiment(each))) for each in names}
     rows = judge.judge(claims, names, sources)
     store.write_json(places.ledger(name), rows)
-    store.write_json(places.verdicts(name), {key: row["verdict"] for key, row in rows.items()})
+    store.write_plain_json(places.verdicts(name), {key: row["verdict"] for key, row in rows.items()})
     from pipeline import tracking  # imported here, because no output depends on it
 
     for experiment in dict.fromkeys(experiment for _, experiment in claims.within(names)):

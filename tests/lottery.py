@@ -1,6 +1,5 @@
 """A repository in a folder: the real code, its own params.yaml, chains and data, and the stages run as DVC would run them."""
 
-import csv
 import os
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -150,8 +149,7 @@ def lane_mask(name: str, item: str, lane: str) -> Mask:
 
 
 def history(name: str, item: str, lane: str) -> list[dict[str, str]]:
-    with (paths.lanes(name, item) / lane / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return store.read_csv(LaneFiles(paths.lanes(name, item) / lane).history)
 
 
 def about(name: str, item: str, lane: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pipeline.dag import written
 from pipeline.domain.lottery import Lottery
 from pipeline.figures.shown import Shown
 from pipeline.files import store
-from pipeline.results import examined, statistics
+from pipeline.results import examined, statistics, tables
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
@@ -161,7 +161,7 @@ def _write(lane: Mapping[str, Any]) -> Path:
     draw = "" if lane["draw"] is None else f"_draw{lane['draw']}"
     folder = paths.lanes("toy", lane["item"]) / f"seed{lane['seed']}{draw}"
     store.write_json(folder / "lane.json", {key: value for key, value in lane.items() if key != "target"})
-    history(lane).to_csv(folder / "history.csv", index=False)
+    tables.write(folder / "history.csv", history(lane))
     return folder
 
 

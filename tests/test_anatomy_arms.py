@@ -1,6 +1,5 @@
 """The arms that change one thing about a ticket's weights (appendix F and later work), and tickets from another experiment."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,8 +193,8 @@ def test_a_damaged_mask_is_not_borrowed(done: Path, damage: str) -> None:
         case "reshaped":
             shapes["fc1.weight"] = shapes["fc1.weight"][::-1]
     try:
-        store.write_arrays(file, packed, json.dumps(shapes))
-        with pytest.raises(UserError, match=r"seed1\.safetensors is not what pruning wrote .*`dvc repro .*prune@r02`"):
+        store.write_arrays(file, packed, {"shapes": {name: shapes[name] for name in packed}})
+        with pytest.raises(UserError, match=r"seed1\.safetensors is (damaged|not what pruning wrote) .*`dvc repro.*`"):
             borrow.main("toy/transferred_r02")
     finally:
         file.write_bytes(before)

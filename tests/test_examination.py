@@ -162,14 +162,14 @@ def test_a_damaged_file_of_weights_is_one_sentence(damage: object, problem: str)
 
 
 def test_a_damaged_table_is_one_sentence() -> None:
-    good = places.examined("toy").read_text()
+    good = store.read_table(places.examined("toy"))
     try:
         for text, problem in ((good.replace("density", "x", 1), "no column density"), (good + "a,b,c,d,e,f,g\n", "has text")):
-            places.examined("toy").write_text(text)
+            store.write_table(places.examined("toy"), text)
             with pytest.raises(UserError, match=rf"examined.csv .*{problem}.*dvc repro experiments/toy/dvc.yaml:examine"):
                 examined.read("toy")
     finally:
-        places.examined("toy").write_text(good)
+        store.write_table(places.examined("toy"), good)
 
 
 # --- Figures and sentences

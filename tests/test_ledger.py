@@ -10,6 +10,7 @@ import pytest
 from pipeline import headline
 from pipeline.claims import ledger
 from pipeline.claims.verdicts import Verdict, Verdicts
+from pipeline.files import store
 from pipeline.report import page, verdicts
 from pipeline.settings import config, places
 from pipeline.tracking import record
@@ -167,7 +168,7 @@ def test_the_stage_writes_the_same_flat_file_twice(monkeypatch: pytest.MonkeyPat
         report_stage.main("main")
     claims_stage.main("main")
     text = places.ledger().read_bytes()
-    rows = json.loads(text)
+    rows = store.read_json(places.ledger())
     assert list(rows) == ["good/toy", "bad/toy", "open/toy", "fast/toy", "tables/toy"]
     assert {type(value) for row in rows.values() for value in row.values()} <= {str, int, float, type(None)}
     assert rows["good/toy"]["verdict"] == "not enough replicates"  # toy has two seeds
@@ -230,11 +231,10 @@ def test_a_metric_that_should_be_low_is_told_as_lower_and_better() -> None:
 def test_mlflow_is_given_the_effect_and_the_verdict_of_the_first_report_that_has_it() -> None:
     _, found = _verdicts()
     places.ledger().parent.mkdir(exist_ok=True)
-    places.ledger().write_text(json.dumps(found.rows))
+    store.write_json(places.ledger(), found.rows)
     (places.REPORTS / "more").mkdir()
-    places.ledger("more").write_text(
-        json.dumps({"good/toy": found.rows["good/toy"] | {"effect": 7.0}, "x/other": found.rows["bad/toy"]})
-    )
+    more = {"good/toy": found.rows["good/toy"] | {"effect": 7.0}, "x/other": found.rows["bad/toy"]}
+    store.write_json(places.ledger("more"), more)
     values = record.claims("toy")
     assert (values["claim/good"], values["claim_verdict/good"], values["claim_verdict/bad"]) == (0.1, 1.0, -1.0)
     assert "claim/tables" not in values
@@ -281,6 +281,6 @@ def test_a_damaged_table_of_masks_and_weights_stops_the_stage(content: str, prob
     """Claims that are not tested for that reason would change the verdicts on the others."""
     _several()
     aggregate.main("toy")
-    places.examined("toy").write_text(f"quantity,arm,round,density,layer,seed,value\n{content}")
-    with pytest.raises(UserError, match=rf"examined\.csv is not a valid table \(.*{problem}"):
+    store.write_table(places.examined("toy"), f"quantity,arm,round,density,layer,seed,value\n{content}")
+    with pytest.raises(UserError, match=rf"examined\.csv is damaged \(.*{problem}"):
         claims_stage.main("main")

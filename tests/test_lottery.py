@@ -9,8 +9,7 @@ import pytest
 
 from pipeline.domain import networks, pruning, seeds
 from pipeline.domain.lottery import Lottery
-from pipeline.files import store
-from pipeline.run import keys
+from pipeline.files import datasets, store
 from pipeline.settings import config
 from pipeline.settings.config import Config
 from pipeline.values import paths, plugins
@@ -107,7 +106,7 @@ def test_lane_json_says_what_the_lane_was(done: Path) -> None:
         assert lane["masks"] == masked
         assert lane["metric"] == {"name": "accuracy", "better": "higher", "unit": "fraction"}
         assert (lane["density"], lane["weights"]) == (mask("toy", masked, lane["seed"]).density, 194)
-        assert lane["data_digest"] == keys.digest_file(paths.data("digits"))
+        assert lane["data_digest"] == datasets.digest(paths.data("digits"))
         assert lane["config"]["optimizer"] == settings.optimizer.model_dump()
         assert lane["config"].get("pruning", {}).get("rates") == (settings.pruning.rates if lane["round"] else None)
         header, *rows = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()]

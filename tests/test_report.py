@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.files import store
 from pipeline.results import numbers, tables
 from pipeline.settings import places
 from pipeline.values import paths
@@ -43,11 +44,11 @@ def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: l
 def test_rounds_csv_has_a_row_a_lane_and_empty_draws(lane_folders: list[Path]) -> None:
     aggregate.main("toy")
     header, *rows = places.rounds("toy").read_text().splitlines()
-    assert header.endswith("final_accuracy,final_iteration,metric,better,unit,target")
+    assert re.search(r"final_accuracy,final_iteration,metric,better,unit,target,checksum=[0-9a-f]{32}$", header)
     assert len(rows) == len(lane_folders) == 16
-    assert rows[0] == ("0,1.0,dense,1,,600,0.961,0.1,0.96,5000,accuracy,higher,fraction,experiments/toy/dvc.yaml:train_dense")
+    assert rows[0] == ("0,1.0,dense,1,,600,0.961,0.1,0.96,5000,accuracy,higher,fraction,experiments/toy/dvc.yaml:train_dense,")
     assert rows[-1].startswith(f"3,{0.6**3},reinit,2,2,")
-    assert rows[-1].endswith("experiments/toy/dvc.yaml:control_reinit@r03")
+    assert rows[-1].endswith("experiments/toy/dvc.yaml:control_reinit@r03,")
     header = places.curves("toy").read_text().splitlines()[0]
     assert header.startswith("arm,round,density,iteration,train_loss_mean,train_loss_min,train_loss_max,validation_loss_mean,")
 
@@ -70,7 +71,7 @@ def test_a_missing_lane_file_is_named_with_the_stage_that_makes_it(lane_folders:
 
 def test_a_damaged_table_is_named(lane_folders: list[Path]) -> None:
     (lane_folders[0] / "history.csv").write_bytes(b"")
-    with pytest.raises(UserError, match=r"history\.csv is not a valid table"):
+    with pytest.raises(UserError, match=r"history\.csv is damaged \(it has no checksum.*dvc repro .*:train_dense"):
         aggregate.main("toy")
 
 
@@ -88,7 +89,7 @@ def test_a_damaged_table_is_named(lane_folders: list[Path]) -> None:
 )
 def test_a_lane_that_training_did_not_write_so_is_refused(lane_folders: list[Path], changes: Any, problem: str) -> None:
     path = lane_folders[3] / "lane.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    store.write_json(path, store.read_json(path) | changes)
     with pytest.raises(UserError, match=r"delete it and run `dvc repro experiments/toy/dvc.yaml:retrain@r01`") as caught:
         aggregate.main("toy")
     assert problem in str(caught.value)
@@ -105,7 +106,7 @@ def test_a_lane_that_training_did_not_write_so_is_refused(lane_folders: list[Pat
 )
 def test_a_history_that_is_cut_short_or_has_text_is_refused(lane_folders: list[Path], damage: Any, problem: str) -> None:
     path = lane_folders[3] / "history.csv"
-    path.write_text(damage(path.read_text()))
+    store.write_table(path, damage(store.read_table(path)))
     with pytest.raises(UserError, match=problem) as caught:
         aggregate.main("toy")
     assert "dvc repro experiments/toy/dvc.yaml:retrain@r01" in str(caught.value)
@@ -122,8 +123,7 @@ def test_plot_and_report_say_what_is_missing(lane_folders: list[Path]) -> None:
 def test_a_table_of_an_older_version_is_named_with_what_makes_it_anew(lane_folders: list[Path]) -> None:
     aggregate.main("toy")
     table = places.rounds("toy")
-    header, *rows = table.read_text().splitlines()
-    table.write_text("\n".join([header.replace("metric", "old"), *rows]))
+    store.write_table(table, store.read_table(table).replace("metric", "old", 1))
     for stage, argument in ((plot, "toy"), (report_stage, "main")):
         with pytest.raises(
             UserError, match=r"rounds.csv: the table of rounds has no column metric; `dvc repro --force exp.*aggr"
@@ -131,9 +131,31 @@ def test_a_table_of_an_older_version_is_named_with_what_makes_it_anew(lane_folde
             stage.main(argument)
     aggregate.main("toy")
     curves = places.curves("toy")
-    curves.write_text(curves.read_text().replace("test_accuracy_mean", "other"))
+    store.write_table(curves, store.read_table(curves).replace("test_accuracy_mean", "other"))
     with pytest.raises(UserError, match="the table of curves has no column test_accuracy_mean"):
         plot.main("toy")
+
+
+@pytest.mark.parametrize("table", [places.rounds, places.curves, places.examined, places.profiles])
+def test_a_table_that_was_cut_off_between_two_lines_is_refused(lane_folders: list[Path], table: Any) -> None:
+    """Its points would be missing from figures and claims."""
+    aggregate.main("toy")
+    path = table("toy")
+    header, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([header, *rows[:-1]]) if rows else header.replace("layer", "laier"))
+    stage = "examine" if table in (places.examined, places.profiles) else "aggregate"
+    with pytest.raises(UserError, match=rf"^{path} is damaged .*; delete it and run `dvc repro .*toy/dvc.yaml:{stage}`$"):
+        plot.main("toy")
+
+
+@pytest.mark.parametrize("file", ["lane.json", "history.csv"])
+def test_a_digit_that_is_another_one_is_refused(lane_folders: list[Path], file: str) -> None:
+    path = lane_folders[3] / file
+    text = path.read_text()
+    assert text.count("0.9") > 0
+    path.write_text(text.replace("0.9", "0.8", 1))
+    with pytest.raises(UserError, match=rf"^{path} is damaged .*; delete it and run `dvc repro .*:retrain@r01`$"):
+        aggregate.main("toy")
 
 
 def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> None:
@@ -173,6 +195,6 @@ def test_a_chain_that_disagrees_with_params_is_refused_with_the_command_that_men
 
 @pytest.mark.parametrize("column", ["arm", "validation_loss"])
 def test_a_table_of_something_else_is_one_sentence(tmp_path: Path, column: str) -> None:
-    (tmp_path / "table.csv").write_text("garbage\n1\n")
-    with pytest.raises(UserError, match=rf"table.csv is not a valid table \(no column {column}\); .* `dvc repro x`"):
+    store.write_table(tmp_path / "table.csv", "garbage\n1\n")
+    with pytest.raises(UserError, match=rf"table.csv is damaged \(no column {column}\); .* `dvc repro x`"):
         tables.read(tmp_path / "table.csv", "x", column)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from pipeline.files import store
+from pipeline.results import tables
 from pipeline.results.metric import Metric
 from pipeline.settings import places
 from pipeline.stability import line, pairs
@@ -84,7 +84,7 @@ def test_the_middle_is_the_network_with_the_mean_of_both_weights(done: Path) -> 
 
 
 def test_the_tables_have_each_replicate_and_the_line_of_each_item(done: Path) -> None:
-    table, lines = pd.read_csv(places.stability("toy")), pd.read_csv(places.lines("toy"))
+    table, lines = (tables.read(path, "") for path in (places.stability("toy"), places.lines("toy")))
     assert [*table] == ["quantity", "arm", "round", "density", "layer", "seed", "value"]
     assert {(row.arm, row.round, row.seed) for row in table.itertuples()} == {
         (arm, k, seed) for arm, k in (("ticket", 1), ("ticket", 3), ("dense", 0)) for seed in (1, 2)
@@ -125,6 +125,18 @@ def test_a_damaged_end_is_named(done: Path) -> None:
     try:
         file.write_bytes(before[:50])
         with pytest.raises(UserError, match=r"other_order_r01/lanes/seed1_draw1/trained\.safetensors is damaged"):
+            stability.main("toy")
+    finally:
+        store.write_bytes(file, before)
+
+
+def test_an_end_that_is_not_a_number_is_not_stable(done: Path) -> None:
+    file = paths.lanes("toy", "other_order_r01") / "seed1_draw1/trained.safetensors"
+    before = file.read_bytes()
+    try:
+        found = store.read_arrays(file)
+        store.write_arrays(file, {name: np.full_like(array, np.nan) for name, array in found.items()})
+        with pytest.raises(UserError, match=r"seed1_draw1/trained\.safetensors is damaged \(.* has values that are not finite\)"):
             stability.main("toy")
     finally:
         store.write_bytes(file, before)

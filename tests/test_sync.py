@@ -1,6 +1,7 @@
 """MLflow has every lane once, whatever happened to the process that logs it, the store or the repository."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from pipeline import tracking
 from pipeline.files import store
+from pipeline.settings import places
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
 from pipeline.values import paths
@@ -207,3 +209,26 @@ def test_lanes_that_are_being_written_or_are_of_an_older_version_are_left_out(
     assert not {"r01/seed2", "r00/seed2"} & set(runs())
     assert len(runs()) == 1 + 4
     assert "2 more are not complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"round": 0}', "garbage"])
+def test_a_damaged_lane_is_named_and_the_others_are_logged(content: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_experiment()
+    damaged = [write(ticket(seed=2)).about, write(dense(seed=2)).about]
+    for path in damaged:
+        path.write_text(content)
+    assert main(["sync"]) == 0
+    said = capsys.readouterr()
+    assert re.match(rf"warning: {damaged[1]} is damaged .*; delete it and run `dvc repro` \(1 more damaged\)\n", said.err)
+    assert "2 more are not complete" in said.out
+    assert len(runs()) == 1 + 4
+
+
+def test_a_damaged_table_is_named_and_not_put_on_the_parent(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(dense())
+    places.report("toy").mkdir(parents=True)
+    places.rounds("toy").write_text("round,arm\n0,dense\n")
+    places.ledger().write_text("{}")
+    assert main(["sync"]) == 0
+    assert re.search(r"warning: reports/toy/rounds.csv is damaged .*toy/dvc.yaml:aggregate`", capsys.readouterr().err)
+    assert artifacts(runs()["toy"]) == []

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.claims.claim import METRIC, OF_LANES, STOP, Claim
+from pipeline.files.store import DamagedError
 from pipeline.results import statistics, tables
 from pipeline.results.examined import COLUMNS
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import NEAR, percent
 from pipeline.settings import places
-from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,7 @@ def _measured(path: Path, experiment: str) -> pd.DataFrame:
             f"text in the column {text[0]}" if text else "" if np.isfinite(numbers).all(axis=None) else "a number is missing"
         )
     if problem:
-        raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {chain}`")
+        raise DamagedError(path, problem, chain)
     return table
 
 

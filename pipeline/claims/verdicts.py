@@ -43,11 +43,9 @@ class Verdicts:
             return None
         claims, path = ledger.read(config), places.ledger(report)
         remedy = f"`dvc repro {places.claims_target(report)}`"
-        if not path.is_file():
-            raise UserError(f"{path} is missing; {remedy} makes it")
-        found = cls(claims, store.read_json(path))
+        found = cls(claims, store.read_json(path, places.claims_target(report)))
         expected = [f"{claim.id}/{name}" for claim, name in claims.within(config.report_of(report))]
-        if not isinstance(found.rows, dict) or list(found.rows) != expected:
+        if list(found.rows) != expected:
             raise UserError(f"{path} is not about the claims of {places.CLAIMS}; {remedy} makes it anew")
         return found
 

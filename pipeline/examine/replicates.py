@@ -4,10 +4,8 @@ of another network.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
@@ -15,8 +13,6 @@ from pipeline.domain.pruning import Layer
 from pipeline.files import masks
 from pipeline.files.lane import LaneFiles
 from pipeline.settings import places
-from pipeline.values import paths
-from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item, Lane
 
 Weights = Mapping[str, NDArray[Any]]
@@ -30,27 +26,12 @@ class Reader:
 
     def weights(self, lane: Lane, which: str) -> Weights:
         """The weights of the layers. which: one of lane.WEIGHTS."""
-        files = LaneFiles.of(lane)
-        found = files.weights(which)
-        self._check(files.weights_file(which), found, places.target(lane.item, False))
+        found = LaneFiles.of(lane).weights(which, self.layers, places.target(lane.item, False))
         return {name: found[name] for name in self.layers}
 
     def mask(self, item: Item, seed: int) -> Mask:
-        found = masks.read(item, seed)
-        self._check(paths.mask(item.experiment, item.name, seed), found, places.target(item, False))
+        found = masks.read(item, seed, self.layers, places.target(item, False))
         return Mask({name: found[name] for name in self.layers})
-
-    def _check(self, path: Path, found: Mapping[str, NDArray[Any]], target: str) -> None:
-        for name, layer in self.layers.items():
-            problem = ""
-            if name not in found:
-                problem = f"it has no {name}"
-            elif found[name].shape != layer.shape:
-                problem = f"{name} has the shape {found[name].shape} instead of {layer.shape}"
-            elif not np.isfinite(found[name]).all():
-                problem = f"{name} has values that are not finite"
-            if problem:
-                raise UserError(f"{path} is not what training wrote ({problem}); delete it and run `dvc repro {target}`")
 
 
 @dataclass(frozen=True)

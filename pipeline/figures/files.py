@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.figures.style import STYLE
-from pipeline.files import store
+from pipeline.files.whole import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def save(figures: Mapping[str, Figure], folder: Path, dpi: int) -> None:
     """Writes each figure as SVG and PNG; the folder then holds nothing else."""
     import matplotlib.style
 
-    with matplotlib.style.context(STYLE, after_reset=True), store.replacing(folder) as temporary:
+    with matplotlib.style.context(STYLE, after_reset=True), replacing(folder) as temporary:
         temporary.mkdir()
         for name, figure in figures.items():
             figure.savefig(temporary / f"{name}.svg", metadata={"Date": None, "Creator": None})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.domain.bundle import Bundle
 from pipeline.files import store
+from pipeline.files.store import DamagedError
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 
@@ -21,6 +22,11 @@ def read_bundle(path: Path) -> Bundle:
         raise UserError(f"{path} is missing; {command} makes it")
     try:
         return Bundle(**store.read_arrays(path))
-    except (UserError, TypeError, ValueError) as error:  # TypeError: an array is missing or unknown
+    except (DamagedError, TypeError, ValueError) as error:  # TypeError: an array is missing or unknown
         # --force is needed, because DVC would otherwise restore the file from its cache, which may have the same damaged bytes.
-        raise UserError(f"{path} is damaged ({error.__cause__ or error}); {command} writes it anew") from error
+        raise UserError(f"{path} is damaged ({getattr(error, 'problem', error)}); {command} writes it anew") from error
+
+
+def digest(path: Path) -> str:
+    """The checksum of a data set's arrays, which its file carries and `read_bundle` verifies."""
+    return store.checksum_of(path)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.domain.masks import Mask
-from pipeline.files import store
+from pipeline.files import masks, store
+from pipeline.files.masks import Shaped
 from pipeline.files.store import Arrays
 from pipeline.values import paths
 from pipeline.values.lanes import Lane
@@ -46,13 +47,17 @@ class LaneFiles:
         """which: one of WEIGHTS."""
         return self.folder / f"{which}.safetensors"
 
-    def weights(self, which: str) -> Arrays:
-        """Raises: UserError when they are missing or damaged."""
-        return store.read_arrays(self.weights_file(which))
+    def weights(self, which: str, layers: Mapping[str, Shaped] | None = None, target: str = "") -> Arrays:
+        """layers: the weights that have to be there, finite. target: what `dvc repro` takes to make them.
 
-    def read_about(self) -> dict[str, Any]:
-        """Raises: UserError when lane.json is missing or damaged."""
-        return dict(store.read_json(self.about))
+        Raises: UserError when they are missing, damaged, or those of another network.
+        """
+        path = self.weights_file(which)
+        return masks.require(path, store.read_arrays(path), layers or {}, target)
+
+    def read_about(self, target: str = "") -> dict[str, Any]:
+        """target: what `dvc repro` takes to make it. Raises: UserError when lane.json is missing or damaged."""
+        return store.read_json(self.about, target)
 
     def mask_file(self, about: Mapping[str, Any]) -> Path:
         """The file of the mask the lane was trained under. about: the content of its lane.json."""

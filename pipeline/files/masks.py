@@ -1,25 +1,59 @@
 """The masks of an item, one for each replicate, and what pruning has to know about the network they belong to."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Layer
 from pipeline.files import store
+from pipeline.files.store import DamagedError
+from pipeline.files.whole import replacing
 from pipeline.values import paths
-from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
+
+Found = TypeVar("Found", bound=Mapping[str, NDArray[Any]])
+
+
+class Shaped(Protocol):
+    """A layer, or an array like its weights."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 def write(item: Item, masks: Mapping[int, Mask]) -> None:
     """masks: the masks by seed. Afterwards the folder holds nothing else."""
-    with store.replacing(paths.masks(item.experiment, item.name)) as folder:
+    with replacing(paths.masks(item.experiment, item.name)) as folder:
         for seed, mask in masks.items():
             store.write_mask(folder / paths.mask(item.experiment, item.name, seed).name, mask)
 
 
-def read(item: Item, seed: int) -> Mask:
-    """The mask of a replicate. Raises: UserError when it is missing or damaged."""
-    return store.read_mask(paths.mask(item.experiment, item.name, seed))
+def read(item: Item, seed: int, layers: Mapping[str, Shaped] | None = None, target: str = "") -> Mask:
+    """The mask of a replicate. layers: the weights that it has to have. target: what `dvc repro` takes to make it.
+
+    Raises: UserError when it is missing, damaged, or that of another network.
+    """
+    path = paths.mask(item.experiment, item.name, seed)
+    return require(path, store.read_mask(path), layers or {}, target)
+
+
+def require(path: Path, found: Found, layers: Mapping[str, Shaped], target: str = "") -> Found:
+    """What was found in a file. Raises: UserError unless all layers are in it with their shapes and finite values."""
+    for name, layer in layers.items():
+        problem = ""
+        if name not in found:
+            problem = f"it has no {name}"
+        elif found[name].shape != layer.shape:
+            problem = f"{name} has the shape {found[name].shape} instead of {layer.shape}"
+        elif found[name].dtype.kind not in "biuf" or not np.isfinite(found[name]).all():
+            problem = f"{name} has values that are not finite"
+        if problem:
+            raise DamagedError(path, problem, target)
+    return found
 
 
 def write_layers(experiment: str, layers: Mapping[str, Layer], left_out: Sequence[str]) -> None:
@@ -31,7 +65,12 @@ def write_layers(experiment: str, layers: Mapping[str, Layer], left_out: Sequenc
 def read_layers(experiment: str) -> dict[str, Layer]:
     """Raises: UserError when the file is missing or damaged."""
     path = paths.layers(experiment)
+    found = store.read_json(path)
     try:
-        return {n: Layer(str(a["kind"]), tuple(map(int, a["shape"]))) for n, a in store.read_json(path)["weights"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{path} does not describe a network's weights; delete it and run `dvc repro`") from None
+        layers = {name: Layer(about["kind"], tuple(about["shape"])) for name, about in found["weights"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise DamagedError(path, "it does not describe a network's weights") from None
+    for name, layer in layers.items():
+        if not isinstance(layer.kind, str) or not all(isinstance(size, int) and size > 0 for size in layer.shape):
+            raise DamagedError(path, f"{name} is {layer.kind!r} of the shape {layer.shape}")
+    return layers

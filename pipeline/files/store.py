@@ -1,51 +1,44 @@
-"""Safetensors, JSON and CSV files: the same values give the same bytes, and no file is ever half written."""
+"""Safetensors, JSON and CSV files. The same values give the same bytes, and every file that a stage reads carries a checksum of
+its content, so that reading gives what was written or ends with one sentence.
+"""
 
 import csv
+import hashlib
+import io
 import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from pipeline.domain.masks import Mask
+from pipeline.files.whole import replacing
 from pipeline.values.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 
+CHECKSUM = "checksum"  # the key of a JSON file and of an array file's metadata; in a table, "checksum=…" is the last column
+NO_CHECKSUM = "it has no checksum, because it was edited or is of an older version"
+OTHER_CONTENT = "its checksum is that of another content"
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, which replaces `path` when the block ends without an error.
 
-    Raises: UserError when the disk is full or not writable; what was at `path` is then still there.
-    """
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{state}") for state in ("tmp", "old"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        if path.is_dir():  # a folder cannot be replaced in one step; if the second step fails, the old one is put back
-            path.replace(old)
-        try:
-            temporary.replace(path)
-        except OSError:
-            if old.is_dir():
-                old.replace(path)
-            raise
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; what was there before is kept") from error
-    finally:
-        for left in (temporary, old):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+class MissingError(UserError):
+    def __init__(self, path: Path, target: str = "") -> None:
+        super().__init__(f"{path} is missing; `{_repro(target)}` makes it")
+
+
+class DamagedError(UserError):
+    """A file's content is not what was written. problem: what is wrong with it."""
+
+    def __init__(self, path: Path, problem: object, target: str = "") -> None:
+        """target: what `dvc repro` takes to make the file; without it, plain `dvc repro` is named."""
+        self.problem = " ".join(str(problem).split())
+        super().__init__(f"{path} is damaged ({self.problem}); delete it and run `{_repro(target)}`")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -53,60 +46,155 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_json(path: Path, value: Any) -> None:
+# --- JSON
+
+
+def write_plain_json(path: Path, value: Any) -> None:
+    """Without a checksum: for files that no stage reads, such as DVC's metrics, whose every key is a column of `dvc exp show`."""
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """The last key is the checksum of the others."""
+    write_plain_json(path, {**value, CHECKSUM: _checksum(json.dumps(value, allow_nan=False))})
+
+
+def read_json(path: Path, target: str = "") -> dict[str, Any]:
+    """target: what `dvc repro` takes to make the file. Raises: UserError when the file is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; `dvc repro` makes it") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}); delete it and run `dvc repro`") from None
+        raise MissingError(path, target) from None
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(path, f"it is not valid JSON: {error}", target) from None
+    if not isinstance(found, dict) or CHECKSUM not in found:
+        raise DamagedError(path, NO_CHECKSUM, target)
+    checksum = found.pop(CHECKSUM)
+    if checksum != _checksum(json.dumps(found)):
+        raise DamagedError(path, OTHER_CONTENT, target)
+    return found
+
+
+# --- Tables
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Floats are written with the fewest digits that read back as the same number; None is an empty cell."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_table(path, text.getvalue())
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: str | None = None) -> None:
-    """about: a text for the file's metadata. It is only one, because safetensors writes several in another order each time."""
-    contiguous = {name: np.asarray(a, order="C") for name, a in arrays.items()}  # ascontiguousarray turns 0-d into 1-d
-    write_bytes(path, save(contiguous, metadata=None if about is None else {"about": about}))
+def write_table(path: Path, text: str) -> None:
+    """text: CSV whose lines end with a newline. The file has a last column without cells, whose name is the checksum."""
+    header, rows = text.split("\n", 1)
+    write_bytes(path, f"{header},{CHECKSUM}={_checksum(text)}\n{rows.replace(chr(10), f',{chr(10)}')}".encode())
+
+
+def read_table(path: Path, target: str = "") -> str:
+    """The text that `write_table` was given. Raises: UserError when the file is missing or damaged."""
+    try:
+        written = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise MissingError(path, target) from None
+    except UnicodeDecodeError as error:
+        raise DamagedError(path, error, target) from None
+    header, _, rows = written.partition("\n")
+    header, is_there, checksum = header.rpartition(f",{CHECKSUM}=")
+    text = f"{header}\n{rows.replace(f',{chr(10)}', chr(10))}"
+    if not is_there:
+        raise DamagedError(path, NO_CHECKSUM, target)
+    if checksum != _checksum(text):
+        raise DamagedError(path, OTHER_CONTENT, target)
+    return text
+
+
+def read_csv(path: Path, target: str = "") -> list[dict[str, str]]:
+    """The rows of a table as text. Raises: UserError when the file is missing or damaged."""
+    return list(csv.DictReader(io.StringIO(read_table(path, target), newline="")))
+
+
+# --- Arrays
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any] | None = None) -> None:
+    """about: more for the file's metadata. The metadata are one text, because safetensors writes several in another order each
+    time.
+    """
+    found = {name: np.asarray(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
+    more = dict(about or {})
+    text = json.dumps({CHECKSUM: _checksum(json.dumps(more), found), **more})
+    write_bytes(path, save(found, metadata={"about": text}))
 
 
 def read_arrays(path: Path) -> Arrays:
+    """Raises: UserError when the file is missing or damaged."""
     arrays, _ = _read(path)
     return arrays
+
+
+def checksum_of(path: Path) -> str:
+    """The checksum that an array file carries, which is the same for the same arrays. It is not verified."""
+    return str(_open(path, with_arrays=False)[1].get(CHECKSUM))
 
 
 def write_mask(path: Path, mask: Mask) -> None:
     """Writes one bit for each weight; the shapes are in the file's metadata."""
     shapes = {name: a.shape for name, a in mask.items()}
-    write_arrays(path, {name: np.packbits(a) for name, a in mask.items()}, json.dumps(shapes))
+    write_arrays(path, {name: np.packbits(a) for name, a in mask.items()}, {"shapes": shapes})
 
 
 def read_mask(path: Path) -> Mask:
+    """Raises: UserError when the file is missing or damaged, or holds something else."""
     packed, about = _read(path)
-    try:
-        shapes = {name: tuple(json.loads(about)[name]) for name in packed}
-    except (ValueError, KeyError):
-        raise UserError(f"{path} holds no masks; delete it and run `dvc repro`") from None
-    return Mask(
-        {n: np.unpackbits(p, count=int(np.prod(shapes[n]))).astype(np.bool_).reshape(shapes[n]) for n, p in packed.items()}
-    )
+    shapes = about.get("shapes")
+    if not isinstance(shapes, dict) or {*shapes} != {*packed}:
+        raise DamagedError(path, "it holds no masks")
+    for name, bits in packed.items():
+        shape = shapes[name]
+        if not isinstance(shape, list) or not all(isinstance(size, int) and size >= 0 for size in shape):
+            raise DamagedError(path, f"{name} has the shape {shape!r}")
+        if bits.dtype != np.uint8 or bits.shape != (-(-math.prod(shape) // 8),):
+            raise DamagedError(path, f"{name} has {bits.dtype} {bits.shape} for a mask of the shape {tuple(shape)}")
+    return Mask({n: np.unpackbits(p, count=math.prod(shapes[n])).astype(np.bool_).reshape(shapes[n]) for n, p in packed.items()})
 
 
-def _read(path: Path) -> tuple[Arrays, str]:
+def _read(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    arrays, about = _open(path)
+    if CHECKSUM not in about:
+        raise DamagedError(path, NO_CHECKSUM)
+    checksum = about.pop(CHECKSUM)
+    if checksum != _checksum(json.dumps(about), arrays):
+        raise DamagedError(path, OTHER_CONTENT)
+    return arrays, about
+
+
+def _open(path: Path, with_arrays: bool = True) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays of a file, and what it says about them, of which nothing is verified."""
     try:
         with safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get("about", "")  # noqa: SIM118
+            names = file.keys() if with_arrays else []
+            found = {name: file.get_tensor(name) for name in names}
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; `dvc repro` makes it") from None
-    except SafetensorError as error:
-        raise UserError(f"{path} is damaged ({error}); delete it and run `dvc repro`") from None
+        raise MissingError(path) from None
+    except OSError:
+        raise
+    except Exception as error:  # safetensors raises errors of many kinds for damaged headers
+        raise DamagedError(path, error) from error
+    return found, about if isinstance(about, dict) else {}
+
+
+def _repro(target: str) -> str:
+    return f"dvc repro {target}".rstrip()
+
+
+def _checksum(text: str, arrays: Mapping[str, NDArray[Any]] | None = None) -> str:
+    """Of a text and of the names, types, shapes and bytes of arrays, in any order; half of SHA-256 is enough against damage."""
+    found = hashlib.sha256(text.encode())
+    for name, array in sorted((arrays or {}).items()):
+        found.update(json.dumps([name, array.dtype.name, array.shape, array.nbytes]).encode())
+        found.update(array.reshape(-1).view(np.uint8))
+    return found.hexdigest()[:32]

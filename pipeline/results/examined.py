@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.files.store import DamagedError
 from pipeline.results import tables
 from pipeline.settings import places
-from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def _read(path: Path, experiment: str, columns: Sequence[str], stage: str = "exa
         numbers = table[list(columns)].drop(columns=["quantity", "arm", "layer"]).dtypes
         wrong = [f"the column {column} has text" for column, kind in numbers.items() if kind.kind not in "if"]
     if wrong:
-        raise UserError(f"{path} is not a valid table ({wrong[0]}); delete it and run `dvc repro {made_by}`")
+        raise DamagedError(path, wrong[0], made_by)
     return table.assign(layer=table["layer"].fillna(""))
 
 

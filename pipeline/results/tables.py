@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.domain.lottery import Lottery
 from pipeline.files import store
 from pipeline.files.lane import LaneFiles
+from pipeline.files.store import DamagedError
 from pipeline.results.metric import FIELDS
 from pipeline.settings import places
-from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,22 +26,16 @@ LANE = {  # what lane.json has to say, and as what; its metric's two values come
 
 def write(path: Path, table: pd.DataFrame) -> None:
     """Floats get the fewest digits that read back as the same number; a missing value is an empty cell."""
-    store.write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
+    store.write_table(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def read(path: Path, made_by: str, column: str = "arm") -> pd.DataFrame:
     """Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it, when it lacks `column` too."""
     import pandas as pd
 
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; `dvc repro {made_by}` makes it") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {made_by}`") from None
+    table = pd.read_csv(io.StringIO(store.read_table(path, made_by)))
     if column not in table:
-        raise UserError(f"{path} is not a valid table (no column {column}); delete it and run `dvc repro {made_by}`")
+        raise DamagedError(path, f"no column {column}", made_by)
     return table
 
 
@@ -57,12 +52,10 @@ def lanes(lottery: Lottery) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
 
 def _lane(files: LaneFiles, target: str) -> tuple[dict[str, Any], pd.DataFrame]:
     history = read(files.history, target, "validation_loss")
-    if not files.about.is_file():
-        raise UserError(f"{files.about} is missing; `dvc repro {target}` makes it")
-    found = files.read_about()
+    found = files.read_about(target)
     for file, problem in ((files.about, _wrong_lane(found)), (files.history, _wrong_history(found, history))):
         if problem:
-            raise UserError(f"{file} is not what training wrote ({problem}); delete it and run `dvc repro {target}`")
+            raise DamagedError(file, problem, target)
     return {"draw": None, **found, "target": target}, history
 
 

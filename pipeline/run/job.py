@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pipeline.domain.tickets import Ticket
-from pipeline.files import store
+from pipeline.files import checkpoints, datasets
 from pipeline.files.lane import LaneFiles
 from pipeline.run import keys
 from pipeline.run.setup import Setup
@@ -61,8 +61,7 @@ class Job:
             self.recipe,
         )
         checkpoint = self._checkpoint(group)
-        if checkpoint.is_file():
-            trainer.load(store.read_arrays(checkpoint))
+        if checkpoints.load(checkpoint, trainer.load):
             report((trainer.iteration - self.origin) * len(group))
         saved = time.monotonic()
         for iteration in trainer.run():
@@ -70,7 +69,7 @@ class Job:
             leave = stopped()
             # A finished lane is kept in its checkpoint until the others are finished, in case one of them fails.
             if leave or iteration == self.recipe.training.iterations or time.monotonic() - saved > CHECKPOINT_EVERY:
-                store.write_arrays(checkpoint, trainer.state())
+                checkpoints.save(checkpoint, trainer.state())
                 saved = time.monotonic()
             if leave:
                 return
@@ -143,7 +142,7 @@ def recipe_of(setup: Setup, item: Item) -> Recipe:
 def job_of(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket], device: torch.device, folder: Path) -> "Job":
     """The job of an item, which writes below `folder`."""
     bound, recipe = setup.bound, recipe_of(setup, item)
-    digest = keys.digest_file(paths.data(bound.experiment.data.slug))
+    digest = datasets.digest(paths.data(bound.experiment.data.slug))
     shared = keys.recipe_key(bound.name, bound.experiment, digest, [bound.model.source, bound.task.source])
     streams = [_stream(setup, lane) for lane in tickets]
     more = {"optimizer": recipe.optimizer.model_dump(mode="json"), "iterations": recipe.training.iterations}

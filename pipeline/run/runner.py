@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import torch
 
 from pipeline.domain.tickets import Ticket
-from pipeline.files import store
+from pipeline.files import notes
 from pipeline.files.lane import LaneFiles
+from pipeline.files.whole import replacing
 from pipeline.run.job import job_of
 from pipeline.run.setup import Setup
 from pipeline.training import mlp
@@ -34,7 +35,7 @@ def train(setup: Setup, item: Item, tickets: Mapping[Lane, Ticket]) -> None:
 
     started = time.monotonic()
     device = _device(setup.bound.experiment.training.precision)
-    with _locked(f"{item.experiment}/{item.name}"), store.replacing(paths.lanes(item.experiment, item.name)) as folder:
+    with _locked(f"{item.experiment}/{item.name}"), replacing(paths.lanes(item.experiment, item.name)) as folder:
         job = job_of(setup, item, tickets, device, folder)
         density = next(iter(tickets.values())).mask.density
         progress = Progress(f"{item.experiment} {item.name} {density:.1%} {item.arm}, {len(tickets)} lanes", job.iterations)
@@ -104,4 +105,4 @@ def _write_runtime(item: Item, device: torch.device, stage: float, training: flo
         "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
         "torch": torch.__version__,
     }
-    store.write_json(paths.runtime(item.experiment, item.name), about)
+    notes.write(paths.runtime(item.experiment, item.name), about)

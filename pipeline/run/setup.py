@@ -137,14 +137,14 @@ def _fits(array: Any, tensor: torch.Tensor) -> bool:
 
 def _offered(setup: Setup, lane: Lane) -> Mapping[str, Callable[[], Any]]:
     """What an arm may ask for; each is read or drawn only when it is asked for."""
-    lottery, seed = setup.bound.lottery, lane.seed
+    lottery, seed, layers = setup.bound.lottery, lane.seed, setup.network.layers
     drawn = seeds.derive(seed, "control", lane.item.name, lane.draw or 0)
 
     def of(item: Item, which: str) -> Weights:
-        return LaneFiles.of(Lane(item, seed)).weights(which)
+        return LaneFiles.of(Lane(item, seed)).weights(which, layers)
 
     return {
-        "mask": lambda: masks.read(lottery.masks_of(lane.item), seed),
+        "mask": lambda: masks.read(lottery.masks_of(lane.item), seed, layers),
         "initial": lambda: of(lottery.dense, "start"),
         "rewound": lambda: of(lottery.dense, "rewind"),
         "trained": lambda: of(lottery.trained_before(lane.item), "trained"),

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.domain import seeds
 from pipeline.domain.arms import Weights
 from pipeline.domain.masks import Mask
+from pipeline.domain.pruning import Layer
 from pipeline.domain.structures import Plan
 from pipeline.files import masks
 from pipeline.files.lane import LaneFiles
@@ -76,7 +77,7 @@ class Scoring:
         lottery, item = self.bound.lottery, self.item
         previous = lottery.pruned_from(item)
         rounds, steps = range(previous.round, item.round), lottery.arms[item.arm].steps
-        offers, mask = partial(self.offers, seed), masks.read(previous, seed)
+        offers, mask = partial(self.offers, seed), masks.read(previous, seed, self._layers)
         return prune_in_steps(self.bound.criteria[item.arm], offers, mask, self._plan, rounds, steps)
 
     def offers(self, seed: int, mask: Mask) -> Offers:
@@ -111,12 +112,16 @@ class Scoring:
         """How the masks are pruned. The network is built only for a structure that asks for it."""
         if self.bound.structures[self.item.arm].asks & {"module", "example"}:
             return self._probe.setup.plan(self.item.arm)
-        return self.bound.plan(self.item.arm, masks.read_layers(self.bound.name))
+        return self.bound.plan(self.item.arm, self._layers)
+
+    @cached_property
+    def _layers(self) -> Mapping[str, Layer]:
+        return masks.read_layers(self.bound.name)
 
     @cached_property
     def _read(self) -> Callable[[Lane, str], Weights]:
         """Reads a file once, and not in each step."""
-        return lru_cache(maxsize=3)(lambda lane, which: LaneFiles.of(lane).weights(which))
+        return lru_cache(maxsize=3)(lambda lane, which: LaneFiles.of(lane).weights(which, self._layers))
 
     @cached_property
     def _probe(self) -> "Probe":

@@ -112,11 +112,11 @@ def _between(place: float, first: Tensor, second: Tensor) -> Tensor:
 def _at_end(setup: Setup, examples: Examples, lane: Lane, pair: Pair) -> Trainer:
     """A trainer that holds a lane's trained weights, to evaluate as training did."""
     experiment = setup.bound.experiment
-    ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained"))
+    ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained", setup.network.layers))
     held_out = min(experiment.data.validation, 1)  # the validation set is not evaluated
     recipe = Recipe(experiment.optimizer, experiment.training, held_out)
     return Trainer(setup.network, setup.task, examples, [ended], [Stream(lane.seed)], [str(lane)], recipe)
 
 
 def _mask(setup: Setup, lane: Lane) -> Any:
-    return masks.read(setup.bound.lottery.masks_of(lane.item), lane.seed)
+    return masks.read(setup.bound.lottery.masks_of(lane.item), lane.seed, setup.network.layers)

@@ -1,12 +1,12 @@
 """What MLflow is told of examined.csv."""
 
-import csv
 import math
 from collections import defaultdict
 from statistics import fmean
 
+from pipeline.files import store
+from pipeline.files.store import DamagedError
 from pipeline.settings import places
-from pipeline.values.errors import UserError
 from pipeline.values.lanes import DENSE, TICKET
 
 
@@ -20,14 +20,12 @@ def points(experiment: str) -> dict[tuple[str, int], float]:
     if not path.is_file():
         return {}
     values: dict[tuple[str, int], list[float]] = defaultdict(list)
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                number, value = int(row["round"]), float(row["value"])
-                if row["arm"] == TICKET or (row["arm"] == DENSE and number == 0):
-                    values[f"{row['quantity']}/{row['layer'] or 'all'}", number].append(value)
-            except (KeyError, TypeError, ValueError):
-                raise UserError(
-                    f"{path} is not a valid table; delete it and run `dvc repro {places.chain(experiment)}:examine`"
-                ) from None
+    target = f"{places.chain(experiment)}:examine"
+    for row in store.read_csv(path, target):
+        try:
+            number, value = int(row["round"]), float(row["value"])
+            if row["arm"] == TICKET or (row["arm"] == DENSE and number == 0):
+                values[f"{row['quantity']}/{row['layer'] or 'all'}", number].append(value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(path, error, target) from None
     return {place: mean for place, found in values.items() if math.isfinite(mean := fmean(found))}

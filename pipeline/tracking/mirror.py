@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.files.store import MissingError
 from pipeline.settings import places
 from pipeline.tracking import connection, examination
 from pipeline.tracking.record import Point, Record, claims, curve, report, reported
@@ -99,7 +100,7 @@ class Filling:
                     for artifact, stored in record.files.items():
                         Path(folder, artifact).symlink_to(stored.resolve(strict=True))
                     self.client.log_artifacts(run_id, folder)
-        except FileNotFoundError:
+        except (FileNotFoundError, MissingError):
             return False
         return True
 

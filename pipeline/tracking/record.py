@@ -1,19 +1,20 @@
 """What MLflow is told about one lane and about the lanes of one recipe: plain values from the files, without mlflow."""
 
-import csv
 import hashlib
 import json
 import math
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.files import store
+from pipeline.files import notes, store
 from pipeline.files.lane import LaneFiles
+from pipeline.files.store import DamagedError
 from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -93,8 +94,7 @@ class Record:
     @cached_property
     def runtime(self) -> Mapping[str, Any]:
         """Timings and hardware; it is empty when the lane was not trained here but came from a cache."""
-        path = paths.runtime(self.item.experiment, self.item.name)
-        return dict(store.read_json(path)) if path.exists() else {}
+        return notes.read(paths.runtime(self.item.experiment, self.item.name))
 
     @property
     def seconds(self) -> float:
@@ -122,10 +122,9 @@ class Record:
     def points(self) -> list[Point]:
         """The whole history, each value at its iteration, then how the lane ended, at step 0."""
         found = []
-        with self._files.history.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                step = int(row.pop("iteration"))
-                found += [_point(key, step, float(value)) for key, value in row.items() if value]
+        for row in store.read_csv(self._files.history):
+            step = int(row.pop("iteration"))
+            found += [_point(key, step, float(value)) for key, value in row.items() if value]
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
         keys = ("density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration")
         outcome = {key: self.about.get(key) for key in keys} | seconds
@@ -182,12 +181,18 @@ def report(experiment: str) -> tuple[str, list[Path]]:
 
 
 def reported(experiment: str) -> set[tuple[str, ...]]:
-    """Reads the lanes of an experiment's table, each as its cells in the columns of IDENTITY."""
+    """Reads the lanes of an experiment's table, each as its cells in the columns of IDENTITY. A table that cannot be read has one
+    that is no lane's, so that it is not taken for a table of the lanes in work/.
+    """
     path = places.rounds(experiment)
     if not path.is_file():
         return set()
-    with path.open(newline="", encoding="utf-8") as file:
-        return {tuple(row.get(column) or "" for column in IDENTITY) for row in csv.DictReader(file)}
+    try:
+        rows = store.read_csv(path, f"{places.chain(experiment)}:aggregate")
+    except DamagedError as error:
+        _warn([error])
+        return {()}
+    return {tuple(row.get(column) or "" for column in IDENTITY) for row in rows}
 
 
 def claims(experiment: str) -> dict[str, float]:
@@ -196,7 +201,12 @@ def claims(experiment: str) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for path in [places.ledger(), *sorted(places.REPORTS.glob(f"*/{places.ledger().name}"))]:
-        for key, row in store.read_json(path).items() if path.is_file() else ():
+        try:
+            rows = store.read_json(path) if path.is_file() else {}
+        except DamagedError as error:
+            _warn([error])
+            continue
+        for key, row in rows.items():
             name, _, where = key.partition("/")
             if where == experiment and row["verdict"] in VERDICTS:
                 new = {f"claim/{name}": row["effect"], f"claim_verdict/{name}": VERDICTS[row["verdict"]]}
@@ -229,16 +239,30 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
     items = [found for name in experiments if experiment in (None, name) for found in _items(name)]
     if item is not None and item not in {i.name for i in items}:
         raise UserError(f"{paths.WORK}/{experiment} has no item {item!r}; it has {', '.join(i.name for i in items)}")
-    records, incomplete = [], 0
+    records: list[Record] = []
+    damaged: list[DamagedError] = []
+    incomplete = 0
     for chosen in (i for i in items if item in (None, i.name)):
         for folder in sorted(paths.lanes(chosen.experiment, chosen.name).glob("*")):
             files = LaneFiles(folder)
-            record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
+            try:
+                record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
+            except DamagedError as error:
+                record = None
+                damaged.append(error)
             if record and record.complete:
                 records.append(record)
             elif folder.is_dir():
                 incomplete += 1
+    _warn(damaged)
     return records, incomplete
+
+
+def _warn(damaged: Sequence[DamagedError]) -> None:
+    """What cannot be read does not keep MLflow from being told of the rest."""
+    if damaged:
+        more = f" ({len(damaged) - 1} more damaged)" if len(damaged) > 1 else ""
+        print(f"warning: {damaged[0]}{more}", file=sys.stderr)
 
 
 def _items(experiment: str) -> list[Item]:

@@ -13,7 +13,7 @@ from pipeline.domain import seeds
 from pipeline.domain.networks import Network
 from pipeline.domain.task import Task
 from pipeline.domain.tickets import Ticket
-from pipeline.training import mlp
+from pipeline.training import mlp, resume
 from pipeline.training.autograd import Autograd
 from pipeline.training.examples import Examples, Order, Stream, split
 from pipeline.training.history import Row, table
@@ -155,10 +155,18 @@ class Trainer:
             "history": np.array(history, dtype=np.float64),
             **{f"optimizer.{n}": v.cpu().numpy() for n, v in self.optimizer.state.items()},
             **{f"buffer.{n}": b.cpu().numpy() for n, b in self.stack.buffers.items()},
-            **{f"kept.{i}.{n}": w for i, weights in enumerate(self.kept) for n, w in weights.items()},
+            **_flattened(self.kept),
         }
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Before `run`. Raises: ValueError that says why the training cannot go on from a state; nothing is then changed."""
+        weights = _flattened([self.stack.weights(lane) for lane in range(len(self.names))])
+        every = self.training.evaluate_every
+        first = self.iteration - self.iteration % every + every
+        evaluated = [self.iteration, *range(first, self.training.iterations + 1, every)]
+        problem = resume.fault(state, self.state(), weights, self.recipe.keep, evaluated)
+        if problem:
+            raise ValueError(problem)
         self.iteration = int(state["iteration"])
         self.stack.load(state["flat"], _below("buffer", state))
         for name, slot in _below("optimizer", state).items():
@@ -178,6 +186,11 @@ def _compute(
     if bf16 or task.gradient is None or not mlp.fits(module):
         return Autograd(module, task.loss, tickets, device, bf16=bf16, memory_format=training.memory_format)
     return (SparseMlp if sparse_layers(module, tickets, device) else Mlp)(module, task.gradient, tickets, device)
+
+
+def _flattened(kept: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """kept: weights of each lane."""
+    return {f"kept.{i}.{n}": w for i, weights in enumerate(kept) for n, w in weights.items()}
 
 
 def _below(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
