@@ -105,7 +105,10 @@ def _line(setup: Setup, examples: Examples, pair: Pair) -> Line:
         values.append(first.measure(*first.test)[0][1])
         if not np.isfinite(values[-1]):
             ends = " and ".join(str(LaneFiles.of(lane).weights_file("trained")) for lane in (pair.first, pair.second))
-            raise UserError(f"between {ends}, at {place:.0%} of the line, the {setup.task.metric.name} is {values[-1]}")
+            raise UserError(
+                f"between {ends}, at {place:.0%} of the line, the {setup.task.metric.name} is {values[-1]}; a smaller "
+                "optimizer.lr may help"
+            )
     return Line(pair, _mask(setup, pair.first).density, tuple(values))
 
 
