@@ -128,6 +128,7 @@ def test_dvc_knows_where_a_transferred_ticket_comes_from(done: Path) -> None:
     assert theirs == {"work/found/r00/layers.json", "work/found/r00/lanes", "work/found/${key}/masks"}
     assert stages["borrow_transferred"]["outs"] == ["work/toy/transferred_${key}/masks"]
     assert "work/toy/transferred_${key}/masks" in stages["retrain_transferred"]["deps"]
+    assert [stage for stage, content in stages.items() if "pipeline/transfer" in content["deps"]] == ["borrow_transferred"]
 
 
 def test_weights_that_differ_are_refused(done: Path) -> None:

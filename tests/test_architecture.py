@@ -16,7 +16,10 @@ from tests import lottery
 ROOT = lottery.ROOT
 PLUG_INS = set(plugins.KINDS)
 # Each may use those before it; all that is not named here is in the last: nothing that is trained depends on it.
-LAYERS = ({"values"}, {"domain"}, PLUG_INS, {"training"}, {"files"}, {"run"}, {"scoring"}, {"settings", "executors", "tracking"})
+LAYERS = (
+    {"values"}, {"domain"}, PLUG_INS, {"training"}, {"files"}, {"run"}, {"scoring", "transfer"},
+    {"settings", "executors", "tracking"},
+)  # fmt: skip
 # What the layers above use inside functions, because it changes no output: it refuses, carries out or tells.
 WITHOUT_EFFECT = {"dag", "executors", "settings", "tracking"}
 EVERY_PLUG_IN = [(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)]
@@ -141,13 +144,15 @@ def test_what_a_stage_imports_is_what_dvc_watches() -> None:
     )
     found = {stage: set(modules) for stage, *modules in map(str.split, printed_by(fork).splitlines())}
     assert len(found) == 3
-    found["prune"] = loaded_by("import stages.prune")
+    found |= {stage: loaded_by(f"import stages.{stage}") for stage in ("prune", "borrow")}
+    chains = {"control": ("digits", "control_reinit"), "borrow": ("fashion_transfer", "borrow_transferred")}
     for stage, modules in found.items():
-        expected = code_of(places.chain("digits"), "control_reinit" if stage == "control" else stage)
+        chain, name = chains.get(stage, ("digits", stage))
+        expected = code_of(places.chain(chain), name)
         assert files_of(modules) == expected, stage
         assert len(expected) > 5
         assert not {m.split(".")[0] for m in modules} & HEAVY, stage
-    assert "torch" not in found["prune"]
+    assert "torch" not in found["prune"] | found["borrow"]
 
 
 @pytest.mark.parametrize("stage", ["aggregate", "claims", "examine", "plot", "report"])

@@ -123,6 +123,13 @@ def test_what_does_not_go_together_is_one_sentence(arms: dict[str, Any], words: 
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize("sigma", [-1, True, "loud", None, float("inf")])
+def test_noise_needs_a_number_that_is_not_negative(sigma: Any) -> None:
+    with pytest.raises(UserError, match=rf"arms\.loud: .*sigma is {sigma!r}, should be a number from 0 on") as error:
+        plan({"loud": {"name": "noise", "rounds": 1, "sigma": sigma}})
+    assert "\n" not in str(error.value)
+
+
 def plan(arms: dict[str, Any], **changes: Any) -> Lottery:
     return Bound.of("toy", Experiment.model_validate_json(json.dumps(lottery.experiment(arms=arms, **changes)))).lottery
 

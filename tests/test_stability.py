@@ -1,6 +1,7 @@
 """Two trainings of the same network, and what lies on the line between their ends."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,16 +131,26 @@ def test_a_damaged_end_is_named(done: Path) -> None:
         store.write_bytes(file, before)
 
 
-def test_an_end_that_is_not_a_number_is_not_stable(done: Path) -> None:
+def test_an_end_that_is_not_finite_is_refused(done: Path) -> None:
+    """Its metric is a number, so that it would count as stable."""
     file = paths.lanes("toy", "other_order_r01") / "seed1_draw1/trained.safetensors"
     before = file.read_bytes()
     try:
-        found = store.read_arrays(file)
-        store.write_arrays(file, {name: np.full_like(array, np.nan) for name, array in found.items()})
-        with pytest.raises(UserError, match=r"seed1_draw1/trained\.safetensors is damaged \(.* has values that are not finite\)"):
+        store.write_arrays(file, {name: np.full_like(array, np.nan) for name, array in store.read_arrays(file).items()})
+        with pytest.raises(UserError, match=rf"{file} .*not finite.*dvc repro experiments/toy/dvc.yaml:control_other_order@r01"):
             stability.main("toy")
     finally:
         store.write_bytes(file, before)
+
+
+def test_a_metric_that_is_not_finite_between_the_ends_is_refused(done: Path) -> None:
+    """As where the weights of two lanes together are more than a float holds."""
+    start = lottery.begin("toy")
+    task = replace(start.task, value=lambda sums, examples: (sums[:, 0], sums[:, 0] * torch.nan))
+    ends = r"lanes/seed1/trained\.safetensors and .*/seed1_draw1/trained\.safetensors"
+    with pytest.raises(UserError, match=rf"between work/toy/r00/{ends}, at 0% of the line, the accuracy is nan") as told:
+        line.lines(replace(start, task=task), lambda done: None)
+    assert "\n" not in str(told.value)
 
 
 def test_the_points_are_those_of_the_paper() -> None:

@@ -16,9 +16,11 @@ from pipeline.files.lane import LaneFiles
 from pipeline.results.examined import COLUMNS, PROFILE_COLUMNS
 from pipeline.results.metric import Metric
 from pipeline.run.setup import Setup
+from pipeline.settings import places
 from pipeline.stability import pairs
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
+from pipeline.values.errors import UserError
 from pipeline.values.lanes import Lane
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Line:
 def lines(setup: Setup, report: Callable[[int], object]) -> list[Line]:
     """The lines of all pairs of an experiment. report: called with 1 after each line.
 
-    Raises: UserError when a file is missing or damaged.
+    Raises: UserError when a file is missing or damaged, or the metric is not finite somewhere.
     """
     torch.set_num_threads(1)  # as in the training of lanes, so that the values at the ends equal those of the lanes bit for bit
     torch.set_flush_denormal(True)
@@ -101,6 +103,12 @@ def _line(setup: Setup, examples: Examples, pair: Pair) -> Line:
         between = {name: _between(place, *ends).numpy() for name, ends in buffers.items()}
         first.stack.load(_between(place, *flats).numpy(), between)
         values.append(first.measure(*first.test)[0][1])
+        if not np.isfinite(values[-1]):
+            ends = " and ".join(str(LaneFiles.of(lane).weights_file("trained")) for lane in (pair.first, pair.second))
+            raise UserError(
+                f"between {ends}, at {place:.0%} of the line, the {setup.task.metric.name} is {values[-1]}; a smaller "
+                "optimizer.lr may help"
+            )
     return Line(pair, _mask(setup, pair.first).density, tuple(values))
 
 
@@ -111,8 +119,8 @@ def _between(place: float, first: Tensor, second: Tensor) -> Tensor:
 
 def _at_end(setup: Setup, examples: Examples, lane: Lane, pair: Pair) -> Trainer:
     """A trainer that holds a lane's trained weights, to evaluate as training did."""
-    experiment = setup.bound.experiment
-    ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained", setup.network.layers))
+    experiment, made_by = setup.bound.experiment, places.target(lane.item, setup.bound.lottery.is_control(lane.item))
+    ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained", setup.network.layers, made_by))
     held_out = min(experiment.data.validation, 1)  # the validation set is not evaluated
     recipe = Recipe(experiment.optimizer, experiment.training, held_out)
     return Trainer(setup.network, setup.task, examples, [ended], [Stream(lane.seed)], [str(lane)], recipe)

@@ -23,11 +23,6 @@ def of(lottery: Lottery) -> Iterator[Pair]:
                 yield Pair(Lane(first, lane.seed), lane)
 
 
-def arms(lottery: Lottery) -> list[str]:
-    """The arms that are second trainings."""
-    return [name for name, arm in lottery.arms.items() if _repeats(lottery, arm)]
-
-
 def _repeated(lottery: Lottery, item: Item) -> Item | None:
     """The item whose network an item trains again; None if there is no such item."""
     arm = lottery.arm_of(item)
