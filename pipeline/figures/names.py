@@ -6,7 +6,13 @@ from pipeline.settings.config import Config
 from pipeline.values.clock import Moment
 from pipeline.values.experiment import Experiment
 
-NETWORKS = {"conv": "Conv-{depth}", "resnet": "ResNet-{depth}", "vgg19": "VGG-19"}  # as the paper calls them
+NETWORKS = {
+    "conv": "Conv-{depth}",
+    "resnet": "ResNet-{depth}",
+    "vgg19": "VGG-19",
+    "gpt": "GPT",
+    "lstm": "LSTM",
+}  # as the paper calls them
 DEPTHS = {"conv": 2, "resnet": 20}  # where params.yaml gives none
 
 

@@ -37,6 +37,7 @@ DEEP = Subject(
     ("vgg19", "vgg19_low", "vgg19_warmup", "resnet20", "resnet20_low", "resnet20_warmup"),
 )  # fmt: skip
 
+TEXTS = Subject("Language models", "a text", networks.is_text)
 TWICE = Subject("Stability of training", "a network that is trained twice", measured.is_trained_twice)
 SNAPSHOTS = Subject(
     "Early masks", "a LeNet that is trained twice",
@@ -176,6 +177,10 @@ OVER = (
         "down to 11.8%.",
     ),
 )  # fmt: skip
+LANGUAGE = Figure(
+    file="language", title=TEXTS.title, subject=TEXTS, tables=("curves",), details=("lr", "warmup", "rewind"),
+    draw=several.three_points, here=over.deep,
+)  # fmt: skip
 STABILITY = Figure(
     file="stability", title="Stability of training", subject=TWICE, tables=("stability",), details=("lr", "warmup", "rewind"),
     draw=stability.draw, here=over.stability,
@@ -183,4 +188,4 @@ STABILITY = Figure(
 EARLY = Figure(
     file="early_bird", title="When the mask is found", subject=SNAPSHOTS, draw=early_bird.draw, here=over.early_bird,
 )  # fmt: skip
-FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, STABILITY, EARLY)
+FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, LANGUAGE, STABILITY, EARLY)

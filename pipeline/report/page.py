@@ -95,7 +95,9 @@ def _figure(files: str, title: str, lines: list[str]) -> str:
 
 
 def _over(config: Config, report: str, outcomes: Mapping[str, Outcome]) -> list[str]:
-    """A section for each subject of numbered figures, unless its figures stand in the sections of its experiments."""
+    """A section for each subject of numbered figures, unless its figures stand in the sections of its experiments; then one for
+    each figure of later work that the report draws.
+    """
     found = []
     for subject in dict.fromkeys(figure.subject for figure in FIGURES if figure.number):
         figures = [figure for figure in FIGURES if figure.subject is subject and figure.number]
@@ -103,7 +105,8 @@ def _over(config: Config, report: str, outcomes: Mapping[str, Outcome]) -> list[
             found.append(f"## {_numbers(figures)}. {subject.title}\n\n{_not_drawn(config, report, subject, figures)}")
             continue
         found += [_drawn_over(config, report, outcomes, figure) for figure in figures if figure.arms is None]
-    return found
+    unnumbered = [figure for figure in registry.over(config, list(outcomes)) if not figure.number]
+    return found + [_drawn_over(config, report, outcomes, figure) for figure in unnumbered]
 
 
 def _drawn_over(config: Config, report: str, outcomes: Mapping[str, Outcome], figure: Figure) -> str:

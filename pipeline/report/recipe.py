@@ -23,7 +23,7 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
         f"The network `{model.name}`{_options(model.options)} is trained on `{data.name}`{_options(data.options)}"
         f"{_augmented(data.augment)} "
         f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
-        f"{_numbers(training)}{_task(experiment)}; {data.validation:,} training examples are kept for validation. In each of "
+        f"{_numbers(training)}{_task(experiment)}; {_held_out(data.validation)}. In each of "
         f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes{structure}, {scope}, "
         f"a part of the surviving weights "
         f"({rates}); tickets are rewound to {_point(experiment.rewind)}. There are {count(len(experiment.seeds), 'replicate')}. "
@@ -66,6 +66,12 @@ def _is_same_in_small(this: Experiment, full: Experiment) -> bool:
     mine, theirs = (e.pruning for e in (this, full))
     same = (mine.criterion, mine.scope, mine.structure) == (theirs.criterion, theirs.scope, theirs.structure)
     return same and {arm for arm in arms(this) if this.plugin_of(arm) not in AGAIN} <= set(arms(full))
+
+
+def _held_out(validation: int) -> str:
+    if not validation:
+        return "the data set has a validation part of its own"
+    return f"{validation:,} training examples are kept for validation"
 
 
 def _options(options: Mapping[str, Any]) -> str:

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 FIELDS = {"metric": "name", "better": "better", "unit": "unit"}  # columns of rounds.csv and what they are here
 CAPITALS = {"rmse", "mse", "mae", "auc"}
+WORDS = {"bits_per_character": "number of bits per character"}  # a metric's name in sentences, as one thing
 # What a network does with such a value, where that reads better than "has a test accuracy of".
-DOES = {"accuracy": "classifies {value} of the test set correctly"}
+DOES = {
+    "accuracy": "classifies {value} of the test set correctly",
+    "bits_per_character": "needs {value} bits per character of the test set",
+}
 Number = TypeVar("Number", float, "pd.Series[float]")
 
 
@@ -61,6 +65,8 @@ class Metric(task.Metric):
 
     @property
     def words(self) -> str:
+        if self.name in WORDS:
+            return WORDS[self.name]
         return self.name.upper() if self.name in CAPITALS else self.name.replace("_", " ")
 
     # --- Which of two is better

@@ -1,4 +1,4 @@
-"""What a figure over several experiments can be about: questions to an experiment's network, and to no other section of it."""
+"""What a figure over several experiments can be about: questions to the network and the task of an experiment."""
 
 from pipeline.values.experiment import Experiment
 
@@ -22,6 +22,11 @@ def has_no_dropout(experiment: Experiment) -> bool:
 
 def is_deep(experiment: Experiment) -> bool:
     return experiment.model.name in ("resnet", "vgg19")
+
+
+def is_text(experiment: Experiment) -> bool:
+    """Whether it trains a language model."""
+    return experiment.task.name == "text"
 
 
 def is_same_without_dropout(experiment: Experiment, other: Experiment) -> bool:
