@@ -47,10 +47,8 @@ def _export(given: argparse.Namespace) -> None:
         network.require_onnx()
     chosen = choose(given.experiment, given.item, given.seed, given.draw)
     agreement = folder.write(chosen, to, given.network)
-    metric = chosen.setup.task.metric.name
-    print(
-        f"{given.to} has {chosen.name}: {chosen.mask.density:.2%} of the weights, {metric} {agreement.metric:.6g} on the test set"
-    )
+    reached = f"{chosen.setup.task.metric.name} {agreement.metric:.6g} on the test set"
+    print(f"{given.to} has {chosen.name}: {chosen.mask.density:.2%} of the weights, {reached}")
     if given.register:
         from pipeline.tracking import registry
 

@@ -49,13 +49,17 @@ def text(chosen: Chosen, files: Mapping[str, int], agreement: Agreement) -> str:
             f"{what} of round {item.round} of the experiment `{item.experiment}`, model `{_named(chosen, 'model')}`, trained on "
             f"the data set `{_named(chosen, 'data')}`. It keeps {kept:,} of {chosen.mask.size:,} weights, a density of "
             f"{chosen.mask.density:.2%}. Biases, normalisation parameters and frozen parameters are not counted as weights.",
-            "## Files\n\n" + _table(("file", "bytes", "holds"), ((name, f"{size:,}", HOLDS[name]) for name, size in files.items())),
+            "## Files\n\n" + _files(files),
             "## Loading\n\n" + "\n\n".join(_loading(chosen, files)),
             "## Metrics\n\n" + _metrics(chosen, agreement),
             "## Weights\n\n" + _weights(chosen),
             "## Provenance\n\n" + _provenance(chosen),
         )
     ) + "\n"  # fmt: skip
+
+
+def _files(files: Mapping[str, int]) -> str:
+    return _table(("file", "bytes", "holds"), ((name, f"{size:,}", HOLDS[name]) for name, size in files.items()))
 
 
 def _named(chosen: Chosen, section: str) -> str:
@@ -71,7 +75,7 @@ def _loading(chosen: Chosen, files: Mapping[str, int]) -> Iterable[str]:
     if "network.pt2" in files:
         yield (
             f"The network takes `inputs` as the data set stores them, {inputs.dtype} of shape "
-            f"(N, {', '.join(map(str, inputs.shape[1:]))}).{normalised} It gives {outputs}, in float32, and is in evaluation mode."
+            f"(N, {', '.join(map(str, inputs.shape[1:]))}).{normalised} It gives float32 {outputs} and is in evaluation mode."
         )
         yield LOAD_PROGRAM
         if chosen.setup.network.module.state_dict().keys() == chosen.start.keys():  # not with tied weights
@@ -98,7 +102,7 @@ def _metrics(chosen: Chosen, agreement: Agreement) -> str:
         (
             "validation_loss_at_early_stop",
             about["validation_loss_at_early_stop"],
-            "the lowest loss on held-out training examples",
+            "the lowest loss on the validation examples",
         ),
     ]
     measured = f"When this folder was made, the network was measured again on all test examples: {name} {agreement.metric:.6g}"

@@ -1,4 +1,4 @@
-"""The folder that an export makes: files of weights, of the network and a card, all of which can be used without this repository."""
+"""The folder that an export makes: weights, network and a card, all of which can be used without this repository."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The trained network as a program of torch.export and as ONNX: both have no code of this repository and take inputs as stored."""
+"""The trained network as a program of torch.export and as ONNX, without code of this repository. It takes inputs as stored."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -82,10 +82,8 @@ def require_onnx() -> None:
     """Raises: UserError when a package for ONNX is not installed."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        what = f"the package{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        raise UserError(
-            f"ONNX needs {what}; `make export-deps` installs what is missing, or leave ONNX out with --network pytorch"
-        )
+        lacks = f"{', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed"
+        raise UserError(f"ONNX needs {lacks}; `make export-deps` does that, and --network pytorch leaves ONNX out")
 
 
 class OnnxNetwork:

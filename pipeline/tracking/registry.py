@@ -1,5 +1,6 @@
-"""A network in MLflow's registry. It is there as ONNX, so that it has no code of this repository that a later change could break."""
+"""A network in MLflow's registry, as ONNX: it has no code of this repository that a later change could break."""
 
+import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,22 +51,26 @@ def _add(client: "MlflowClient", name: str, record: Record, file: Path, inputs: 
     from mlflow.models import Model, infer_signature
 
     network = onnx.load(file)
-    run = _run_of(client, record)
-    mlflow.set_tracking_uri(connection.uri())
-    info = Model.log(
-        artifact_path=None,
-        name=name,
-        flavor=mlflow.onnx,
-        run_id=run.info.run_id,
-        registered_model_name=name,
-        onnx_model=network,
-        save_as_external_data=False,
-        onnx_execution_providers=["CPUExecutionProvider"],
-        signature=infer_signature(inputs, {"outputs": outputs}),
-        input_example=inputs,
-        pip_requirements=[f"{package}=={version(package)}" for package in SERVED_BY],
-        tags={key: value for key, value in record.tags.items() if key in ("input_key", "round", "arm", "seed", "draw")},
-    )
+    run, own = _run_of(client, record), os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(connection.uri())  # it sets the variable too, by which `connection` knows a store of the user's own
+    try:
+        mlflow.set_experiment(experiment_id=run.info.experiment_id)
+        info = Model.log(
+            artifact_path=None,
+            name=name,
+            flavor=mlflow.onnx,
+            run_id=run.info.run_id,
+            registered_model_name=name,
+            onnx_model=network,
+            save_as_external_data=False,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            signature=infer_signature(inputs, {"outputs": outputs}),
+            input_example=inputs,
+            pip_requirements=[f"{package}=={version(package)}" for package in SERVED_BY],
+            tags={key: value for key, value in record.tags.items() if key in ("input_key", "round", "arm", "seed", "draw")},
+        )
+    finally:
+        mlflow.set_tracking_uri(own)  # type: ignore[arg-type]  # None makes MLflow forget it
     return str(info.registered_model_version)
 
 
