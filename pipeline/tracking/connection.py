@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 DATABASE = Path("mlflow.db")
 ARTIFACTS = Path("mlflow-artifacts")
 LOG = paths.SCRATCH / "tracking.log"
+LOCATIONS = (  # the columns in which MLflow keeps where artifacts are
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -113,7 +119,7 @@ def adopt_moved_artifacts() -> None:
     here, folder = root().as_uri(), f"/{ARTIFACTS}/"
     with closing(sqlite3.connect(path, timeout=30)) as database, database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+        for table, column in LOCATIONS:
             if table in tables:
                 database.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, instr({column}, ?)) "

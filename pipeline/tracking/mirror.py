@@ -33,7 +33,7 @@ def fill(records: Sequence[Record], progress: Progress, with_reports: bool = Tru
     Raises: UserError when the store cannot be used.
     """
     with connection.explained():
-        client, new, commit = connection.connect(), 0, _commit()
+        client, new, commit = connection.connect(), 0, checked_out()
         for experiment, group in groupby(records, key=lambda record: record.item.experiment):
             filling = Filling(client, experiment, commit)
             new += filling.lanes(list(group), progress)
@@ -48,7 +48,7 @@ class Filling:
     def __init__(self, client: "MlflowClient", experiment: str, commit: dict[str, str]) -> None:
         self.client, self.experiment, self.commit = client, experiment, commit
         self.id = connection.experiment_id(client, experiment)
-        runs = list(_search(client, self.id))
+        runs = list(search(client, self.id))
         self.lane_runs = _by_tag("input_key", runs)
         self.done = {key for key, found in self.lane_runs.items() if any(run.info.status == FINISHED for run in found)}
         self.parents = _by_tag("recipe_key", (run for run in runs if "input_key" not in run.data.tags))
@@ -178,7 +178,7 @@ class Filling:
             # The run is found by its tags, because a signal may have come after it was made and before its id was known here.
             key = "input_key" if "input_key" in tags else "recipe_key"
             with suppress(Exception):
-                for run in _search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):
+                for run in search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):
                     self.client.set_terminated(run.info.run_id, "KILLED")
             raise
 
@@ -195,12 +195,12 @@ class Filling:
         return {(metric.key, metric.step): metric.value for history in histories for metric in history}
 
     def _replace(self, old: "Run", new: str) -> None:
-        for run in _search(self.client, self.id, f"tags.`{PARENT}` = '{old.info.run_id}'"):
+        for run in search(self.client, self.id, f"tags.`{PARENT}` = '{old.info.run_id}'"):
             self.client.set_tag(run.info.run_id, PARENT, new)
         self.client.delete_run(old.info.run_id)
 
 
-def _search(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:
+def search(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:
     token = None
     while True:
         page = client.search_runs([experiment_id], query, page_token=token, order_by=["attributes.start_time DESC"])
@@ -218,7 +218,7 @@ def _by_tag(tag: str, runs: Iterable["Run"]) -> dict[str, list["Run"]]:
     return found
 
 
-def _commit() -> dict[str, str]:
+def checked_out() -> dict[str, str]:
     """Finds the commit that is checked out while the run is logged; outside git there is none."""
     with suppress(OSError):
         done = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False)

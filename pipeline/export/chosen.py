@@ -1,0 +1,106 @@
+"""The lane that is exported, with all that its files say about it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.domain.bundle import Form
+from pipeline.domain.masks import Mask
+from pipeline.files import datasets, store
+from pipeline.files.lane import LaneFiles
+from pipeline.files.store import Arrays
+from pipeline.run import keys
+from pipeline.run.bound import Bound
+from pipeline.run.setup import Setup, build
+from pipeline.settings import check, config, places
+from pipeline.tracking.record import Record
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item, Lane
+
+OF_NETWORK = ("model", "task")  # the sections of the settings that decide what the network computes
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """start: the weights at which training began, which for a ticket are mask * rewound weights."""
+
+    setup: Setup
+    record: Record
+    mask: Mask
+    start: Arrays
+    trained: Arrays
+
+    @property
+    def name(self) -> str:
+        return f"{self.record.item.experiment}/{self.record.name}"
+
+    @property
+    def final_metric(self) -> float:
+        """The metric on the test set at the end of training, as lane.json has it."""
+        return float(self.record.about[f"final_{self.setup.task.metric.name}"])
+
+    @property
+    def target(self) -> str:
+        return _target(self.setup.bound, self.record.item)
+
+
+def choose(experiment: str, item: str, seed: int, draw: int | None) -> Chosen:
+    """Reads a lane. Raises: UserError when there is none of these names, or it is not that of the present settings and data."""
+    bound = check.settings(experiment, config.load().experiment(experiment))
+    lane = _lane(bound, Item.parse(f"{experiment}/{item}"), seed, draw)
+    record = _record(bound, lane)
+    data = paths.data(bound.experiment.data.slug)
+    bundle = datasets.read_bundle(data)
+    if keys.digest_file(data) != record.about["data_digest"]:
+        raise _changed(bound, lane, f"other data than {data} has")
+    settings = bound.experiment.model_dump(mode="json")
+    for section in OF_NETWORK:
+        if record.about["config"].get(section) != settings[section]:
+            raise _changed(bound, lane, f"another `{section}` than {bound.experiment.file} has")
+    with check.under(experiment, bound.experiment):
+        setup = build(bound, bundle, Form.of(bundle))
+    files = LaneFiles.of(lane)
+    mask = store.read_mask(files.mask_file(record.about))
+    start, trained = files.weights("start"), files.weights("trained")
+    expected = {n: tuple(t.shape) for n, t in (*setup.network.module.named_parameters(), *setup.network.module.named_buffers())}
+    if {name: array.shape for name, array in trained.items()} != expected:
+        raise _changed(bound, lane, f"another network than {setup.bound.model} makes now")
+    return Chosen(setup, record, mask, start, trained)
+
+
+def _lane(bound: Bound, item: Item, seed: int, draw: int | None) -> Lane:
+    lottery = bound.lottery
+    if item not in lottery.items():
+        names = ", ".join(known.name for known in lottery.items())
+        raise UserError(f"{item.experiment} has no item {item.name!r}; it should be one of {names}")
+    lanes = lottery.lanes(item)
+    if seed not in {lane.seed for lane in lanes}:
+        seeds = ", ".join(map(str, bound.experiment.seeds))
+        raise UserError(f"{item.experiment} has no seed {seed}; it should be one of {seeds}")
+    draws = {lane.draw: lane for lane in lanes if lane.seed == seed}
+    if draw is None and len(draws) == 1:
+        return next(iter(draws.values()))
+    if draw not in draws:
+        if None in draws:
+            raise UserError(f"nothing in {item.experiment}/{item.name} is drawn, so --draw {draw} should be left out")
+        given = "is missing" if draw is None else f"is {draw}"
+        raise UserError(f"--draw {given}; for {item.experiment}/{item.name} it should be one of {', '.join(map(str, draws))}")
+    return draws[draw]
+
+
+def _record(bound: Bound, lane: Lane) -> Record:
+    files, remedy = LaneFiles.of(lane), f"`dvc repro {_target(bound, lane.item)}` makes it"
+    about: dict[str, Any] = files.read_about() if files.about.is_file() else {}
+    record = Record(lane.item, lane.name, about)
+    if not about or not record.complete:
+        state = "not complete, or of an older version" if files.folder.is_dir() else "missing"
+        raise UserError(f"{files.folder} is {state}; {remedy}")
+    return record
+
+
+def _changed(bound: Bound, lane: Lane, than: str) -> UserError:
+    return UserError(f"{lane} was trained with {than}; `dvc repro {_target(bound, lane.item)}` trains it anew")
+
+
+def _target(bound: Bound, item: Item) -> str:
+    return places.target(item, bound.lottery.is_control(item))

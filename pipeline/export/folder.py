@@ -1,0 +1,66 @@
+"""The folder that an export makes: weights, network and a card, all of which can be used without this repository."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from pipeline.domain.bundle import Array, Bundle
+from pipeline.export import card, network
+from pipeline.export.agreement import Agreement, agree
+from pipeline.export.chosen import Chosen
+from pipeline.files import store
+from pipeline.training.examples import Examples
+from pipeline.values.errors import UserError
+
+Formats = Literal["onnx", "pytorch", "none"]  # onnx: the network in both formats
+PROGRAM, ONNX, CARD = "network.pt2", "network.onnx", "README.md"
+
+
+def require_free(folder: Path) -> None:
+    """Raises: UserError when there is something that an export would replace."""
+    try:
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}; --to should be a new folder") from error
+    if taken:
+        state = "is not empty" if folder.is_dir() else "is a file"
+        raise UserError(f"{folder} {state}; --to should be a new or an empty folder")
+
+
+def write(chosen: Chosen, folder: Path, formats: Formats) -> Agreement:
+    """Writes the folder, as a whole or not at all.
+
+    Raises: UserError when it cannot be written, or when the network does not compute what was trained.
+    """
+    with store.replacing(folder) as temporary:
+        temporary.mkdir()
+        store.write_arrays(temporary / "mask.safetensors", dict(chosen.mask))
+        store.write_arrays(temporary / "start.safetensors", chosen.start)
+        store.write_arrays(temporary / "trained.safetensors", chosen.trained)
+        agreement = _write_network(chosen, temporary, formats)
+        files = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
+        store.write_bytes(temporary / CARD, card.text(chosen, files, agreement).encode())
+    return agreement
+
+
+def _write_network(chosen: Chosen, folder: Path, formats: Formats) -> Agreement:
+    examples = Examples(chosen.setup.bundle, torch.device("cpu"))
+    inputs = torch.from_numpy(few(chosen.setup.bundle))
+    module = network.taking_stored(network.with_weights(chosen.setup, chosen.trained), examples)
+    if formats == "none":
+        return agree(chosen, module, None)
+    path = folder / PROGRAM
+    torch.export.save(network.program(module, inputs), path)
+    run = torch.export.load(path).module()
+    if formats == "pytorch":
+        return agree(chosen, run, None)
+    # COMPACT: `pipeline.compact.compact` belongs here, so that the ONNX file is smaller and faster than the masked network.
+    store.write_bytes(folder / ONNX, network.onnx(module, inputs))
+    return agree(chosen, run, network.OnnxNetwork(folder / ONNX))
+
+
+def few(bundle: Bundle) -> Array:
+    """Two test examples to export with, because torch takes one alone for the only number that the network accepts."""
+    return bundle.test_inputs[np.arange(2) % len(bundle.test_inputs)]
