@@ -90,7 +90,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         ("figures.densities", [2.0], ["figures.densities.0 is 2.0", "less than or equal to 1"]),
         # names
         (f"{TOY}.model.name", "alexnet", [f'{TOY}.model.name is "alexnet"', "one of ", "lenet", "mypackage.module:name"]),
-        (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of cifar10, diabetes, digits, fashion_mnist, mnist"]),
+        (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "cifar10, cifar100, diabetes, digits, fashion_mnist, mnist"]),
         (f"{TOY}.task", "ranking", [f'{TOY}.task.name is "ranking"', "one of classification, regression"]),
         (f"{TOY}.optimizer.name", "lion", [f"{TOY}.optimizer", "'lion'", "'adam', 'sgd'"]),
         (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion.name is "size"', "one of initial_magnitude, magnitude"]),
