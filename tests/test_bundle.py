@@ -151,7 +151,7 @@ def test_a_damaged_data_file_is_named_with_the_command(tmp_path: Path, monkeypat
 def test_reading_data_needs_no_torch_and_no_sklearn() -> None:
     script = (
         "import sys, pipeline.files.datasets\n"
-        "from pipeline.data import cifar10, diabetes, digits, fashion_mnist, king_james, mnist, moby_dick\n"
+        "from pipeline.data import cifar10, cifar100, diabetes, digits, fashion_mnist, king_james, mnist, moby_dick\n"
         "sys.exit(' '.join({'torch', 'torchvision', 'sklearn'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT, capture_output=True, text=True)

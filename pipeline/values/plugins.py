@@ -28,6 +28,7 @@ OFFERED: dict[str, tuple[str, ...]] = {
     "structures": ("layers", "rates", "scope", "module", "example"),
     "tasks": (),
 }
+ALIASES = {("models", "torchvision"): "pipeline.models._torchvision"}  # modules of ours, by what users call them
 CALLED = {
     "arms": "arm", "criteria": "criterion", "data": "data set", "inits": "init", "models": "model", "structures": "structure",
     "tasks": "task",
@@ -70,7 +71,7 @@ def find(kind: Kind, name: str) -> tuple[str, str]:
     """The module and the attribute of a plug-in. Raises: ValueError that lists the valid names when there is no such plug-in."""
     module, colon, attribute = name.partition(":")
     if colon and all(part.isidentifier() for part in (*module.split("."), attribute)):
-        return module, attribute
+        return ALIASES.get((kind, module), module), attribute
     if name not in names(kind):
         raise ValueError(f"should be one of {', '.join(names(kind))}, or a dotted path such as mypackage.module:name")
     return f"pipeline.{kind}.{name}", name
