@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.settings import places
+from pipeline.values import plugins
 from pipeline.values.lanes import Item
 from tests import lottery
 
