@@ -64,7 +64,7 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
     [
         # unknown keys
         ("colour", 1, ["unknown key colour", "report, reports, figures, margin, experiments"]),
-        (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, rates, rounds"]),
+        (f"{TOY}.pruning.round", 3, [f"unknown key {TOY}.pruning.round", "criterion, scope, structure, rates, rounds"]),
         (f"{TOY}.training.epochs", 3, [f"unknown key {TOY}.training.epochs", "iterations, batch_size, evaluate_every"]),
         (
             f"{TOY}.optimizer.momentum",
@@ -97,8 +97,8 @@ def test_a_number_in_scientific_notation_is_a_number(written: str, tmp_path: Pat
         (f"{TOY}.data.name", "mnst", [f'{TOY}.data.name is "mnst"', "one of cifar10, "]),
         (f"{TOY}.task", "ranking", [f'{TOY}.task.name is "ranking"', "one of classification, regression, text"]),
         (f"{TOY}.optimizer.name", "lion", [f"{TOY}.optimizer", "'lion'", "'adam', 'adamw', 'sgd'"]),
-        (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion.name is "size"', "one of initial_magnitude, magnitude"]),
-        (f"{TOY}.pruning.scope", "both", [f'{TOY}.pruning.scope is "both"', "'layer' or 'global'"]),
+        (f"{TOY}.pruning.criterion", "size", [f'{TOY}.pruning.criterion.name is "size"', "one of fisher, grasp, initial_magnitude, magnitude, "]),
+        (f"{TOY}.pruning.scope", "both", [f'{TOY}.pruning.scope is "both"', "'layer', 'global', 'erdos_renyi'"]),
         (f"{TOY}.pruning.rates.Norm", 0.2, [f"{TOY}.pruning.rates.Norm"]),
         (f"{TOY}.training.precision", "fp16", [f'{TOY}.training.precision is "fp16"', "'fp32', 'tf32' or 'bf16'"]),
         (f"{TOY}.training.memory_format", "nhwc", [f'{TOY}.training.memory_format is "nhwc"', "'contiguous' or 'channels_last'"]),
