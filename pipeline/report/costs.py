@@ -22,8 +22,8 @@ def structures(shown: Shown, details: Sequence[str]) -> list[str]:
     name, outcome = next(iter(shown.outcomes.items()))
     masks = measured.masks_of(shown.experiment(name))
     found = [
-        "In these networks every weight is used once for an input, so the share of the multiplications that a ticket needs is its "
-        "density. A dense operation saves them only where whole units are removed; single weights and blocks need operations "
+        "In these networks every weight is used once for an input, so the share of the multiplications that a ticket needs is "
+        "its density. A dense operation saves them only where whole units are removed; single weights and blocks need operations "
         "that are made for them."
     ]
     for arm, (of, structure) in masks.items():
