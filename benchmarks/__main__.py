@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from benchmarks import cuda, growth, machine, plots, results, stage, train_step, workload
+from benchmarks import cuda, growth, machine, plots, results, stage, structures, train_step, workload
 from pipeline.files import store
 from pipeline.values.errors import UserError
 
-MODULES = {"step": train_step, "growth": growth, "stage": stage, "cuda": cuda}
+MODULES = {"step": train_step, "growth": growth, "stage": stage, "structures": structures, "cuda": cuda}
 BENCHMARKS = {name: module.run for name, module in MODULES.items()}
 DOCS = Path("docs")
 
