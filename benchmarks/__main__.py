@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 
-from benchmarks import cuda, growth, language, machine, plots, results, stage, train_step, workload
+from benchmarks import cuda, growth, language, machine, plots, results, stage, structures, train_step, workload
 from pipeline.files import store
 from pipeline.values.errors import UserError
 
-MODULES = {"step": train_step, "growth": growth, "stage": stage, "language": language, "cuda": cuda}
+MODULES = {
+    "step": train_step, "growth": growth, "stage": stage, "structures": structures, "language": language, "cuda": cuda,
+}  # fmt: skip
 BENCHMARKS = {name: module.run for name, module in MODULES.items()}
 DOCS = Path("docs")
 

@@ -22,6 +22,10 @@ def with_plugin(kind: plugins.Kind, name: str, **options: Any) -> dict[str, Any]
             found = lottery.experiment(arms={})
             found["pruning"] |= {"criterion": chosen}
             return found
+        case "structures":
+            found = lottery.experiment(arms={})
+            found["pruning"] |= {"structure": chosen}
+            return found
         case "arms":
             return lottery.experiment(arms={"own": {**chosen, "rounds": 1}})
         case "data":

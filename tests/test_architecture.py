@@ -221,6 +221,7 @@ def test_there_are_plug_ins_of_every_kind() -> None:
         "arms": "ticket",
         "tasks": "regression",
         "inits": "model",
+        "structures": "unit",
     }
     assert {*some.items()} <= set(EVERY_PLUG_IN)
 

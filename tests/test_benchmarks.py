@@ -21,6 +21,7 @@ from benchmarks import (
     processes,
     results,
     stage,
+    structures,
     train_step,
 )
 from benchmarks.results import Row, Section, Series
@@ -49,7 +50,7 @@ def test_an_unknown_name_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]
     with pytest.raises(UserError) as told:
         command.main(["step", "speed"])
     assert "'speed'" in str(told.value)
-    assert "step, growth, stage, language, cuda" in str(told.value)
+    assert "step, growth, stage, structures, language, cuda" in str(told.value)
     assert capsys.readouterr().out == ""
 
 
@@ -205,6 +206,14 @@ def test_a_stage_in_miniature(work: Workload) -> None:
     assert [row.n for row in rows] == [1, 1, 1]
     before, after, both = (row.value or 0 for row in rows)
     assert both == pytest.approx(before + after)
+
+
+def test_structures_in_miniature(work: Workload) -> None:
+    rows = structures.run(work, 1, 1, (1, 2)).rows
+    assert [row.measured.split(",")[0] for row in rows if "GPU" not in row.measured] == [
+        "dense / whole units", "dense / single weights", "dense / whole units", "dense / single weights", "dense",
+    ]  # fmt: skip
+    assert all(row.value and row.value > 0 for row in rows)
 
 
 def test_cuda_in_miniature_on_the_cpu(work: Workload) -> None:

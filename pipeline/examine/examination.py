@@ -16,7 +16,7 @@ from pipeline.domain import pruning
 from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Group
-from pipeline.examine import connections, distribution, movement, overlap
+from pipeline.examine import connections, distribution, movement, overlap, storage
 from pipeline.examine.collected import Numbers, Profiles
 from pipeline.examine.quantities import Measured
 from pipeline.examine.replicates import Dense, Reader, Weights
@@ -96,6 +96,7 @@ class Examination:
                 movement.in_dense_training(dense.initial, dense.trained, mask),
                 trained[seed],
                 connections.measure(mask, self.reader.layers),
+                storage.measure(mask, self.reader.layers),
                 beside[seed],
                 *self._beside_magnitude(item, mask, seed),
             ):

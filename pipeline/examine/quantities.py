@@ -32,6 +32,14 @@ QUANTITIES = {
     "unevenness_out_chance": "what unevenness_out is expected to be for a random mask with as many weights in the layer",
     "dead_units": "the share of the layer's hidden units that have no incoming or no outgoing connection",
     "unused_inputs": "the share of the network's inputs that have no outgoing connection",
+    # What the weights cost, in sequences of fully connected layers.
+    "multiplications": "the share of the dense network's multiplications that surviving weights need",
+    "multiplications_compacted": "the share of the dense network's multiplications, and bytes of weights, that are left if units "
+    "which nothing reads are removed and the other weights are kept as they are, pruned or not",
+    "bytes_bitmap": "the bytes of the mask as one bit for each weight and of the survivors' values, as a share of the dense "
+    "network's weights",
+    "bytes_csr": "the bytes of the survivors as compressed sparse rows with indices of 4 bytes, as a share of the dense "
+    "network's weights",
     # Comparisons of masks. An overlap is a Jaccard index: the number of weights in both masks, divided by that in at least one.
     "overlap_replicates": "the overlap of a replicate's mask with those of the other replicates in the same round, on average",
     "overlap_replicates_chance": "what overlap_replicates is expected to be for random masks with as many weights in each layer",

@@ -81,6 +81,9 @@ LABELS = {
     "noise_3": "ticket with noise of 3σ",
     "transferred": "ticket of another data set",
     "other_order": "ticket, other order of the data",
+    "units": "ticket of whole units",
+    "units_reinit": "random reinit, mask of whole units",
+    "two_four": "one-shot ticket, 2 weights of 4",
     "dense_other_order": "dense, other order of the data",
 }
 

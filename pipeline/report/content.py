@@ -14,9 +14,10 @@ from pipeline.figures import (
     overlap,
     several,
     stability,
+    structures,
     survivors,
 )
-from pipeline.report import here, inside, over
+from pipeline.report import costs, here, inside, over
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT
@@ -43,6 +44,7 @@ SNAPSHOTS = Subject(
     "Early masks", "a LeNet that is trained twice",
     lambda experiment: networks.is_lenet(experiment) and measured.is_trained_twice(experiment),
 )  # fmt: skip
+STRUCTURED = Subject("Tickets of whole units", "a LeNet whose tickets remove whole units or blocks", measured.has_structures)
 MANY = 5  # how many arms, besides tickets and their controls, one figure can show as lines
 
 ITERATIONS = {  # an experiment has the paper's budget as long as it has these iterations
@@ -188,4 +190,8 @@ STABILITY = Figure(
 EARLY = Figure(
     file="early_bird", title="When the mask is found", subject=SNAPSHOTS, draw=early_bird.draw, here=over.early_bird,
 )  # fmt: skip
-FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, LANGUAGE, STABILITY, EARLY)
+STRUCTURES = Figure(
+    file="structures", title="Tickets of whole units", subject=STRUCTURED, tables=("examined",), draw=structures.draw,
+    here=costs.structures,
+)  # fmt: skip
+FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, LANGUAGE, STABILITY, EARLY, STRUCTURES)

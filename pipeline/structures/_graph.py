@@ -84,3 +84,16 @@ def _units(graph: Any, layer: "nn.Module", names: Mapping[int, str], layers: Map
 def _own(module: Any) -> Any:
     """The parameters of a node, which may be a parameter itself."""
     return module.parameters() if hasattr(module, "parameters") else [module]
+
+
+def remove(module: "nn.Module", example: "Tensor", dead: Mapping[str, Any]) -> None:
+    """Removes units from a network. dead: their indices, by the name of the layer that computes them."""
+    import torch
+    import torch_pruning
+
+    for name, indices in dead.items():
+        if len(indices):
+            with torch.enable_grad():
+                graph = torch_pruning.DependencyGraph().build_dependency(module, example)
+            layer = module.get_submodule(name)
+            graph.get_pruning_group(layer, graph.get_pruner_of_module(layer).prune_out_channels, indices.tolist()).prune()

@@ -1,0 +1,87 @@
+"""What a ticket costs: floating-point operations of a forward pass, and bytes on a disk, as they are and as they could be.
+
+Whether fewer operations take less time is another question: skipping single weights needs operations that are made for it.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline.domain.masks import Mask
+from pipeline.values.errors import UserError
+
+VALUE, INDEX = 4, 4  # bytes of a float32 and of an int32
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Bytes of all parameters and buffers. bitmap: one bit for each weight that has a mask, and the values of the survivors.
+
+    csr: compressed sparse rows, with a column of int32 for each survivor and an offset for each row.
+    """
+
+    dense: int
+    bitmap: int
+    csr: int
+
+
+def storage(module: nn.Module, mask: Mask) -> Storage:
+    dense = size_of(module)
+    rest = dense - VALUE * mask.size
+    bitmap = sum(-(-a.size // 8) + VALUE * int(a.sum()) for a in mask.values())
+    csr = sum((VALUE + INDEX) * int(a.sum()) + INDEX * (len(a) + 1) for a in mask.values())
+    return Storage(dense, rest + bitmap, rest + csr)
+
+
+def size_of(module: nn.Module) -> int:
+    """The bytes of a network as it is, such as a compacted one. A tied weight counts once."""
+    return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
+
+
+def operations(module: nn.Module, example: Tensor) -> float:
+    """The operations that a network does for one input: two for each multiplication with an addition, as torch counts them."""
+    with torch.enable_grad(), FlopCounterMode(display=False) as counted:  # with gradients, torch fuses nothing away
+        module.eval()(example)
+    return counted.get_total_flops() / len(example)
+
+
+def surviving_operations(module: nn.Module, mask: Mask, example: Tensor) -> float:
+    """The operations for one input if those of pruned weights were skipped, which no dense operation does.
+
+    Raises: UserError when a weight with a mask is not used by a layer that is known.
+    """
+    places = _places(module, example)
+    unknown = [name for name in mask if name not in places]
+    if unknown:
+        raise UserError(f"the operations of {', '.join(unknown)} cannot be counted, because no known layer uses them")
+    skipped = sum(2 * places[name] * int((~a).sum()) for name, a in mask.items())
+    return operations(module, example) - skipped
+
+
+@torch.no_grad()
+def _places(module: nn.Module, example: Tensor) -> dict[str, int]:
+    """How often each weight is used for one input: once for each pixel or token that its layer computes."""
+    found: dict[str, int] = {}
+
+    def note(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        prefix = f"{name}." if name else ""
+        if isinstance(layer, nn.MultiheadAttention):
+            count = prod(inputs[0].shape[:-1]) // len(example)
+            found.update({f"{prefix}in_proj_weight": count, f"{prefix}out_proj.weight": count})
+        elif isinstance(output, Tensor):
+            rest = output.shape[2:] if isinstance(layer, nn.modules.conv._ConvNd) else output.shape[1:-1]
+            found[f"{prefix}weight"] = found.get(f"{prefix}weight", 0) + prod(rest)
+
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output, name=name: note(name, layer, inputs, output))
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd | nn.MultiheadAttention)
+    ]
+    with torch.enable_grad():
+        module.eval()(example)
+    for hook in hooks:
+        hook.remove()
+    return found
