@@ -29,7 +29,8 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
         f"{_augmented(data.augment)} "
         f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
         f"{_numbers(training)}; {data.validation:,} training examples are kept for validation. In each of "
-        f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes, {SCOPES[pruning.scope]}, a part of the surviving weights "
+        f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes, "
+        f"{SCOPES[pruning.scope]}, a part of the surviving weights "
         f"({rates}); tickets are rewound to {_point(experiment.rewind)}. There are {count(len(experiment.seeds), 'replicate')}. "
         f"{_arms(experiment, labels)}"
     )
