@@ -23,7 +23,7 @@ ROUNDS = (2, 4, 6)
 
 def lanes(arms: dict[str, tuple[float, float]] = ARMS, **changes: Any) -> list[dict[str, Any]]:
     def values(arm: str, number: int, top: float, loss: float) -> list[dict[str, Any]]:
-        mean, spread = top - loss * (0, 1, 3)[number // 2 - 1] / 100, 0.0005 * number
+        mean, spread = top - loss * (0, 1, 3)[number // 2 - 1] / 100, 0.0001 * number * (1 + len(arm))
         return [lane(arm, number, s, value=mean + (s - 2) * spread, density=0.5**number, **changes) for s in (1, 2, 3)]
 
     tickets = [lane("ticket", k, s, value=0.982 - 0.001 * k, density=0.5**k, **changes) for k in range(7) for s in (1, 2, 3)]
@@ -70,10 +70,12 @@ def test_a_metric_that_is_better_when_lower_has_a_plain_axis() -> None:
 def test_the_sentences_rank_the_arms_and_give_intervals() -> None:
     given = shown()
     *_, last = beside.criteria(given, _criteria(given.outcome))
-    assert last.startswith("At 1.6% of the weights, the mean accuracy is, from the best: magnitude, global 97.50%, ")
-    assert "and random, uniform 85.70%." in last
-    assert "The best arm beside the ticket, magnitude, global, compared with it: 0.10 points lower" in last
-    assert "Compared with random, uniform: magnitude, global 11.80 points higher" in last
+    assert last.startswith(
+        "At 1.6% of the weights, the mean accuracy is, from the best: ticket 97.60%, magnitude (global) 97.50%, "
+    )
+    assert "and random (uniform) 85.70%." in last
+    assert "The best arm beside the ticket, magnitude (global), compared with it: 0.10 points lower" in last
+    assert "Compared with random (uniform): ticket 11.90 points higher (95% interval" in last
     assert last.count("95% interval") == len(ARMS) + 1  # of the others with random, and of the best with the ticket
 
 
