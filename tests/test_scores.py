@@ -18,6 +18,8 @@ from pipeline.criteria.snip import snip
 from pipeline.criteria.synflow import synflow
 from pipeline.criteria.taylor import taylor
 from pipeline.domain.masks import Mask
+from pipeline.values import paths
+from pipeline.values.errors import UserError
 from pipeline.values.experiment import Pruning
 from tests import lottery, toy
 
@@ -255,3 +257,24 @@ def test_every_criterion_makes_masks_of_its_own_in_a_chain(tmp_path: Any) -> Non
     assert {"experiments.toy.arms.snip.criterion", "experiments.toy.arms.snip.steps"} <= {*stages["prune_snip"]["params"]}
     assert "experiments.toy.pruning.scope" in stages["prune_snip"]["params"]
     assert "experiments.toy.pruning.scope" not in stages["prune_own"]["params"]
+
+
+def test_a_criterion_that_cannot_work_is_told_before_anything_is_trained(tmp_path: Any) -> None:
+    broken = {"mine": {"name": "one_shot", "criterion": {"name": "snip", "count": 0}, "rounds": [1]}}
+    with (
+        lottery.repository(tmp_path, lottery.params(toy=lottery.experiment(arms=broken))),
+        pytest.raises(UserError, match="criterion 'snip' failed: ValueError: count is 0, should be a whole number") as error,
+    ):
+        lottery.run("toy", "r00")
+    assert "\n" not in str(error.value)
+
+
+def test_without_data_a_criterion_that_needs_them_is_one_sentence(tmp_path: Any) -> None:
+    content = lottery.experiment(arms={"mine": {"name": "one_shot", "criterion": "fisher", "rounds": [1]}}, seeds=[1])
+    with lottery.repository(tmp_path, lottery.params(toy=content)):
+        lottery.run("toy", "r00")
+        paths.data("digits").unlink()
+        with pytest.raises(UserError, match=r"digits\.safetensors") as error:
+            lottery.run("toy", "mine_r01")
+        assert not paths.masks("toy", "mine_r01").exists()
+    assert "\n" not in str(error.value)
