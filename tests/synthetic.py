@@ -42,7 +42,10 @@ experiments:
 """
 ACCURACY = {"name": "accuracy", "better": "higher", "unit": "fraction"}
 RMSE = {"name": "rmse", "better": "lower", "unit": ""}
-CONTROLS = ("reinit", "one_shot_reinit", "random_mask", "shuffled_mask", "continued", "dense_long")
+CONTROLS = (
+    *("reinit", "one_shot_reinit", "random_mask", "shuffled_mask", "continued", "dense_long", "survivors", "permuted"),
+    *("same_sign", "constant", "random_sign", "noise_half", "noise_1", "noise_2", "noise_3", "other_order", "dense_other_order"),
+)
 STOPS = {
     "dense": 500, "ticket": 500, "one_shot": 600, "lr_rewind": 520, "fine_tune": 540, "continued": 560, "reinit": 900,
     "one_shot_reinit": 950, "random_mask": 960, "shuffled_mask": 980,
@@ -136,7 +139,14 @@ def of_params(settings: Config, name: str, **changes: Any) -> list[dict[str, Any
     """The lanes of an experiment of params.yaml; changes: of every lane."""
     lottery = Lottery.of(name, settings.experiment(name))
     return [
-        lane(item.arm, item.round, each.seed, each.draw, name, **changes)
+        lane(
+            item.arm,
+            item.round,
+            each.seed,
+            each.draw,
+            name,
+            **{"target": places.target(item, lottery.is_control(item))} | changes,
+        )
         for item in lottery.items()
         for each in lottery.lanes(item)
     ]

@@ -45,7 +45,8 @@ class Group:
     def kept(self, rounds: float) -> int:
         """The number of weights left after so many rounds. It is computed from the full size, so that rounding errors do not
         add up and one-shot pruning to the same round has the same density. Parts of a round are steps on the way to it."""
-        return round(self.size * (1 - self.rate) ** rounds)
+        density: float = (1 - self.rate) ** rounds
+        return round(self.size * density)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Portion(Group):
     place: int
 
     def kept(self, rounds: float) -> int:
-        left = round(sum(self.sizes) * (1 - self.rate) ** rounds)
-        return apportioned(left, self.sizes, self.parts)[self.place]
+        density: float = (1 - self.rate) ** rounds
+        return apportioned(round(sum(self.sizes) * density), self.sizes, self.parts)[self.place]
 
 
 @lru_cache(maxsize=1024)

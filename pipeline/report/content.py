@@ -6,6 +6,7 @@ To add a figure, add a record to FIGURES; its functions are in pipeline/figures 
 
 from pipeline.figures import (
     connections,
+    criteria,
     differences,
     early_bird,
     early_stop,
@@ -17,11 +18,11 @@ from pipeline.figures import (
     structures,
     survivors,
 )
-from pipeline.report import costs, here, inside, over
+from pipeline.report import beside, costs, here, inside, over
 from pipeline.report.figure import Figure, Subject
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT
-from pipeline.settings import measured, networks
+from pipeline.settings import measured, networks, places
 from pipeline.values.lanes import DENSE
 
 LENET = Subject("LeNet", "a LeNet", networks.is_lenet, ("lenet_paper",))
@@ -88,8 +89,15 @@ def _many(outcome: Outcome) -> list[str]:
     return shown if len(further) > MANY and differences.rounds(outcome, shown) else []
 
 
+def _criteria(outcome: Outcome) -> list[str]:
+    """The arms that prune masks of their own, if they are many; tickets are rewound in the same way, so criteria differ."""
+    of_lanes = outcome.lanes.groupby("arm", sort=False)["target"].first()
+    found = [arm for arm in outcome.arms if f":{places.stage('retrain', arm)}@" in of_lanes[arm]]
+    return found if len(found) > MANY else []
+
+
 def _others(outcome: Outcome) -> list[str]:
-    elsewhere = {DENSE, *(arm for figure in OF_ONE for arm in (figure.arms(outcome) if figure.arms else []))}
+    elsewhere = {DENSE, *(arm for figure in (*OF_ONE, CRITERIA) for arm in (figure.arms(outcome) if figure.arms else []))}
     return [arm for arm in outcome.arms if arm not in elsewhere and not outcome.is_full(arm)]
 
 
@@ -149,6 +157,9 @@ FURTHER = Figure(
         "networks.",
     },
 )  # fmt: skip
+CRITERIA = Figure(
+    file="criteria", title="Criteria of pruning", subject=LENET, arms=_criteria, draw=criteria.draw, here=beside.criteria,
+)  # fmt: skip
 DIFFERENCES = Figure(
     file="differences", title="What matters in a ticket", subject=LENET, arms=_many, draw=differences.draw, here=here.differences,
     claim="(section 2, appendices E and F): the ticket's masks do worse with fresh weights, even if these have the distribution "
@@ -194,4 +205,4 @@ STRUCTURES = Figure(
     file="structures", title="Tickets of whole units", subject=STRUCTURED, tables=("examined",), draw=structures.draw,
     here=costs.structures,
 )  # fmt: skip
-FIGURES = (*OF_ONE, *INSIDE, FURTHER, DIFFERENCES, *OVER, LANGUAGE, STABILITY, EARLY, STRUCTURES)
+FIGURES = (*OF_ONE, *INSIDE, FURTHER, CRITERIA, DIFFERENCES, *OVER, LANGUAGE, STABILITY, EARLY, STRUCTURES)

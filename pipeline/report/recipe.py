@@ -8,15 +8,21 @@ from pipeline.report import content, registry
 from pipeline.report.wording import count
 from pipeline.settings.config import Config
 from pipeline.values.clock import Moment
-from pipeline.values.experiment import Augment, Decay, Experiment, OptimizerSettings, Sgd, Training
+from pipeline.values.experiment import Augment, Decay, Experiment, OptimizerSettings, Scope, Sgd, Training
 
+SCOPES: dict[Scope, str] = {
+    "layer": "layer by layer",
+    "global": "over all layers together",
+    "erdos_renyi": "with densities of layers by Erdos-Renyi",
+    "erk": "with densities of layers by ERK",
+    "balanced": "so that layers keep equal numbers",
+}
 AGAIN = {"dense_long", "other_order"}  # arms that train the same networks again, longer or in another order
 
 
 def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
     """A few sentences. labels: the user's, of arms."""
     data, model, training, pruning = experiment.data, experiment.model, experiment.training, experiment.pruning
-    scope = "layer by layer" if pruning.scope == "layer" else "over all layers together"
     structure = "" if pruning.structure.name == "weight" else f" by the structure `{pruning.structure.name}`"
     rates = ", ".join(f"{kind} {rate:.0%}" for kind, rate in pruning.rates.items())
     return (
@@ -24,8 +30,8 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
         f"{_augmented(data.augment)} "
         f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
         f"{_numbers(training)}{_task(experiment)}; {_held_out(data.validation)}. In each of "
-        f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes{structure}, {scope}, "
-        f"a part of the surviving weights "
+        f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes{structure}, "
+        f"{SCOPES[pruning.scope]}, a part of the surviving weights "
         f"({rates}); tickets are rewound to {_point(experiment.rewind)}. There are {count(len(experiment.seeds), 'replicate')}. "
         f"{_arms(experiment, labels)}"
     )

@@ -1,0 +1,52 @@
+"""The sentences below the figure of many ways to prune; each is computed from tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.figures.criteria import RANDOM
+from pipeline.figures.shown import Shown
+from pipeline.report import wording
+from pipeline.report.wording import difference, several
+from pipeline.results import statistics
+from pipeline.results.statistics import percent
+
+if TYPE_CHECKING:
+    from pipeline.results.outcome import Row
+
+
+def criteria(shown: Shown, arms: Sequence[str]) -> list[str]:
+    """Ranks the arms at each density, and compares each with random pruning and the best of them with the ticket."""
+    outcome = shown.outcome
+    densities = outcome.table.loc[outcome.table["arm"].isin(arms)].groupby("round").size()
+    rounds = [int(k) for k in densities.index if 2 * densities[k] >= len(arms)]
+    found = [_at(shown, number, arms) for number in rounds]
+    return [line for line in (wording.short(outcome), *found) if line]
+
+
+def _at(shown: Shown, number: int, arms: Sequence[str]) -> str:
+    outcome = shown.outcome
+    rows = {arm: row for arm in arms if (row := statistics.at_round(outcome.table, arm, number)) is not None}
+    order = sorted(rows, key=lambda arm: -outcome.metric.gain(float(rows[arm]["value_mean"]), 0.0))
+    values = several([f"{shown.label(arm)} {outcome.metric.text(float(rows[arm]['value_mean']))}" for arm in order])
+    density = percent(next(iter(rows.values()))["density"])
+    text = f"At {density}% of the weights, the mean {outcome.metric.words} is, from the best: {values}."
+    return " ".join(filter(None, [text, _against_ticket(shown, rows, order), _against_random(shown, rows, order)]))
+
+
+def _against_ticket(shown: Shown, rows: dict[str, Row], order: list[str]) -> str:
+    """Compares the best other arm with the ticket, which costs the training of every round before it."""
+    main = shown.outcome.main
+    others = [arm for arm in order if arm != main]
+    if main not in rows or not others:
+        return ""
+    text = difference(shown.outcome, rows[others[0]], rows[main])
+    return f"The best arm beside the {shown.label(main)}, {shown.label(others[0])}, compared with it: {text}."
+
+
+def _against_random(shown: Shown, rows: dict[str, Row], order: list[str]) -> str:
+    if RANDOM not in rows:
+        return ""
+    told = [f"{shown.label(arm)} {difference(shown.outcome, rows[arm], rows[RANDOM])}" for arm in order if arm != RANDOM]
+    return f"Compared with {shown.label(RANDOM)}: {'; '.join(told)}." if told else ""
