@@ -219,5 +219,5 @@ def _checksum(text: str, arrays: Mapping[str, NDArray[Any]] | None = None) -> st
     found = hashlib.sha256(text.encode())
     for name, array in sorted((arrays or {}).items()):
         found.update(json.dumps([name, array.dtype.name, array.shape, array.nbytes]).encode())
-        found.update(array.reshape(-1).view(np.uint8))
+        found.update(array.reshape(-1).view(np.uint8).data)
     return found.hexdigest()[:32]
