@@ -111,7 +111,7 @@ JUNK: dict[str, tuple[Callable[[Path], object], str]] = {
     "no momentum": (_changed(lambda state: state.pop("optimizer.exp_avg")), "it has no optimizer.exp_avg"),
     "an unknown key": (_changed(lambda state: state.update(x=np.ones(2))), "it has x"),
     "no iteration": (_changed(lambda state: state.pop("iteration")), "after which evaluation"),
-    "a wrong iteration": (_changed(lambda state: state.update(iteration=np.array(5))), "not the history of all evaluations"),
+    "a wrong iteration": (_changed(lambda state: state.update(iteration=np.array(5))), "it has kept.0."),
     "between evaluations": (_changed(lambda state: state.update(iteration=np.array(7))), "after which evaluation"),
     "an iteration too late": (_changed(lambda state: state.update(iteration=np.array(20))), "after which evaluation"),
     "no history": (_changed(lambda state: state.pop("history")), "not the history"),

@@ -280,7 +280,7 @@ def test_lanes_that_were_really_trained_have_all_that_is_mirrored(root: Path, mo
     assert children(found["sugar"], "sugar") == ["mine_r01/seed1_draw1", "one_shot_r01/seed1", "r00/seed1"]
     assert found["mine_r01/seed1_draw1"].data.tags["dvc.stage"] == "experiments/sugar/dvc.yaml:control_mine@r01"
     assert [step for step, _ in points(found["r00/seed1"], "test_rmse")] == [0, 2, 4]
-    trained = json.loads((paths.lanes("sugar", "one_shot_r01") / "seed1" / "lane.json").read_text())
+    trained = store.read_json(paths.lanes("sugar", "one_shot_r01") / "seed1" / "lane.json")
     written = write(control("one_shot", draw=None), metric=RMSE).read_about()
     assert list(trained) == list(written)
     assert trained["metric"] == asdict(RMSE)

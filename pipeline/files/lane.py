@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.domain.masks import Mask
-from pipeline.files import masks, store
-from pipeline.files.masks import Shaped
-from pipeline.files.store import Arrays
+from pipeline.files import store
+from pipeline.files.store import Arrays, Shaped
 from pipeline.values import paths
 from pipeline.values.lanes import Lane
 
@@ -53,7 +52,7 @@ class LaneFiles:
         Raises: UserError when they are missing, damaged, or those of another network.
         """
         path = self.weights_file(which)
-        return masks.require(path, store.read_arrays(path), layers or {}, target)
+        return store.require(path, store.read_arrays(path), layers or {}, target)
 
     def read_about(self, target: str = "") -> dict[str, Any]:
         """target: what `dvc repro` takes to make it. Raises: UserError when lane.json is missing or damaged."""

@@ -1,28 +1,14 @@
 """The masks of an item, one for each replicate, and what pruning has to know about the network they belong to."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Layer
 from pipeline.files import store
-from pipeline.files.store import DamagedError
+from pipeline.files.store import DamagedError, Shaped
 from pipeline.files.whole import replacing
 from pipeline.values import paths
 from pipeline.values.lanes import Item
-
-Found = TypeVar("Found", bound=Mapping[str, NDArray[Any]])
-
-
-class Shaped(Protocol):
-    """A layer, or an array like its weights."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
 
 
 def write(item: Item, masks: Mapping[int, Mask]) -> None:
@@ -38,22 +24,7 @@ def read(item: Item, seed: int, layers: Mapping[str, Shaped] | None = None, targ
     Raises: UserError when it is missing, damaged, or that of another network.
     """
     path = paths.mask(item.experiment, item.name, seed)
-    return require(path, store.read_mask(path), layers or {}, target)
-
-
-def require(path: Path, found: Found, layers: Mapping[str, Shaped], target: str = "") -> Found:
-    """What was found in a file. Raises: UserError unless all layers are in it with their shapes and finite values."""
-    for name, layer in layers.items():
-        problem = ""
-        if name not in found:
-            problem = f"it has no {name}"
-        elif found[name].shape != layer.shape:
-            problem = f"{name} has the shape {found[name].shape} instead of {layer.shape}"
-        elif found[name].dtype.kind not in "biuf" or not np.isfinite(found[name]).all():
-            problem = f"{name} has values that are not finite"
-        if problem:
-            raise DamagedError(path, problem, target)
-    return found
+    return store.require(path, store.read_mask(path), layers or {}, target)
 
 
 def write_layers(experiment: str, layers: Mapping[str, Layer], left_out: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from pipeline.files.whole import replacing
 from pipeline.values.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
+Found = TypeVar("Found", bound=Mapping[str, NDArray[Any]])
 
 CHECKSUM = "checksum"  # the key of a JSON file and of an array file's metadata; in a table, "checksum=…" is the last column
 NO_CHECKSUM = "it has no checksum, because it was edited or is of an older version"
@@ -39,6 +40,13 @@ class DamagedError(UserError):
         """target: what `dvc repro` takes to make the file; without it, plain `dvc repro` is named."""
         self.problem = " ".join(str(problem).split())
         super().__init__(f"{path} is damaged ({self.problem}); delete it and run `{_repro(target)}`")
+
+
+class Shaped(Protocol):
+    """A layer, or an array like its weights."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -135,6 +143,21 @@ def read_arrays(path: Path) -> Arrays:
     return arrays
 
 
+def require(path: Path, found: Found, layers: Mapping[str, Shaped], target: str = "") -> Found:
+    """What was found in a file. Raises: UserError unless all layers are in it with their shapes and finite values."""
+    for name, layer in layers.items():
+        problem = ""
+        if name not in found:
+            problem = f"it has no {name}"
+        elif found[name].shape != layer.shape:
+            problem = f"{name} has the shape {found[name].shape} instead of {layer.shape}"
+        elif found[name].dtype.kind not in "biuf" or not np.isfinite(found[name]).all():
+            problem = f"{name} has values that are not finite"
+        if problem:
+            raise DamagedError(path, problem, target)
+    return found
+
+
 def checksum_of(path: Path) -> str:
     """The checksum that an array file carries, which is the same for the same arrays. It is not verified."""
     return str(_open(path, with_arrays=False)[1].get(CHECKSUM))
@@ -196,5 +219,5 @@ def _checksum(text: str, arrays: Mapping[str, NDArray[Any]] | None = None) -> st
     found = hashlib.sha256(text.encode())
     for name, array in sorted((arrays or {}).items()):
         found.update(json.dumps([name, array.dtype.name, array.shape, array.nbytes]).encode())
-        found.update(array.reshape(-1).view(np.uint8))
+        found.update(array.reshape(-1).view(np.uint8).data)
     return found.hexdigest()[:32]
