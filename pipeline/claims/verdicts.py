@@ -4,16 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from pipeline.claims import ledger
 from pipeline.claims.claim import Claim, Ledger
-from pipeline.claims.judge import FAILS, HOLDS, UNDECIDED, Row
+from pipeline.claims.judge import FAILS, FEW, HOLDS, UNDECIDED, Row
 from pipeline.files import store
 from pipeline.settings import places
 from pipeline.settings.config import Config
 from pipeline.values.errors import UserError
 
 TESTED = (HOLDS, FAILS, UNDECIDED)
+NUMBERS = ("effect", "low", "high", "p", "q", "detectable", "margin", "density", "rounds")
+
+
+def rows(report: str) -> Mapping[str, Row]:
+    """The rows of a report's effects.json. Raises: UserError when they are not what the stage `claims` writes."""
+    path = places.ledger(report)
+    found = store.read_json(path)
+    wrong = None if isinstance(found, dict) else "the whole"
+    for key, row in found.items() if wrong is None else ():
+        wrong = wrong or (None if key.count("/") == 1 and isinstance(row, dict) and _is_complete(row) else f"the entry {key!r}")
+    if wrong:
+        remedy = f"dvc repro {places.claims_target(report)}"
+        raise UserError(f"{path} is not what judging the claims wrote ({wrong}); delete it and run `{remedy}`")
+    return cast(Mapping[str, Row], found)
+
+
+def _is_complete(row: Mapping[str, object]) -> bool:
+    """Whether a row has its verdict with all numbers, or with the reason why there are none."""
+    if row.get("verdict") not in (*TESTED, FEW):
+        return isinstance(row.get("verdict"), str) and isinstance(row.get("reason"), str)
+    numbers = [row.get(key, "") for key in NUMBERS]
+    return isinstance(row.get("n"), int) and all(value is None or isinstance(value, (int, float)) for value in numbers)
 
 
 @dataclass(frozen=True)
@@ -45,9 +68,9 @@ class Verdicts:
         remedy = f"`dvc repro {places.claims_target(report)}`"
         if not path.is_file():
             raise UserError(f"{path} is missing; {remedy} makes it")
-        found = cls(claims, store.read_json(path))
+        found = cls(claims, rows(report))
         expected = [f"{claim.id}/{name}" for claim, name in claims.within(config.report_of(report))]
-        if not isinstance(found.rows, dict) or list(found.rows) != expected:
+        if list(found.rows) != expected:
             raise UserError(f"{path} is not about the claims of {places.CLAIMS}; {remedy} makes it anew")
         return found
 

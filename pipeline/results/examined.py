@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("quantity", "arm", "round", "density", "layer", "seed", "value")  # the layer is empty for all layers together
+TEXTS = ("quantity", "arm", "layer")
 PROFILE_COLUMNS = ("quantity", "arm", "round", "density", "layer", "position", "value")
 
 
@@ -37,15 +38,32 @@ def read_stability(experiment: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _read(path: Path, experiment: str, columns: Sequence[str], stage: str = "examine") -> pd.DataFrame:
-    made_by = f"{places.chain(experiment)}:{stage}"
-    table = tables.read(path, made_by)
-    wrong = [f"no column {column}" for column in columns if column not in table]
-    if not wrong and len(table):  # an empty column has no type
-        numbers = table[list(columns)].drop(columns=["quantity", "arm", "layer"]).dtypes
-        wrong = [f"the column {column} has text" for column, kind in numbers.items() if kind.kind not in "if"]
-    if wrong:
-        raise UserError(f"{path} is not a valid table ({wrong[0]}); delete it and run `dvc repro {made_by}`")
-    return table.assign(layer=table["layer"].fillna(""))
+    numbers = [column for column in columns if column not in TEXTS]
+    table = tables.read(path, f"{places.chain(experiment)}:{stage}", TEXTS, numbers)
+    layers = table["layer"].astype(object)  # a column whose cells are all empty is read as numbers
+    return table.assign(layer=layers.where(layers.notna(), ""))
+
+
+def complete(experiment: str, arm: str, rounds: Iterable[int], table: pd.DataFrame, profiles: pd.DataFrame | None) -> None:
+    """table: examined.csv. rounds: those in which an arm was trained.
+
+    Raises: UserError when a table is empty, or was cut off so that a round of the arm, if it was examined at all, is missing.
+    """
+    for path, found in ((places.examined(experiment), table), (places.profiles(experiment), profiles)):
+        if found is None:
+            continue
+        mine, problem = found[found["arm"] == arm], ""
+        if found is table and found.empty:
+            problem = "no rows"
+        elif (table["arm"] == arm).any():
+            missing = sorted({*rounds} - {*mine["round"]})
+            problem = f"no rows of {arm} in round {missing[0]}" if missing else ""
+        if not problem and found is profiles:
+            sizes = mine.groupby(["quantity", "layer", "round"]).size().unstack("round", fill_value=0)
+            problem = "" if sizes.nunique(axis="columns").le(1).all() else f"rows of {arm} are missing"
+        if problem:
+            made_by = f"{places.chain(experiment)}:examine"
+            raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {made_by}`")
 
 
 def of(table: pd.DataFrame, quantity: str, arm: str, layer: str = "") -> pd.DataFrame:

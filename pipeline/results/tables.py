@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,11 @@ def write(path: Path, table: pd.DataFrame) -> None:
     store.write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
 
 
-def read(path: Path, made_by: str, column: str = "arm") -> pd.DataFrame:
-    """Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it, when it lacks `column` too."""
+def read(path: Path, made_by: str, texts: Sequence[str] = ("arm",), numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """texts, numbers: the columns that the table must have; in those of numbers, no cell may be text.
+
+    Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it.
+    """
     import pandas as pd
 
     try:
@@ -39,8 +42,11 @@ def read(path: Path, made_by: str, column: str = "arm") -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {made_by}`") from None
-    if column not in table:
-        raise UserError(f"{path} is not a valid table (no column {column}); delete it and run `dvc repro {made_by}`")
+    problems = [f"no column {column}" for column in (*texts, *numbers) if column not in table]
+    if not problems and len(table):  # an empty column has no type
+        problems = [f"the column {column} has text" for column in numbers if table[column].dtype.kind not in "if"]
+    if problems:
+        raise UserError(f"{path} is not a valid table ({problems[0]}); delete it and run `dvc repro {made_by}`")
     return table
 
 
@@ -56,7 +62,7 @@ def lanes(lottery: Lottery) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
 
 
 def _lane(files: LaneFiles, target: str) -> tuple[dict[str, Any], pd.DataFrame]:
-    history = read(files.history, target, "validation_loss")
+    history = read(files.history, target, ["validation_loss"])
     if not files.about.is_file():
         raise UserError(f"{files.about} is missing; `dvc repro {target}` makes it")
     found = files.read_about()

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from pipeline.claims import verdicts
 from pipeline.files import store
 from pipeline.files.lane import LaneFiles
 from pipeline.settings import places
@@ -195,8 +196,9 @@ def claims(experiment: str) -> dict[str, float]:
     `claim_verdict/<id>` is 1 if the claim holds, -1 if it does not hold and 0 if it is undecided.
     """
     found: dict[str, float] = {}
-    for path in [places.ledger(), *sorted(places.REPORTS.glob(f"*/{places.ledger().name}"))]:
-        for key, row in store.read_json(path).items() if path.is_file() else ():
+    further = sorted(path.parent.name for path in places.REPORTS.glob(f"*/{places.ledger().name}"))
+    for report in [places.MAIN, *further] if places.ledger().is_file() else further:
+        for key, row in verdicts.rows(report).items():
             name, _, where = key.partition("/")
             if where == experiment and row["verdict"] in VERDICTS:
                 new = {f"claim/{name}": row["effect"], f"claim_verdict/{name}": VERDICTS[row["verdict"]]}
