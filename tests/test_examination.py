@@ -188,7 +188,7 @@ def test_an_empty_column_of_layers_is_that_of_all_layers() -> None:
     ("path", "lines", "problem"),
     [
         (places.examined, slice(1), "no rows"),
-        (places.examined, slice(30), "no rows of ticket in round "),
+        (places.examined, slice(6), "no rows of ticket in round "),
         (places.profiles, slice(1), "no rows of ticket in round 1"),
         (places.profiles, slice(100), "no rows of ticket in round "),
         (places.profiles, slice(-1), "rows of ticket are missing"),

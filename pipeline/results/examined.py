@@ -50,17 +50,14 @@ def complete(experiment: str, arm: str, rounds: Iterable[int], table: pd.DataFra
     Raises: UserError when a table is empty, or was cut off so that a round of the arm, if it was examined at all, is missing.
     """
     for path, found in ((places.examined(experiment), table), (places.profiles(experiment), profiles)):
-        if found is None:
-            continue
-        mine, problem = found[found["arm"] == arm], ""
-        if found is table and found.empty:
-            problem = "no rows"
-        elif (table["arm"] == arm).any():
+        problem = "no rows" if found is table and table.empty else ""
+        if found is not None and (table["arm"] == arm).any():
+            mine = found[found["arm"] == arm]
             missing = sorted({*rounds} - {*mine["round"]})
             problem = f"no rows of {arm} in round {missing[0]}" if missing else ""
-        if not problem and found is profiles:
-            sizes = mine.groupby(["quantity", "layer", "round"]).size().unstack("round", fill_value=0)
-            problem = "" if sizes.nunique(axis="columns").le(1).all() else f"rows of {arm} are missing"
+            if not missing and found is profiles:
+                sizes = mine.groupby(["quantity", "layer", "round"]).size().unstack("round", fill_value=0)
+                problem = "" if sizes.nunique(axis="columns").eq(1).all() else f"rows of {arm} are missing"
         if problem:
             made_by = f"{places.chain(experiment)}:examine"
             raise UserError(f"{path} is not a valid table ({problem}); delete it and run `dvc repro {made_by}`")

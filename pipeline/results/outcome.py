@@ -51,9 +51,10 @@ class Outcome:
         outcome = cls(metric, rounds, statistics.summary(rounds, metric), share, curves)
         if DENSE not in outcome.arms:
             raise UserError("the table of rounds has no lane of the arm dense, which everything is compared with")
-        for column in () if curves is None else (f"{metric.test}_{how}" for how in ("mean", "min", "max")):
-            if column not in curves:
-                raise UserError(f"the table of curves has no column {column}")
+        if curves is not None:
+            missing = [column for how in ("mean", "min", "max") if (column := f"{metric.test}_{how}") not in curves]
+            if missing:
+                raise UserError(f"the table of curves has no column {missing[0]}")
         return outcome
 
     @classmethod

@@ -200,9 +200,9 @@ def claims(experiment: str) -> dict[str, float]:
     for report in [places.MAIN, *further] if places.ledger().is_file() else further:
         for key, row in verdicts.rows(report).items():
             name, _, where = key.partition("/")
-            if where == experiment and row["verdict"] in VERDICTS:
-                new = {f"claim/{name}": row["effect"], f"claim_verdict/{name}": VERDICTS[row["verdict"]]}
-                found = {k: float(value) for k, value in new.items()} | found
+            verdict, effect = str(row["verdict"]), row.get("effect")
+            if where == experiment and verdict in VERDICTS and isinstance(effect, float | int):
+                found = {f"claim/{name}": float(effect), f"claim_verdict/{name}": float(VERDICTS[verdict])} | found
     return found
 
 
