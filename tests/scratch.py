@@ -58,38 +58,40 @@ class Scratch:
         assert old in text, f"{file} has no {old!r}"
         (self.folder / file).write_text(text.replace(old, new, 1))
 
-    def run_stages(self, name: str) -> None:
-        """Every training stage of an experiment in one process, and DVC told that its outputs are those of the present code."""
+    def run_stages(self, *names: str) -> None:
+        """Every training stage of experiments in one process, and DVC told that its outputs are those of the present code."""
         self.python(
             "import sys\n"
             "from stages import control, download, prune, retrain, train_dense\n"
             "from pipeline.settings import check, config\n"
-            f"lottery = check.settings({name!r}, config.load().experiment({name!r})).lottery\n"
-            f"download.main(lottery.experiment.data.slug)\n"
-            f"train_dense.main({name!r})\n"
-            "for item in lottery.items()[1:]:\n"
-            f"    argument = f'{name}/{{item.name}}'\n"
-            "    if lottery.is_control(item):\n"
-            "        control.main(argument)\n"
-            "    else:\n"
-            "        prune.main(argument), retrain.main(argument)\n"
+            f"for name in {names!r}:\n"
+            "    lottery = check.settings(name, config.load().experiment(name)).lottery\n"
+            "    download.main(lottery.experiment.data.slug)\n"
+            "    train_dense.main(name)\n"
+            "    for item in lottery.items()[1:]:\n"
+            "        argument = f'{name}/{item.name}'\n"
+            "        if lottery.is_control(item):\n"
+            "            control.main(argument)\n"
+            "        else:\n"
+            "            prune.main(argument), retrain.main(argument)\n"
         )
-        self.run("dvc", "commit", "--force", "--quiet", *self.trained(name))
+        self.run("dvc", "commit", "--force", "--quiet", *(target for name in names for target in self.trained(name)))
 
     def trained(self, name: str) -> list[str]:
         """The targets of an experiment's stages that come before its tables and figures."""
         stages = YAML(typ="safe").load((self.folder / f"experiments/{name}/dvc.yaml").read_text())["stages"]
         return [f"experiments/{name}/dvc.yaml:{stage}" for stage in stages if stage not in AFTER]
 
-    def changed(self, name: str) -> set[str]:
-        """The stages of an experiment, before its tables and figures, that `dvc repro` would run, by their own names: not those
-        that only depend on them.
+    def changed(self, *names: str) -> list[set[str]]:
+        """For each experiment the stages, before its tables and figures, that `dvc repro` would run, by their own names: not
+        those that only depend on them.
         """
         found = self.python(
             "from dvc.repo import Repo\n"
             "repo = Repo('.')\n"
             "with repo.lock:\n"
-            f"    stages = repo.stage.collect('experiments/{name}/dvc.yaml')\n"
-            "    print(*[stage.name for stage in stages if stage.changed(allow_missing=True)])\n"
+            f"    for name in {names!r}:\n"
+            "        stages = repo.stage.collect(f'experiments/{name}/dvc.yaml')\n"
+            "        print(*[stage.name for stage in stages if stage.changed(allow_missing=True)])\n"
         )
-        return set(found.split()) - AFTER
+        return [set(line.split()) - AFTER for line in found.split("\n")[: len(names)]]

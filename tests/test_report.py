@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,4 +198,29 @@ def test_a_chain_that_disagrees_with_params_is_refused_with_the_command_that_men
 def test_a_table_of_something_else_is_one_sentence(tmp_path: Path, column: str) -> None:
     store.write_table(tmp_path / "table.csv", "garbage\n1\n")
     with pytest.raises(UserError, match=rf"table.csv is damaged \(no column {column}\); .* `dvc repro x`"):
-        tables.read(tmp_path / "table.csv", "x", column)
+        tables.read(tmp_path / "table.csv", "x", [column])
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "problem"),
+    [
+        (places.rounds, "round,", "rund,", "no column round"),
+        (places.rounds, "seed", "sed", "no column seed"),
+        (places.rounds, "early_stop_iteration", "stop", "no column early_stop_iteration"),
+        (places.rounds, "target", "aim", "no column target"),
+        (places.rounds, "final_iteration", "end", "no column final_iteration"),
+        (places.rounds, "final_accuracy", "last", "no numbers in a column final_accuracy"),
+        (places.rounds, "\n0,", "\nx,", "the column round has text"),
+        (places.curves, "iteration", "time", "no column iteration"),
+        (places.curves, "test_accuracy_max", "most", "no column test_accuracy_max"),
+    ],
+)
+def test_a_table_without_a_column_is_one_sentence(
+    lane_folders: list[Path], path: Callable[[str], Path], old: str, new: str, problem: str
+) -> None:
+    aggregate.main("toy")
+    file = path("toy")
+    store.write_table(file, store.read_table(file).replace(old, new, 1))
+    with pytest.raises(UserError, match=rf"^reports/toy/rounds\.csv|^{file}") as told:
+        plot.main("toy")
+    assert problem in str(told.value) and "dvc repro" in str(told.value) and "\n" not in str(told.value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.claims.claim import METRIC, OF_LANES, STOP, Claim
 from pipeline.files.store import DamagedError
 from pipeline.results import statistics, tables
-from pipeline.results.examined import COLUMNS
+from pipeline.results.examined import COLUMNS, TEXTS
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import NEAR, percent
 from pipeline.settings import places
@@ -51,15 +51,10 @@ def _measured(path: Path, experiment: str) -> pd.DataFrame:
     import numpy as np
 
     chain = str(places.chain(experiment))
-    table = tables.read(path, chain, "quantity")
-    problem = next((f"no column {column}" for column in COLUMNS if column not in table), "" if len(table) else "no rows")
-    if not problem:
-        numbers = table[["round", "density", "seed", "value"]]
-        text = [column for column, kind in numbers.dtypes.items() if kind.kind not in "if"]
-        problem = (
-            f"text in the column {text[0]}" if text else "" if np.isfinite(numbers).all(axis=None) else "a number is missing"
-        )
-    if problem:
+    numbers = [column for column in COLUMNS if column not in TEXTS]
+    table = tables.read(path, chain, TEXTS, numbers)
+    problem = "a number is missing" if len(table) else "no rows"
+    if not len(table) or not np.isfinite(table[numbers]).all(axis=None):
         raise DamagedError(path, problem, chain)
     return table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from pipeline.claims import ledger
 from pipeline.claims.claim import Claim, Ledger
@@ -14,6 +15,11 @@ from pipeline.settings.config import Config
 from pipeline.values.errors import UserError
 
 TESTED = (HOLDS, FAILS, UNDECIDED)
+
+
+def rows(report: str) -> Mapping[str, Row]:
+    """The rows of a report's effects.json. Raises: UserError when the file is missing or damaged."""
+    return cast(Mapping[str, Row], store.read_json(places.ledger(report), places.claims_target(report)))
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Verdicts:
             return None
         claims, path = ledger.read(config), places.ledger(report)
         remedy = f"`dvc repro {places.claims_target(report)}`"
-        found = cls(claims, store.read_json(path, places.claims_target(report)))
+        found = cls(claims, rows(report))
         expected = [f"{claim.id}/{name}" for claim, name in claims.within(config.report_of(report))]
         if list(found.rows) != expected:
             raise UserError(f"{path} is not about the claims of {places.CLAIMS}; {remedy} makes it anew")

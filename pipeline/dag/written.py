@@ -41,6 +41,11 @@ def agrees(bound: Bound) -> None:
 def report_agrees(config: Config, name: str) -> None:
     """Raises: UserError when the DVC file that has the stage of a report is not what it should be."""
     path = places.report_chain(name)
+    if not places.CLAIMS.is_file() and path.is_file() and f"stages.claims {name}\n" in path.read_text(encoding="utf-8"):
+        raise UserError(
+            f"{places.CLAIMS} is missing, although {path} has a stage that tests its claims; put the file back, or run "
+            f"`{places.REMEDY}` to do without"
+        )
     _compare(path, shared.stages(config, path))
 
 

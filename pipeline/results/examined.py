@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.files.store import DamagedError
 from pipeline.results import tables
 from pipeline.settings import places
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("quantity", "arm", "round", "density", "layer", "seed", "value")  # the layer is empty for all layers together
+TEXTS = ("quantity", "arm", "layer")
 PROFILE_COLUMNS = ("quantity", "arm", "round", "density", "layer", "position", "value")
 
 
@@ -37,15 +37,10 @@ def read_stability(experiment: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _read(path: Path, experiment: str, columns: Sequence[str], stage: str = "examine") -> pd.DataFrame:
-    made_by = f"{places.chain(experiment)}:{stage}"
-    table = tables.read(path, made_by)
-    wrong = [f"no column {column}" for column in columns if column not in table]
-    if not wrong and len(table):  # an empty column has no type
-        numbers = table[list(columns)].drop(columns=["quantity", "arm", "layer"]).dtypes
-        wrong = [f"the column {column} has text" for column, kind in numbers.items() if kind.kind not in "if"]
-    if wrong:
-        raise DamagedError(path, wrong[0], made_by)
-    return table.assign(layer=table["layer"].fillna(""))
+    numbers = [column for column in columns if column not in TEXTS]
+    table = tables.read(path, f"{places.chain(experiment)}:{stage}", TEXTS, numbers)
+    layers = table["layer"].astype(object)  # a column whose cells are all empty is read as numbers
+    return table.assign(layer=layers.where(layers.notna(), ""))
 
 
 def of(table: pd.DataFrame, quantity: str, arm: str, layer: str = "") -> pd.DataFrame:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Row = pd.Series[Any]  # of the summary: all lanes of an arm in a round
 
+# Columns of numbers that are there whatever the metric is.
+ROUNDS = ("round", "density", "seed", "early_stop_iteration", "validation_loss_at_early_stop", "final_iteration")
+CURVES = ("round", "density", "iteration")
 Measure = Literal["value", "final"]  # columns of the summary: the metric at early stop, and at the end of training
 
 
@@ -42,11 +45,16 @@ class Outcome:
     def of(cls, rounds: pd.DataFrame, share: float, curves: pd.DataFrame | None = None) -> Outcome:
         """Raises: UserError when the table of rounds does not say how lanes are measured, or has no dense network."""
         metric = Metric.of(rounds)
+        for column in (metric.at_early_stop, metric.final):
+            if column not in rounds or rounds[column].dtype.kind not in "if":
+                raise UserError(f"the table of rounds has no numbers in a column {column}")
         outcome = cls(metric, rounds, statistics.summary(rounds, metric), share, curves)
         if DENSE not in outcome.arms:
             raise UserError("the table of rounds has no lane of the arm dense, which everything is compared with")
-        if curves is not None and f"{metric.test}_mean" not in curves:
-            raise UserError(f"the table of curves has no column {metric.test}_mean")
+        if curves is not None:
+            missing = [column for how in ("mean", "min", "max") if (column := f"{metric.test}_{how}") not in curves]
+            if missing:
+                raise UserError(f"the table of curves has no column {missing[0]}")
         return outcome
 
     @classmethod
@@ -56,8 +64,8 @@ class Outcome:
         Raises: UserError that names the file and what makes it.
         """
         made_by = f"{places.chain(experiment)}:aggregate"
-        rounds = tables.read(places.rounds(experiment), made_by)
-        curves = tables.read(places.curves(experiment), made_by) if with_curves else None
+        rounds = tables.read(places.rounds(experiment), made_by, ("arm", "target"), ROUNDS)
+        curves = tables.read(places.curves(experiment), made_by, ("arm",), CURVES) if with_curves else None
         try:
             return cls.of(rounds, share, curves)
         except UserError as error:
@@ -65,8 +73,8 @@ class Outcome:
 
     def with_examined(self, experiment: str, with_profiles: bool = False) -> Outcome:
         """With the tables of the stage `examine` too. Raises: UserError that names the file and what makes it."""
-        profiles = examined.read_profiles(experiment) if with_profiles else None
-        return replace(self, examined=examined.read(experiment), profiles=profiles)
+        table, profiles = examined.read(experiment), examined.read_profiles(experiment) if with_profiles else None
+        return replace(self, examined=table, profiles=profiles)
 
     def with_stability(self, experiment: str) -> Outcome:
         """With the tables of the stage `stability` too. Raises: UserError that names the file and what makes it."""

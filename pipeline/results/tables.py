@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +29,19 @@ def write(path: Path, table: pd.DataFrame) -> None:
     store.write_table(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def read(path: Path, made_by: str, column: str = "arm") -> pd.DataFrame:
-    """Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it, when it lacks `column` too."""
+def read(path: Path, made_by: str, texts: Sequence[str] = ("arm",), numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """texts, numbers: the columns that the table must have; in those of numbers, no cell may be text.
+
+    Raises: UserError that names the file and `made_by`, what `dvc repro` takes to make it.
+    """
     import pandas as pd
 
     table = pd.read_csv(io.StringIO(store.read_table(path, made_by)))
-    if column not in table:
-        raise DamagedError(path, f"no column {column}", made_by)
+    problems = [f"no column {column}" for column in (*texts, *numbers) if column not in table]
+    if not problems and len(table):  # an empty column has no type
+        problems = [f"the column {column} has text" for column in numbers if table[column].dtype.kind not in "if"]
+    if problems:
+        raise DamagedError(path, problems[0], made_by)
     return table
 
 
@@ -51,7 +57,7 @@ def lanes(lottery: Lottery) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
 
 
 def _lane(files: LaneFiles, target: str) -> tuple[dict[str, Any], pd.DataFrame]:
-    history = read(files.history, target, "validation_loss")
+    history = read(files.history, target, ["validation_loss"])
     found = files.read_about(target)
     for file, problem in ((files.about, _wrong_lane(found)), (files.history, _wrong_history(found, history))):
         if problem:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from pipeline.claims import verdicts
 from pipeline.files import notes, store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
@@ -200,17 +201,18 @@ def claims(experiment: str) -> dict[str, float]:
     `claim_verdict/<id>` is 1 if the claim holds, -1 if it does not hold and 0 if it is undecided.
     """
     found: dict[str, float] = {}
-    for path in [places.ledger(), *sorted(places.REPORTS.glob(f"*/{places.ledger().name}"))]:
+    further = sorted(path.parent.name for path in places.REPORTS.glob(f"*/{places.ledger().name}"))
+    for report in [places.MAIN, *further] if places.ledger().is_file() else further:
         try:
-            rows = store.read_json(path) if path.is_file() else {}
+            rows = verdicts.rows(report)
         except DamagedError as error:
             _warn([error])
             continue
         for key, row in rows.items():
             name, _, where = key.partition("/")
-            if where == experiment and row["verdict"] in VERDICTS:
-                new = {f"claim/{name}": row["effect"], f"claim_verdict/{name}": VERDICTS[row["verdict"]]}
-                found = {k: float(value) for k, value in new.items()} | found
+            verdict, effect = str(row["verdict"]), row.get("effect")
+            if where == experiment and verdict in VERDICTS and isinstance(effect, float | int):
+                found = {f"claim/{name}": float(effect), f"claim_verdict/{name}": float(VERDICTS[verdict])} | found
     return found
 
 
