@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import socket
@@ -221,7 +222,9 @@ def test_an_arm_that_is_drawn_once_needs_no_draw(root: Path, tmp_path: Path) -> 
     assert "draw 1" in (export(tmp_path / "out", item="one_shot_reinit_r03") / "README.md").read_text()
 
 
-def test_only_a_new_or_an_empty_folder_is_written(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_a_new_or_an_empty_folder_is_written(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     to = tmp_path / "out"
     to.mkdir()
     assert len(list(export(to).iterdir())) == 4
@@ -230,7 +233,9 @@ def test_only_a_new_or_an_empty_folder_is_written(root: Path, tmp_path: Path, ca
     lane = ("toy", "r02", "--seed", "1", "--network", "none", "--to")
     assert "is not empty" in error(capsys, *lane, str(to))
     assert "is a file" in error(capsys, *lane, str(to / "README.md"))
-    assert "cannot write" in error(capsys, *lane, str(to / "README.md" / "below"))
+    assert "README.md is a file" in error(capsys, *lane, str(to / "README.md" / "below"))
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != to.parent)  # because root may write everywhere
+    assert f"{to.parent} is not writable" in error(capsys, *lane, str(to.parent / "other"))
     assert lottery.files(to) == before
 
 
