@@ -5,13 +5,14 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: scm help repro smoke test test-all check ui clean
+.PHONY: scm help repro smoke test test-all check ui export-deps clean
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
 	@echo "make smoke     do the same with the tiny experiment digits, in under a minute"
 	@echo "make ui        open MLflow to browse all runs"
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
+	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
 	@echo "make check     run the linter and the type checker"
 
 repro: scm
@@ -37,6 +38,9 @@ ui: $(VENV)/.ready
 	python -m pipeline.tracking sync
 	python -m pipeline.tracking ui
 
+export-deps: $(VENV)/.ready
+	python -m pip install --quiet --requirement requirements-export.txt
+
 scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting
 	@[ -e .git ] || dvc config --local core.no_scm true
 
@@ -47,7 +51,7 @@ $(VENV)/.ready: requirements.txt constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 

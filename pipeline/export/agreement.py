@@ -41,7 +41,9 @@ def agree(chosen: Chosen, run: Run, run_onnx: RunOnnx | None) -> Agreement:
     Raises: UserError when the network does not reach the metric that training noted, or both have different outputs.
     """
     task, examples = chosen.setup.task, Examples(chosen.setup.bundle, torch.device("cpu"))
-    sums, sizes, gaps = [], [], []
+    sums: list[Tensor] = []
+    sizes: list[Tensor] = []
+    gaps: list[Tensor] = []
     for inputs, targets in zip(examples.test.split(BATCH), examples.test_targets.split(BATCH), strict=True):
         found = [run(inputs), *([torch.from_numpy(run_onnx(inputs.numpy()))] if run_onnx else [])]
         sums.append(torch.cat([task.sums(outputs.unsqueeze(0), targets.unsqueeze(0)) for outputs in found]))

@@ -1,5 +1,6 @@
 """The folder that an export makes: weights, network and a card, all of which can be used without this repository."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -19,14 +20,18 @@ PROGRAM, ONNX, CARD = "network.pt2", "network.onnx", "README.md"
 
 
 def require_free(folder: Path) -> None:
-    """Raises: UserError when there is something that an export would replace."""
+    """Raises: UserError when there is something that an export would replace, or no folder can be made there."""
     try:
         taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        above = next(parent for parent in folder.parents if parent.exists())
     except OSError as error:
         raise UserError(f"{folder} cannot be read: {error.strerror}; --to should be a new folder") from error
     if taken:
         state = "is not empty" if folder.is_dir() else "is a file"
         raise UserError(f"{folder} {state}; --to should be a new or an empty folder")
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        state = "not writable" if above.is_dir() else "a file"
+        raise UserError(f"{folder} cannot be made, because {above} is {state}; --to should be a folder that can be")
 
 
 def write(chosen: Chosen, folder: Path, formats: Formats) -> Agreement:
