@@ -96,7 +96,7 @@ def pip_source(requirement: str, sha256: str, folder: Path) -> None:
     """
     (folder / "requirements.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
     run([sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--no-input",
-         "--disable-pip-version-check", "--dest", ".", "--requirement", "requirements.txt"], folder, silence=BUILD_SECONDS)  # fmt: skip
+         "--disable-pip-version-check", "--dest", ".", "--requirement", "requirements.txt"], folder, BUILD_SECONDS)  # fmt: skip
     archive = _only(folder, "*.tar.gz")
     _check(archive, sha256)
     _unpack(archive, folder)
