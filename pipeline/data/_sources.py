@@ -25,6 +25,7 @@ from pipeline.values.errors import UserError
 T = TypeVar("T")
 
 ANSWER_SECONDS = 20.0
+BUILD_SECONDS = 120.0  # the setup script of a source archive is silent; it took over 20 seconds on a busy machine
 _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 2.0
 _REASON_CHARACTERS = 240
@@ -95,7 +96,7 @@ def pip_source(requirement: str, sha256: str, folder: Path) -> None:
     """
     (folder / "requirements.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
     run([sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--no-input",
-         "--disable-pip-version-check", "--dest", ".", "--requirement", "requirements.txt"], folder)  # fmt: skip
+         "--disable-pip-version-check", "--dest", ".", "--requirement", "requirements.txt"], folder, BUILD_SECONDS)  # fmt: skip
     archive = _only(folder, "*.tar.gz")
     _check(archive, sha256)
     _unpack(archive, folder)
@@ -128,8 +129,8 @@ def apt_download(package: str, folder: Path) -> None:
     run(["dpkg", "-x", str(_only(folder, "*.deb")), "unpacked"], folder)
 
 
-def run(command: Sequence[str], folder: Path) -> None:
-    """Runs a program in `folder` and stops it when no file there has grown for ANSWER_SECONDS.
+def run(command: Sequence[str], folder: Path, silence: float | None = None) -> None:
+    """Runs a program in `folder` and stops it when no file there has grown for ANSWER_SECONDS, or for `silence` seconds.
 
     Growing files rather than output are the sign of life: a program that says "retrying" has no answer yet.
 
@@ -149,7 +150,7 @@ def run(command: Sequence[str], folder: Path) -> None:
         except FileNotFoundError:
             raise SourceError(f"the program {command[0]} is not installed") from None
         try:
-            _watch(process, folder)
+            _watch(process, folder, ANSWER_SECONDS if silence is None else silence)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -158,7 +159,7 @@ def run(command: Sequence[str], folder: Path) -> None:
             raise SourceError(_reason(log) or f"{command[0]} ended with exit code {process.returncode}")
 
 
-def _watch(process: subprocess.Popen[bytes], folder: Path) -> None:
+def _watch(process: subprocess.Popen[bytes], folder: Path, silence: float) -> None:
     size, grown, said = 0, time.monotonic(), time.monotonic()
     while process.poll() is None:
         time.sleep(_POLL_SECONDS)
@@ -168,8 +169,8 @@ def _watch(process: subprocess.Popen[bytes], folder: Path) -> None:
             if now - said > _PROGRESS_SECONDS and size > 1e5:
                 said = now
                 _say(f"  {size / 1e6:.1f} MB")
-        elif now - grown > ANSWER_SECONDS:
-            raise SourceError(f"no answer for {ANSWER_SECONDS:g} seconds")
+        elif now - grown > silence:
+            raise SourceError(f"no answer for {silence:g} seconds")
 
 
 def _size(folder: Path) -> int:

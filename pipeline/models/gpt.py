@@ -100,7 +100,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         projected = linear(x, self.in_proj_weight, self.in_proj_bias)
         # (N, T, 3 width) -> three of (N, heads, T, width / heads)
-        q, k, v = projected.unflatten(-1, (3, self.num_heads, -1)).movedim(-3, 0).transpose(-2, -3).unbind(0)
+        q, k, v = projected.reshape(*x.shape[:-1], 3, self.num_heads, -1).movedim(-3, 0).transpose(-2, -3).unbind(0)
         # torch's other kernels cannot be batched over lanes on a CPU, and their gradients on CUDA differ from run to run.
         with sdpa_kernel(SDPBackend.MATH):
             attended = scaled_dot_product_attention(q, k, v, is_causal=True)
