@@ -41,6 +41,14 @@ def gradients(
     return dict(zip(weights, found, strict=True))
 
 
+def total(found: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The sum of the gradients of several batches or examples, of which only one is in memory at a time."""
+    result: dict[str, Tensor] = {}
+    for one in found:
+        result = {name: result[name] + part if name in result else part for name, part in one.items()}
+    return result
+
+
 def arrays(scores: Mapping[str, Tensor]) -> Scores:
     """As NumPy arrays."""
     return {name: np.asarray(score.detach().cpu().numpy()) for name, score in scores.items()}

@@ -28,12 +28,14 @@ def fisher(module: nn.Module, loss: Loss, batches: Batches, mask: Mask, count: i
     """
     weights = _gradients.weights_of(module.eval(), mask)
     chosen, size = _gradients.some(batches, count), sum(w.numel() for w in weights.values())
-    together, squares = max(1, AT_ONCE // size), []
+    together = max(1, AT_ONCE // size)
+    parts: list[Batch] = []
     for inputs, targets in chosen:
-        for part in zip(inputs.split(together), targets.split(together), strict=True):
-            squares.append(_squares(module, loss, part, weights))
+        places = range(0, len(inputs), together)
+        parts += [(inputs[i : i + together], targets[i : i + together]) for i in places]
+    squares = _gradients.total(_squares(module, loss, part, weights) for part in parts)
     examples = sum(len(inputs) for inputs, _ in chosen)
-    return _gradients.arrays({name: sum(s[name] for s in squares) / examples * w**2 / 2 for name, w in weights.items()})
+    return _gradients.arrays({name: squares[name] / examples * w**2 / 2 for name, w in weights.items()})
 
 
 def _squares(module: nn.Module, loss: Loss, batch: Batch, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -43,8 +45,8 @@ def _squares(module: nn.Module, loss: Loss, batch: Batch, weights: Mapping[str, 
     try:
         found = _batched(module, loss, batch, weights)
     except (RuntimeError, NotImplementedError, ValueError):  # what torch.func raises; a fault of the network's comes again below
-        found = [_gradients.gradients(module, loss, (x[None], y[None]), weights) for x, y in zip(*batch, strict=True)]
-        return {name: sum(g[name] ** 2 for g in found) for name in weights}
+        alone = (_gradients.gradients(module, loss, (x[None], y[None]), weights) for x, y in zip(*batch, strict=True))
+        return _gradients.total({name: g**2 for name, g in one.items()} for one in alone)
     return {name: (g**2).sum(0) for name, g in found.items()}
 
 

@@ -30,8 +30,8 @@ def grasp(start_module: nn.Module, loss: Loss, batches: Batches, mask: Mask, cou
     weights, chosen = _gradients.weights_of(start_module, mask), _gradients.some(batches, count)
     kept = {name: torch.from_numpy(array.astype("float32")) for name, array in mask.items()}
     with sdpa_kernel(SDPBackend.MATH):  # other kernels of attention have no second derivative
-        found = [_gradients.gradients(start_module, loss, batch, weights) for batch in chosen]
-        flow = {name: sum(g[name] for g in found) / count * kept[name] for name in weights}
+        found = _gradients.total(_gradients.gradients(start_module, loss, batch, weights) for batch in chosen)
+        flow = {name: g / count * kept[name] for name, g in found.items()}
         products = {name: torch.zeros_like(w) for name, w in weights.items()}
         for batch in chosen:  # H of the mean is the mean of H, so that one graph is in memory at a time
             graph = _gradients.gradients(start_module, loss, batch, weights, graph=True)

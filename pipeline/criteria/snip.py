@@ -22,5 +22,5 @@ def snip(start_module: nn.Module, loss: Loss, batches: Batches, mask: Mask, coun
     count: the number of batches. Differs: the paper takes one batch of 100 examples.
     """
     weights, chosen = _gradients.weights_of(start_module, mask), _gradients.some(batches, count)
-    found = [_gradients.gradients(start_module, loss, batch, weights) for batch in chosen]
-    return _gradients.arrays({name: (sum(g[name] for g in found) / count * w).abs() for name, w in weights.items()})
+    found = _gradients.total(_gradients.gradients(start_module, loss, batch, weights) for batch in chosen)
+    return _gradients.arrays({name: (found[name] / count * w).abs() for name, w in weights.items()})
