@@ -56,4 +56,5 @@ class FewerHeads(nn.Module):
     def _heads(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Shapes: -> (N, heads, L, size)."""
         x = x if self.batch_first else x.transpose(0, 1)
-        return functional.linear(x, weight, bias).unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2)
+        found: Tensor = functional.linear(x, weight, bias)
+        return found.reshape(*found.shape[:2], self.num_heads, self.head_dim).transpose(1, 2)

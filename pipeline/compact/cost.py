@@ -45,7 +45,7 @@ def operations(module: nn.Module, example: Tensor) -> float:
     """The operations that a network does for one input: two for each multiplication with an addition, as torch counts them."""
     with torch.enable_grad(), FlopCounterMode(display=False) as counted:  # with gradients, torch fuses nothing away
         module.eval()(example)
-    return counted.get_total_flops() / len(example)
+    return float(counted.get_total_flops() / len(example))
 
 
 def surviving_operations(module: nn.Module, mask: Mask, example: Tensor) -> float:

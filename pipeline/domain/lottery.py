@@ -8,7 +8,7 @@ from pipeline.domain.arms import Arm
 from pipeline.values import plugins
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, type_of
-from pipeline.values.experiment import Experiment, PluginSection, Scope
+from pipeline.values.experiment import Criterion, Experiment, Scope, StructureSettings
 from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 from pipeline.values.plugins import Plugin
 
@@ -129,7 +129,7 @@ class Lottery:
         return optimizer.decay is None and Moment.parse(optimizer.warmup).count == 0
 
 
-def _chosen(arm: str, kind: plugins.Kind, own: str | Mapping[str, Any] | None, common: PluginSection) -> Plugin:
+def _chosen(arm: str, kind: plugins.Kind, own: str | Mapping[str, Any] | None, common: Criterion | StructureSettings) -> Plugin:
     """The plug-in that an arm names itself, or else the experiment's."""
     if own is None:
         return plugins.bind(kind, common.name, common.options)

@@ -111,7 +111,7 @@ class Member:
         """The sum of a weight's scores over each unit. Shapes: -> (size,)."""
         others = tuple(i for i in range(scores.ndim) if i != self.dimension)
         total = scores.sum(axis=others)
-        return np.bincount(self.units[self.units >= 0], total[self.units >= 0], minlength=size)
+        return np.bincount(self.units[self.units >= 0], total[self.units >= 0], minlength=size).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,8 @@ class Coupled:
     def scores(self, scores: Scores, mask: Mask) -> NDArray[np.float64]:
         """The sums of the survivors' scores over each unit and all its members. Shapes: -> (size,)."""
         masked = {m.weight: np.where(mask[m.weight], scores[m.weight], 0.0).astype(np.float64) for m in self.members}
-        return np.sum([m.summed(masked[m.weight], self.size) for m in self.members], axis=0)
+        found: NDArray[np.float64] = np.sum([m.summed(masked[m.weight], self.size) for m in self.members], axis=0)
+        return found
 
     def expanded(self, kept: BoolArray, mask: Mask) -> Mask:
         """The mask without the units that are not kept. Shapes: kept (size,)."""

@@ -35,7 +35,7 @@ def _compacted(mask: Mask, names: list[str]) -> int:
     """
     read, size = np.ones(len(mask[names[-1]]), dtype=np.bool_), 0
     for i, name in reversed([*enumerate(names)]):
-        inputs = mask[name][read].any(axis=0)
+        inputs = np.asarray(mask[name][read].any(axis=0))
         inputs[:1] |= not inputs.any()
         size += int(read.sum()) * (int(inputs.sum()) if i else inputs.size)  # the network takes all of its inputs
         read = inputs
