@@ -18,7 +18,7 @@ HOLDS = {
     "start.safetensors": "the weights at which training began, masked; for a ticket these are the rewound weights",
     "trained.safetensors": "the weights at the end of training, masked",
     "network.pt2": "the trained network as a program of torch.export, with its weights",
-    "network.onnx": "the trained network as ONNX, with its weights",
+    "network.onnx": "the trained network as ONNX, with its weights, without units, filters and heads that are dead",
 }
 LOAD = """```python
 from safetensors.torch import load_file
@@ -83,7 +83,7 @@ def _loading(chosen: Chosen, files: Mapping[str, int]) -> Iterable[str]:
     if "network.onnx" in files:
         yield "The ONNX file takes and gives the same, as NumPy arrays:"
         yield LOAD_ONNX
-    yield "The files store pruned weights as zeros, so they are as large as those of a dense network."
+    yield "Pruned weights are stored as zeros. Only `network.onnx` is smaller than a dense network, as far as whole units are dead."
 
 
 def _metrics(chosen: Chosen, agreement: Agreement) -> str:

@@ -7,11 +7,13 @@ from typing import Literal
 import numpy as np
 import torch
 
+from pipeline.compact.removal import compact
 from pipeline.domain.bundle import Array, Bundle
 from pipeline.export import card, network
 from pipeline.export.agreement import Agreement, agree
 from pipeline.export.chosen import Chosen
 from pipeline.files import store
+from pipeline.files.whole import replacing
 from pipeline.training.examples import Examples
 from pipeline.values.errors import UserError
 
@@ -39,7 +41,7 @@ def write(chosen: Chosen, folder: Path, formats: Formats) -> Agreement:
 
     Raises: UserError when it cannot be written, or when the network does not compute what was trained.
     """
-    with store.replacing(folder) as temporary:
+    with replacing(folder) as temporary:
         temporary.mkdir()
         store.write_arrays(temporary / "mask.safetensors", dict(chosen.mask))
         store.write_arrays(temporary / "start.safetensors", chosen.start)
@@ -61,8 +63,9 @@ def _write_network(chosen: Chosen, folder: Path, formats: Formats) -> Agreement:
     run = torch.export.load(path).module()
     if formats == "pytorch":
         return agree(chosen, run, None)
-    # COMPACT: `pipeline.compact.compact` belongs here, so that the ONNX file is smaller and faster than the masked network.
-    store.write_bytes(folder / ONNX, network.onnx(module, inputs))
+    # The program keeps all weights, so that the files of weights fit it; the ONNX network has only those that matter.
+    smaller = compact(chosen.setup.network.make(), chosen.mask, chosen.trained, examples.normalise(inputs))
+    store.write_bytes(folder / ONNX, network.onnx(network.taking_stored(smaller, examples), inputs))
     return agree(chosen, run, network.OnnxNetwork(folder / ONNX))
 
 
