@@ -83,7 +83,7 @@ def _loading(chosen: Chosen, files: Mapping[str, int]) -> Iterable[str]:
     if "network.onnx" in files:
         yield "The ONNX file takes and gives the same, as NumPy arrays:"
         yield LOAD_ONNX
-    yield "Pruned weights are stored as zeros. Only `network.onnx` is smaller than a dense network, as far as whole units are dead."
+    yield "Pruned weights are stored as zeros. Only `network.onnx` is smaller than a dense network, by the units that are dead."
 
 
 def _metrics(chosen: Chosen, agreement: Agreement) -> str:
