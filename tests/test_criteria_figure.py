@@ -23,7 +23,7 @@ ROUNDS = (2, 4, 6)
 
 def lanes(arms: dict[str, tuple[float, float]] = ARMS, **changes: Any) -> list[dict[str, Any]]:
     def values(arm: str, number: int, top: float, loss: float) -> list[dict[str, Any]]:
-        mean, spread = top - loss * (0, 1, 3)[number // 2 - 1] / 100, 0.0001 * number * (1 + len(arm))
+        mean, spread = top - loss * (0, 1, 3)[number // 2 - 1] / 100, 0.0001 * number * (1 + [*ARMS].index(arm))
         return [lane(arm, number, s, value=mean + (s - 2) * spread, density=0.5**number, **changes) for s in (1, 2, 3)]
 
     tickets = [lane("ticket", k, s, value=0.982 - 0.001 * k, density=0.5**k, **changes) for k in range(7) for s in (1, 2, 3)]
