@@ -102,8 +102,7 @@ def test_one_shot_keeps_as_many_units_as_iterative() -> None:
 def test_the_predicted_density_is_that_of_the_mask(name: str, structure: str) -> None:
     network, example, _ = built(name)
     kinds = dict.fromkeys((layer.kind for layer in network.layers.values()), 0.3)
-    options = {"m": 2} if structure == "n_by_m" else {}
-    found = plan(network, structure, kinds, example, **options)
+    found = plan(network, structure, kinds, example)
     mask = toy.full(network)
     for k in (1, 2):
         mask = found.prune(scores(network.layers, k), mask, k)
