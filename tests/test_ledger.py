@@ -305,7 +305,7 @@ def test_a_file_that_contains_itself_is_one_sentence() -> None:
     [
         ("", "no rows"),
         ("bimodality,ticket,1,0.5,,1,\n", "a number is missing"),
-        ("bimodality,ticket,1,0.5,,1,x\n", "text in the column value"),
+        ("bimodality,ticket,1,0.5,,1,x\n", "the column value has text"),
     ],
 )
 def test_a_damaged_table_of_masks_and_weights_stops_the_stage(content: str, problem: str) -> None:
