@@ -15,6 +15,7 @@ from pipeline.preview.estimate import pruned
 from pipeline.run.setup import Setup
 from pipeline.training.sparse import SparseMlp, sparse_layers
 from pipeline.values import plugins
+from pipeline.values.lanes import TICKET
 
 RATES = {"fc": 0.488, "output": 0.271}  # of lenet_units
 ROUNDS = (1, 3, 5)
@@ -57,8 +58,9 @@ def _ticket(setup: Setup, structure: str, rounds: int) -> Ticket:
     """Magnitude masks of fresh weights cost as much as those of trained ones."""
     pruning = setup.bound.experiment.pruning.model_copy(update={"rates": RATES})
     experiment = setup.bound.experiment.model_copy(update={"pruning": pruning})
-    bound = replace(setup.bound, lottery=replace(setup.bound.lottery, experiment=experiment))
-    return pruned(setup.network, replace(setup, bound=bound).plan(plugins.bind("structures", structure, {})), rounds)
+    chosen = {TICKET: plugins.bind("structures", structure, {})}
+    bound = replace(setup.bound, lottery=replace(setup.bound.lottery, experiment=experiment), structures=chosen)
+    return pruned(setup.network, replace(setup, bound=bound).plan(TICKET), rounds)
 
 
 @torch.no_grad()

@@ -68,10 +68,11 @@ class Arm:
                 raise UserError(f"its `{name}` is {type_of(given)}, should be a function")
         if self.masks_of is None and self.mask is not None:
             raise UserError("only an arm with `masks_of` can have `mask`: pruned masks are as they are")
-        own = {"a criterion": self.criterion, "a scope": self.scope, "a structure": self.structure}
+        own: dict[str, Any] = {"a criterion": self.criterion, "a scope": self.scope, "a structure": self.structure}
         own |= {"steps": None if self.steps == 1 else self.steps}
-        for what in [what for what, given in own.items() if self.masks_of is not None and given is not None]:
-            raise UserError(f"only an arm with `prunes` can have {what} of its own")
+        given = [what for what, value in own.items() if value is not None]
+        if self.masks_of is not None and given:
+            raise UserError(f"only an arm with `prunes` can have {given[0]} of its own")
         unknown = sorted(self.asks.difference(FOUND, DRAWN))
         if unknown:
             raise UserError(f"it asks for {', '.join(unknown)}; should ask for some of {', '.join((*FOUND, *DRAWN))}")

@@ -68,7 +68,8 @@ class ByBlock:
 
     def kept(self, name: str, rounds: float) -> int:
         """The number of weights left in each block; at least one is."""
-        return max(1, round(self.m * (1 - self.rates[name]) ** rounds))
+        left: float = self.m * (1 - self.rates[name]) ** rounds
+        return max(1, round(left))
 
     def density(self, rounds: int) -> float:
         left = {name: layer.size * self.kept(name, rounds) // self.m if name in self.rates else layer.size
@@ -166,7 +167,8 @@ class ByUnit:
     rates: Mapping[str, float]  # of each of the coupled, by its name
 
     def kept(self, units: Coupled, rounds: float) -> int:
-        return round(units.size * (1 - self.rates[units.name]) ** rounds)
+        left: float = units.size * (1 - self.rates[units.name]) ** rounds
+        return round(left)
 
     def density(self, rounds: int) -> float:
         return self._pruned(Mask.full({n: a.shape for n, a in self.layers.items()}), rounds, lambda u: -np.arange(u.size)).density

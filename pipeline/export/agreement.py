@@ -44,7 +44,7 @@ def agree(chosen: Chosen, run: Run, run_onnx: RunOnnx | None) -> Agreement:
     sums: list[Tensor] = []
     sizes: list[Tensor] = []
     gaps: list[Tensor] = []
-    for inputs, targets in zip(examples.test.split(BATCH), examples.test_targets.split(BATCH), strict=True):
+    for inputs, targets in zip(torch.split(examples.test, BATCH), torch.split(examples.test_targets, BATCH), strict=True):
         found = [run(inputs), *([torch.from_numpy(run_onnx(inputs.numpy()))] if run_onnx else [])]
         sums.append(torch.cat([task.sums(outputs.unsqueeze(0), targets.unsqueeze(0)) for outputs in found]))
         sizes.append(found[0].abs().max())
