@@ -22,7 +22,7 @@ from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.values import plugins
-from pipeline.values.experiment import Adam
+from pipeline.values.optimizer import Adam
 
 WEIGHTS = 266_610  # LeNet-300-100's parameters
 ADAM = Adam(name="adam", lr=1.2e-3)
@@ -146,7 +146,7 @@ SET_UP = "import time, torch; p = torch.zeros(9, requires_grad=True); p.grad = t
 WAYS = {
     "first step through torch.optim.Adam": "torch.optim.Adam([p], fused=True).step()",
     "first step through torch.optim.adam.adam": (
-        "from pipeline.training.optimizer import Optimizer; from pipeline.values.experiment import Adam; "
+        "from pipeline.training.optimizer import Optimizer; from pipeline.values.optimizer import Adam; "
         "Optimizer(p.detach(), p.grad, Adam(name='adam', lr=1.0)).step()"
     ),
 }

@@ -16,8 +16,8 @@ from pipeline.files import store
 from pipeline.settings import config, places
 from pipeline.tracking import record
 from pipeline.values import paths, plugins
-from pipeline.values.experiment import Decay, Sgd
 from pipeline.values.lanes import Item
+from pipeline.values.optimizer import Decay, Sgd
 from tests import lottery, toy
 from tests.lottery import arrays, differ, is_mask_times, mask
 from tests.test_anatomy_arms import ARMS as ANATOMY

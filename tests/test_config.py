@@ -12,7 +12,7 @@ from pipeline.settings import config, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Adam
+from pipeline.values.optimizer import Adam
 from stages import control, prune, repeat_rounds, retrain, run_stage, train_dense
 from tests import lottery
 

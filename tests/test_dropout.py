@@ -13,7 +13,7 @@ from pipeline.domain.bundle import Bundle
 from pipeline.run import runner, setup
 from pipeline.training.examples import split
 from pipeline.training.trainer import Trainer
-from pipeline.values.experiment import Sgd
+from pipeline.values.optimizer import Sgd
 from tests import lottery, toy
 
 SEEDS = (1, 2)

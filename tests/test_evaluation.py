@@ -15,7 +15,7 @@ from pipeline.domain.tickets import Ticket, ticket
 from pipeline.training.examples import Examples
 from pipeline.training.history import Row, outcome, table
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Sgd
+from pipeline.values.optimizer import Sgd
 from tests import toy
 
 Make = Callable[[], Network]

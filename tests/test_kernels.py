@@ -15,7 +15,7 @@ from pipeline.training.autograd import Autograd
 from pipeline.training.mlp import Mlp
 from pipeline.training.optimizer import Optimizer
 from pipeline.training.sparse import SparseMlp
-from pipeline.values.experiment import Adam, AdamW, OptimizerSettings, Sgd
+from pipeline.values.optimizer import Adam, AdamW, OptimizerSettings, Sgd
 from tests import toy
 
 Kernel = Mlp | SparseMlp | Autograd

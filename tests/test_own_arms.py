@@ -15,7 +15,7 @@ from pipeline.preview.show import show
 from pipeline.settings import config
 from pipeline.training.examples import Stream
 from pipeline.values import paths
-from pipeline.values.experiment import Adam, Decay
+from pipeline.values.optimizer import Adam, Decay
 from tests import lottery, toy
 from tests.lottery import arrays, history, is_mask_times, mask
 

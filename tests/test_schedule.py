@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, M
 from pipeline.domain.networks import Network
 from pipeline.domain.tickets import ticket
 from pipeline.training.schedule import Schedule, settled
-from pipeline.values.experiment import Decay, OptimizerSettings, Sgd
+from pipeline.values.optimizer import Decay, OptimizerSettings, Sgd
 from tests import toy
 
 Make = Callable[[], Network]

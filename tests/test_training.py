@@ -11,7 +11,7 @@ from pipeline.domain.networks import Network
 from pipeline.domain.tickets import ticket
 from pipeline.files import store
 from pipeline.training.trainer import Trainer
-from pipeline.values.experiment import OptimizerSettings
+from pipeline.values.optimizer import OptimizerSettings
 from tests import toy
 
 OPTIMIZERS = {"adam": toy.ADAM, "adamw": toy.ADAMW, "sgd": toy.SGD}

@@ -19,7 +19,8 @@ from pipeline.tasks.classification import classification
 from pipeline.training.examples import Examples, Order, Stream, split
 from pipeline.training.trainer import Recipe, Trainer
 from pipeline.values import plugins
-from pipeline.values.experiment import Adam, AdamW, Augment, OptimizerSettings, Sgd, Training
+from pipeline.values.experiment import Augment, Training
+from pipeline.values.optimizer import Adam, AdamW, OptimizerSettings, Sgd
 
 Arrays = Mapping[str, np.ndarray]
 CPU = torch.device("cpu")

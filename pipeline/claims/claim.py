@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from pipeline.examine.quantities import QUANTITIES
-from pipeline.values.experiment import Name, Section, unique
+from pipeline.values.experiment import Name
+from pipeline.values.section import Section, unique
 
 METRIC, FINAL, STOP = "metric", "final", "early_stop"
 OF_LANES = (METRIC, FINAL, STOP)  # quantities of rounds.csv; all others are rows of the tables of examined masks and weights

@@ -15,8 +15,8 @@ from pipeline.claims.claim import Claim, Ledger, Question
 from pipeline.settings import places
 from pipeline.settings.config import Config
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Section
 from pipeline.values.lanes import DENSE
+from pipeline.values.section import Section
 
 Place = tuple[int | str, ...]
 

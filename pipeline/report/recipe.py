@@ -8,7 +8,8 @@ from pipeline.report import content, registry
 from pipeline.report.wording import count
 from pipeline.settings.config import Config
 from pipeline.values.clock import Moment
-from pipeline.values.experiment import Augment, Decay, Experiment, OptimizerSettings, Scope, Sgd, Training
+from pipeline.values.experiment import Augment, Experiment, Scope, Training
+from pipeline.values.optimizer import Decay, OptimizerSettings, Sgd
 
 SCOPES: dict[Scope, str] = {
     "layer": "layer by layer",

@@ -17,7 +17,8 @@ from pipeline.run.bound import Bound
 from pipeline.values import paths, plugins
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, blaming, type_of
-from pipeline.values.experiment import Decay, Experiment
+from pipeline.values.experiment import Experiment
+from pipeline.values.optimizer import Decay
 from pipeline.values.plugins import Plugin
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from ruamel.yaml.error import YAMLError
 from pipeline.settings import borrowing, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Experiment, Section, unique
+from pipeline.values.experiment import Experiment
+from pipeline.values.section import Section, unique
 
 
 class Figures(Section):

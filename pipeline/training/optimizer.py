@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from pipeline.values.experiment import AdamW, OptimizerSettings, Sgd
+from pipeline.values.optimizer import AdamW, OptimizerSettings, Sgd
 
 
 class Optimizer:

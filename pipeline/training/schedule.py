@@ -4,7 +4,7 @@ import math
 from itertools import accumulate
 
 from pipeline.values.clock import Moment
-from pipeline.values.experiment import Decay, OptimizerSettings
+from pipeline.values.optimizer import Decay, OptimizerSettings
 
 
 class Schedule:

@@ -23,7 +23,8 @@ from pipeline.training.optimizer import Optimizer
 from pipeline.training.schedule import Schedule
 from pipeline.training.sparse import SparseMlp, sparse_layers
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import OptimizerSettings, Training
+from pipeline.values.experiment import Training
+from pipeline.values.optimizer import OptimizerSettings
 
 
 @dataclass(frozen=True)

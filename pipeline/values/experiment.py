@@ -3,42 +3,24 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
     PlainValidator,
     PrivateAttr,
-    Tag,
     model_validator,
 )
 
 from pipeline.values import paths, plugins
-from pipeline.values.clock import Moment
 from pipeline.values.lanes import DENSE, TICKET
+from pipeline.values.optimizer import OptimizerSettings
+from pipeline.values.section import At, PluginSection, Section, unique
 
 MOST = 1000  # of rounds, and of draws of one arm; a larger number is a typing error that would exhaust the memory
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class PluginSection(Section):
-    """`name` chooses a plug-in; every key that is not a field of the section is an option of that plug-in."""
-
-    model_config = ConfigDict(extra="allow")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.__pydantic_extra__ or {})
 
 
 def _known(kind: plugins.Kind) -> AfterValidator:
@@ -47,19 +29,6 @@ def _known(kind: plugins.Kind) -> AfterValidator:
         return name
 
     return AfterValidator(check)
-
-
-def _moment(text: str) -> str:
-    Moment.parse(text)
-    return text
-
-
-def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Raises: ValueError that names the values which occur more than once."""
-    repeated = sorted({str(v) for v in values if values.count(v) > 1})
-    if repeated:
-        raise ValueError(f"should not repeat a value, but has {', '.join(repeated)} more than once")
-    return values
 
 
 def _rounds(value: Any) -> Any:
@@ -85,7 +54,6 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rounds = Annotated[Any, PlainValidator(_rounds)]  # "all", an integer or a tuple of integers
-At = Annotated[str, AfterValidator(_moment)]  # a moment of training: 500it or 2ep
 
 
 class Augment(Section):
@@ -121,52 +89,6 @@ class Init(PluginSection):
 
 class TaskSettings(PluginSection):
     name: Annotated[str, _known("tasks")]
-
-
-class Decay(Section):
-    """Steps of the learning rate, which is multiplied by `by` at each of these moments."""
-
-    at: Annotated[tuple[At, ...], Field(min_length=1), AfterValidator(unique)]
-    by: Annotated[float, Field(gt=0, lt=1)] = 0.1
-
-
-def _way(decay: Any) -> str | None:
-    return "(cosine)" if decay == "cosine" else "(steps)" if isinstance(decay, Mapping | Decay) else None
-
-
-# Tags choose the branch, so that a wrong value gets one message instead of one for each. Their brackets tell them from keys.
-Way = Annotated[
-    Annotated[Decay, Tag("(steps)")] | Annotated[Literal["cosine"], Tag("(cosine)")],
-    Discriminator(_way, "way_of_decay", "should be cosine, or steps such as {at: [80ep, 120ep], by: 0.1}"),
-]
-
-
-class _OptimizerSettings(Section):
-    lr: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    warmup: At = "0it"  # the time in which the learning rate rises from 0 to lr
-    # With cosine, the learning rate falls along half a cosine, from lr at the end of the warmup to 0 at the end of training.
-    decay: Way | None = None
-    clip_grad_norm: Annotated[float, Field(gt=0)] | None = None  # the largest norm of a lane's gradient, over surviving weights
-
-
-class Adam(_OptimizerSettings):
-    name: Literal["adam"]
-
-
-class AdamW(_OptimizerSettings):
-    """Adam whose weight decay does not pass through the moments; it has one by default, as torch's has."""
-
-    name: Literal["adamw"]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-
-
-class Sgd(_OptimizerSettings):
-    name: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-OptimizerSettings = Adam | AdamW | Sgd
 
 
 class Training(Section):
