@@ -62,7 +62,8 @@ def plain(work: Workload) -> Loop:
         x, y = (torch.from_numpy(array).long() for array in (bundle.train_inputs, bundle.train_targets))
         held = [torch.from_numpy(array).long() for array in (bundle.test_inputs, bundle.test_targets)]
         module, batches = work.module(), _batches(x, y, training.batch_size)
-        optimizer = torch.optim.Adam(module.parameters(), lr=work.experiment.optimizer.lr)
+        settings = work.experiment.optimizer
+        optimizer = torch.optim.AdamW(module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
 
         def loss(inputs: Tensor, targets: Tensor) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bf16"):
@@ -73,6 +74,8 @@ def plain(work: Workload) -> Loop:
             for _ in range(training.evaluate_every):
                 optimizer.zero_grad()
                 torch.autograd.backward(loss(*next(batches)))
+                if settings.clip_grad_norm is not None:
+                    nn.utils.clip_grad_norm_(module.parameters(), settings.clip_grad_norm)
                 optimizer.step()
             with torch.no_grad():
                 for _ in range(2):  # the validation part has as many windows as the test part

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def ours(work: Workload, rounds: int = 0, times: float = 1.0) -> Loop:
     """Our trainer at the density after so many rounds, or with so many times the width."""
-    work = work.wider(times)
+    work = work if times == 1.0 else work.wider(times)
     chosen = work.ticket(rounds)
 
     def start() -> Interval:

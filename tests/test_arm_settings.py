@@ -87,7 +87,7 @@ def dense_trained() -> Arm:
         ({"x": {"name": f"{HERE}:failing", "rounds": 1}}, ["arms.x", "sigma is missing"]),
         ({"x": {"name": f"{HERE}:nothing", "rounds": 1}}, ["arms.x", "cannot be loaded", "nothing"]),
         ({"loud": {"name": f"{HERE}:noisy", "rounds": 1, "sigmas": 2}}, ["arms.loud", "sigmas", "options are sigma, masks"]),
-        ({"one_shot": {"rounds": 1, "criterion": "size"}}, ["arms.one_shot", "'size'", "one of initial_magnitude, magnitude"]),
+        ({"one_shot": {"rounds": 1, "criterion": "size"}}, ["arms.one_shot", "'size'", "initial_magnitude, magnitude"]),
         (
             {"one_shot": {"rounds": 1, "criterion": {"name": "magnitude", "power": 2}}},
             ["'magnitude'", "power", "options are none"],

@@ -154,9 +154,9 @@ def test_an_arm_that_nobody_knows_is_drawn_with_its_name_in_words_or_the_users()
 
 
 def test_without_tickets_the_first_arm_takes_their_place() -> None:
-    drawn = _drawn([lane("dense", 0), *(lane("snip", k) for k in (1, 2)), *(lane("other", k) for k in (1, 2))])
-    assert _legend(drawn["early_stop"]) == ["Snip", "Dense network"]
-    assert _legend(drawn["arms"]) == ["Snip", "Other", "Dense network"]
+    drawn = _drawn([lane("dense", 0), *(lane("mine", k) for k in (1, 2)), *(lane("other", k) for k in (1, 2))])
+    assert _legend(drawn["early_stop"]) == ["Mine", "Dense network"]
+    assert _legend(drawn["arms"]) == ["Mine", "Other", "Dense network"]
     assert len(drawn["learning_curves"].axes[0].lines) == 2
 
 

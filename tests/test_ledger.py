@@ -187,28 +187,6 @@ def test_the_stage_writes_the_same_flat_file_twice(monkeypatch: pytest.MonkeyPat
         report_stage.main("main")
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"verdict": "holds"},
-        {"verdict": "not run"},
-        {"reason": "It is so."},
-        "holds",
-        {"verdict": "holds", "effect": "large", "low": 0.1, "high": 0.2, "p": 0.1, "q": 0.1, "n": 5, "detectable": 0.1,
-         "margin": None, "density": 0.5, "rounds": 1},
-    ],
-)  # fmt: skip
-def test_verdicts_that_lack_something_are_one_sentence(damage: object) -> None:
-    _several()
-    aggregate.main("toy")
-    claims_stage.main("main")
-    rows = json.loads(places.ledger().read_text())
-    places.ledger().write_text(json.dumps(rows | {"bad/toy": damage}))
-    for read in (lambda: report_stage.main("main"), lambda: record.claims("toy")):
-        with pytest.raises(UserError, match=r"^reports/effects.json is not .*'bad/toy'.*delete it and run `dvc repro claims`$"):
-            read()
-
-
 def test_claims_that_are_missing_are_told_as_that() -> None:
     _several()
     aggregate.main("toy")

@@ -142,9 +142,9 @@ def test_an_arm_that_nobody_knows_is_told_by_its_name_in_words_or_the_users(lane
 
 
 def test_without_tickets_the_page_is_about_the_first_arm(lane_folders: list[Path]) -> None:
-    text = _page([lane("dense", 0), *(lane("snip", k, value=0.97) for k in (1, 2)), lane("other", 1)])
-    assert "is the snip with 60.0% of the weights" in text or "is the snip with 36.0% of the weights" in text
-    assert "minus that of the snip" in text
+    text = _page([lane("dense", 0), *(lane("mine", k, value=0.97) for k in (1, 2)), lane("other", 1)])
+    assert "is the mine with 60.0% of the weights" in text or "is the mine with 36.0% of the weights" in text
+    assert "minus that of the mine" in text
     alone = _page([lane("dense", 0)])
     assert "The dense network classifies 96.10% of the test set correctly" in alone
     assert "best of" not in alone

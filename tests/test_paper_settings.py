@@ -101,7 +101,7 @@ def settings(name: str) -> Settings:
         "model": found["model"],
         "init": found["init"],
         "task": found["task"],
-        "optimizer": {"momentum": None} | optimizer,
+        "optimizer": {"momentum": None} | {key: value for key, value in optimizer.items() if key != "clip_grad_norm"},
         "iterations": training["iterations"],
         "batch": training["batch_size"],
         "evaluate_every": training["evaluate_every"],

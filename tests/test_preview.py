@@ -27,11 +27,11 @@ def estimate(monkeypatch: pytest.MonkeyPatch) -> Estimate:
 
 
 def test_an_estimate_counts_steps_evaluations_and_cores(estimate: Estimate) -> None:
-    training, data = estimate.experiment.training, estimate.experiment.data
+    training, data, dense = estimate.experiment.training, estimate.experiment.data, estimate.setup.bound.lottery.dense
     iteration = 2.0 + (data.validation + 360) * 10.0 / 200 / training.evaluate_every
-    assert estimate.seconds(0, 1, 600) == pytest.approx(600 * iteration)
-    assert estimate.seconds(0, 2, 600) == pytest.approx(600 * iteration)  # side by side
-    assert estimate.seconds(0, 3, 500) == pytest.approx(1.5 * 500 * iteration)
+    assert estimate.seconds(dense, 1, 600) == pytest.approx(600 * iteration)
+    assert estimate.seconds(dense, 2, 600) == pytest.approx(600 * iteration)  # side by side
+    assert estimate.seconds(dense, 3, 500) == pytest.approx(1.5 * 500 * iteration)
 
 
 def test_a_duration_has_two_digits_and_a_readable_unit() -> None:

@@ -17,6 +17,7 @@ from pipeline.domain.arms import Arm, rewound
 from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Layer, apportioned
+from pipeline.domain.structures import ByWeight
 from pipeline.scoring.scores import prune_in_steps
 from pipeline.values import plugins
 from pipeline.values.errors import UserError
@@ -162,8 +163,8 @@ def test_an_arms_scope_replaces_the_experiments() -> None:
 def test_a_layer_that_an_arms_scope_empties_is_refused() -> None:
     setup = toy.network("lenet", outputs=3, hidden=[8, 6])
     balanced = pruning.groups(setup.layers, {"fc": 0.9, "output": 0.9}, "balanced")
-    with pytest.raises(UserError, match=r"arms\.mine\.rounds is 3, but after round 2 no weight of .* would be left"):
-        pruning.check(balanced, 3, "arms.mine.rounds")
+    with pytest.raises(UserError, match=r"pruning goes to round 3, but after round 2 no weight of .* would be left"):
+        pruning.check(balanced, 3)
 
 
 # --- In steps
@@ -184,7 +185,7 @@ def steps_of(steps: int, scope: Scope = "layer") -> tuple[Mask, list[int]]:
 
     criterion = plugins.Plugin("criteria", "rank", rank, {})
     before = pruning.prune({"a": np.arange(1000.0)}, Mask.full({"a": (1000,)}), chosen, 1)
-    return prune_in_steps(criterion, offers, before, chosen, range(1, 3), steps), seen
+    return prune_in_steps(criterion, offers, before, ByWeight(layers, chosen), range(1, 3), steps), seen
 
 
 def test_density_falls_by_one_factor_from_step_to_step() -> None:

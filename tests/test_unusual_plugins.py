@@ -100,7 +100,7 @@ def test_a_criterions_network_has_the_trained_values_of_every_buffer() -> None:
     found = built(model={"name": f"{HERE}:Frozen"})
     weights = networks.fresh(found.network, found.bound.init, 1) | {"seen": np.array(7, np.float32)}
     assert "seen" not in found.network.module.state_dict()
-    module = Probe(found).module_with(weights)
+    module = Probe(found).module_with(weights, 1)
     assert module.get_buffer("seen") == 7
     assert module.get_parameter("inner.weight").detach().numpy().tobytes() == weights["inner.weight"].tobytes()
     assert module.get_parameter("inner.weight").requires_grad

@@ -81,9 +81,9 @@ def _loading(chosen: Chosen, files: Mapping[str, int]) -> Iterable[str]:
         if chosen.setup.network.module.state_dict().keys() == chosen.start.keys():  # not with tied weights
             yield "`network.load_state_dict(start)` puts the weights in at which training began."
     if "network.onnx" in files:
-        yield "The ONNX file takes and gives the same, as NumPy arrays:"
+        yield "The ONNX file takes and gives the same, as NumPy arrays. It is smaller than a dense network by the dead units:"
         yield LOAD_ONNX
-    yield "Pruned weights are stored as zeros. Only `network.onnx` is smaller than a dense network, by the units that are dead."
+    yield "The other files store pruned weights as zeros, so they are as large as those of a dense network."
 
 
 def _metrics(chosen: Chosen, agreement: Agreement) -> str:

@@ -8,7 +8,6 @@ from pipeline.domain.masks import Mask
 from pipeline.files import datasets, store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import Arrays
-from pipeline.run import keys
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup, build
 from pipeline.settings import check, config, places
@@ -51,7 +50,7 @@ def choose(experiment: str, item: str, seed: int, draw: int | None) -> Chosen:
     record = _record(bound, lane)
     data = paths.data(bound.experiment.data.slug)
     bundle = datasets.read_bundle(data)
-    if keys.digest_file(data) != record.about["data_digest"]:
+    if datasets.digest(data) != record.about["data_digest"]:
         raise _changed(bound, lane, f"other data than {data} has")
     settings = bound.experiment.model_dump(mode="json")
     for section in OF_NETWORK:
