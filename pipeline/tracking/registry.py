@@ -1,6 +1,7 @@
 """A network in MLflow's registry, as ONNX: it has no code of this repository that a later change could break."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +41,9 @@ def register(record: Record, file: Path, inputs: Array, outputs: Array) -> Versi
         for known in client.search_model_versions(f"name = '{name}'"):
             if known.tags.get("input_key") == record.input_key:
                 return Version(name, str(known.version), is_new=False)
-        return Version(name, _add(client, name, record, file, inputs, outputs), is_new=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*type hint is inferred as AnyType")  # MLflow's, about its own code
+            return Version(name, _add(client, name, record, file, inputs, outputs), is_new=True)
 
 
 def _add(client: "MlflowClient", name: str, record: Record, file: Path, inputs: Array, outputs: Array) -> str:
