@@ -60,12 +60,12 @@ def test_the_page_runs_from_its_files_to_the_table_of_results(followed: Followed
 
 def test_the_table_says_which_stages_an_edit_runs_again(followed: Followed) -> None:
     assert {*EDITS} == {f"mine/{part}.py" for part in ("model", "task", "criterion", "arm")}
-    assert followed.scratch.changed("mine") == set()
+    assert followed.scratch.changed("mine") == [set()]
     for name, stages in EDITS.items():
         file = followed.research / name
         before = file.read_text()
         file.write_text(f"{before}\nEDITED = True\n")
-        assert followed.scratch.changed("mine") == stages, name
+        assert followed.scratch.changed("mine") == [stages], name
         file.write_text(before)
 
 
