@@ -42,7 +42,6 @@ def test_a_module_that_fails_is_told_with_its_line(module: str, tmp_path: Path, 
         ("builtins:print", "gives None, should give a torch.nn.Module"),
         ("os:system", "missing a required argument: 'command'; its options are command; it may ask for shape, outputs"),
         ("sys:exit", "failed: SystemExit"),
-        ("torch.nn:Linear", "missing a required argument: 'in_features'"),
     ],
 )
 def test_what_is_no_network_is_refused_by_show_and_by_a_stage(name: str, words: str, tmp_path: Path) -> None:

@@ -153,7 +153,13 @@ def experiment(name: str, **options: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("name", "options"), [("resnet18", {"small_images": True}), ("squeezenet1_1", {"dropout": 0.2})])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        pytest.param("resnet18", {"small_images": True}, marks=pytest.mark.slow),
+        ("squeezenet1_1", {"dropout": 0.2}),
+    ],
+)
 def test_tickets_are_trained_with_batch_norm_and_with_dropout(name: str, options: dict[str, Any], tmp_path: Path) -> None:
     data = toy.bundle(40, 12, shape=(3, 16, 16) if name == "resnet18" else IMAGE)
     with lottery.repository(tmp_path, lottery.params(toy=experiment(name, **options)), data):

@@ -58,6 +58,7 @@ def test_the_page_runs_from_its_files_to_the_table_of_results(followed: Followed
     assert all(float(row["final_mean_error"]) < 0.3 for row in rows)  # the mean distance of the heights from 0
 
 
+@pytest.mark.slow
 def test_the_table_says_which_stages_an_edit_runs_again(followed: Followed) -> None:
     assert {*EDITS} == {f"mine/{part}.py" for part in ("model", "task", "criterion", "arm")}
     assert followed.scratch.changed("mine") == [set()]
