@@ -71,10 +71,10 @@ def test_the_sentences_rank_the_arms_and_give_intervals() -> None:
     given = shown()
     *_, last = beside.criteria(given, _criteria(given.outcome))
     assert last.startswith(
-        "At 1.6% of the weights, the mean accuracy is, from the best: ticket 97.60%, magnitude (global) 97.50%, "
+        "At 1.6% of the weights, the arms rank as follows by the mean accuracy: ticket 97.60%, magnitude (global) 97.50%, "
     )
     assert "and random (uniform) 85.70%." in last
-    assert "The best arm beside the ticket, magnitude (global), compared with it: 0.10 points lower" in last
+    assert "The best arm other than the ticket is magnitude (global), whose accuracy is 0.10 points lower than that of" in last
     assert "Compared with random (uniform): ticket 11.90 points higher (95% interval" in last
     assert last.count("95% interval") == len(ARMS) + 1  # of the others with random, and of the best with the ticket
 

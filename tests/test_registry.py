@@ -87,9 +87,9 @@ def test_a_lane_is_registered_once_and_moves_with_the_repository(
     import mlflow
 
     register("r01", "out")
-    assert "version 1 of toy-ticket in MLflow's registry is new" in capfd.readouterr().out
+    assert "version 1 of toy-ticket was added to MLflow's registry" in capfd.readouterr().out
     register("r01", "again")
-    assert "version 1 of toy-ticket in MLflow's registry was there" in capfd.readouterr().out
+    assert "version 1 of toy-ticket was already in MLflow's registry" in capfd.readouterr().out
     register("r00", "dense")
     assert [number for number, _ in versions("toy-ticket")] == [number for number, _ in versions("toy-dense")] == ["1"]
     assert connection.is_default()

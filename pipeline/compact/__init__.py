@@ -1,1 +1,1 @@
-"""Smaller networks from masks: dead units are physically removed, and what a ticket costs is counted."""
+"""Smaller networks from masks: dead units are removed from the network, and what a ticket costs is counted."""

@@ -1,4 +1,4 @@
-"""torch's multi-head attention with fewer heads than the width of its inputs would have; torch's own cannot have that."""
+"""Multi-head attention from which heads have been removed; those of torch's own always have the inputs' width together."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class FewerHeads(nn.Module):
-    """Some heads of another attention, with which it can be exchanged."""
+    """Some heads of an attention, which this module can replace."""
 
     _qkv_same_embed_dim = False  # torch's encoder asks for it, and then calls `forward` instead of a fused operation
 
@@ -39,12 +39,12 @@ class FewerHeads(nn.Module):
     ) -> tuple[Tensor, None]:
         """Shapes: query (N, L, E), key and value (N, S, E), or with N second unless `batch_first` -> (N, L, E).
 
-        Raises: ValueError for what it cannot do: padding, masks of single heads, and inputs without a batch.
+        Raises: ValueError for padding, masks of single heads, and inputs without a batch.
         """
         if key_padding_mask is not None or query.dim() != 3 or (attn_mask is not None and attn_mask.dim() != 2):
-            raise ValueError("attention with fewer heads takes batches without padding and one mask for all heads")
+            raise ValueError("attention with fewer heads takes batches without padding, and one mask for all heads")
         if attn_mask is not None and attn_mask.dtype == torch.bool:
-            attn_mask = ~attn_mask  # here True means that a key is not seen, below that it is
+            attn_mask = ~attn_mask  # here True hides a key, below it shows the key
         weights = self.in_proj_weight.chunk(3)
         biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         q, k, v = (self._heads(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))

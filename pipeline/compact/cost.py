@@ -1,6 +1,6 @@
-"""What a ticket costs: floating-point operations of a forward pass, and bytes on a disk, as they are and as they could be.
+"""What a ticket costs: floating-point operations of a forward pass and bytes of storage, dense and sparse.
 
-Whether fewer operations take less time is another question: skipping single weights needs operations that are made for it.
+Fewer operations do not always take less time: only sparse operations can skip single weights.
 """
 
 from dataclasses import dataclass
@@ -42,16 +42,16 @@ def size_of(module: nn.Module) -> int:
 
 
 def operations(module: nn.Module, example: Tensor) -> float:
-    """The operations that a network does for one input: two for each multiplication with an addition, as torch counts them."""
+    """The operations of a network for one input; torch counts a multiplication with an addition as two."""
     with torch.enable_grad(), FlopCounterMode(display=False) as counted:  # with gradients, torch fuses nothing away
         module.eval()(example)
     return float(counted.get_total_flops() / len(example))
 
 
 def surviving_operations(module: nn.Module, mask: Mask, example: Tensor) -> float:
-    """The operations for one input if those of pruned weights were skipped, which no dense operation does.
+    """The operations for one input if those of pruned weights were skipped, which dense operations cannot do.
 
-    Raises: UserError when a weight with a mask is not used by a layer that is known.
+    Raises: UserError when a weight with a mask belongs to no layer of a known type.
     """
     places = _places(module, example)
     unknown = [name for name in mask if name not in places]

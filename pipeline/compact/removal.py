@@ -1,8 +1,8 @@
-"""Removes from a network what its mask has made useless, so that ordinary dense operations become cheaper.
+"""Removes from a network what its mask has made useless, so that dense operations become cheaper.
 
 A unit, filter or attention head is dead if no surviving weight reads it. Whatever its value, it then has no effect: its bias
-and normalisation have no mask and may still give it a constant value, but this is multiplied by zeros only. What feeds nothing
-but dead units is dead too. A unit that nothing comes into but that is read adds a constant to others, and it is kept.
+and normalisation have no mask and may still give it a constant value, but this is multiplied by zeros only. A unit
+that feeds only dead units is dead too. A unit without incoming weights that is still read adds a constant to others, and is kept.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def compact(module: nn.Module, mask: Mask, weights: Mapping[str, NDArray[Any]], 
 
     Units of the network's output, and units that a normalisation over units reads, stay where they are, and so does one unit
     of each layer. Shapes: example (N, *shape), inputs of the network; the result takes any number of inputs.
-    Raises: UserError when the outputs differ for the example, because the network uses a unit in a way that no graph shows.
+    Raises: UserError when the outputs for the example differ, because the network uses a unit in a way that no graph shows.
     """
     masked = _loaded(module, mask, weights)
     smaller = deepcopy(masked)
@@ -43,7 +43,9 @@ def compact(module: nn.Module, mask: Mask, weights: Mapping[str, NDArray[Any]], 
     with torch.no_grad():
         before, after = masked(example), smaller.eval()(example)
     if not torch.allclose(before, after, atol=TOLERANCE * max(1.0, float(before.abs().max())), rtol=0):
-        raise UserError("the smaller network gives other outputs: this network uses some of its units in a way that is not known")
+        raise UserError(
+            "the compacted network has other outputs, because this network uses some of its units in a way that is not known"
+        )
     return smaller
 
 

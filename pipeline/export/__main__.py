@@ -23,9 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--network",
         choices=get_args(folder.Formats),
         default="onnx",
-        help="the formats of the network: onnx is ONNX and a program of torch.export, pytorch the latter alone",
+        help="the formats of the network: onnx (ONNX and a program of torch.export), pytorch (the program only) or none",
     )
-    parser.add_argument("--register", action="store_true", help="adds the network to MLflow's registry, unless it is there")
+    parser.add_argument(
+        "--register", action="store_true", help="add the network to MLflow's registry, unless it is already there"
+    )
     given = parser.parse_args(arguments)
     try:
         _export(given)
@@ -33,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nthe export was stopped, and no folder was made", file=sys.stderr)
+        print("\nthe export was stopped", file=sys.stderr)
         return 130
     return 0
 
@@ -48,15 +50,15 @@ def _export(given: argparse.Namespace) -> None:
     chosen = choose(given.experiment, given.item, given.seed, given.draw)
     agreement = folder.write(chosen, to, given.network)
     reached = f"{chosen.setup.task.metric.name} {agreement.metric:.6g} on the test set"
-    print(f"{given.to} has {chosen.name}: {chosen.mask.density:.2%} of the weights, {reached}")
+    print(f"{given.to} contains {chosen.name}: {chosen.mask.density:.2%} of the weights, {reached}")
     if given.register:
         from pipeline.tracking import registry
 
         inputs = folder.few(chosen.setup.bundle)
         outputs = network.OnnxNetwork(to / folder.ONNX)(inputs)
         version = registry.register(chosen.record, to / folder.ONNX, inputs, outputs)
-        state = "is new" if version.is_new else "was there"
-        print(f"version {version.number} of {version.name} in MLflow's registry {state}")
+        state = "was added to" if version.is_new else "was already in"
+        print(f"version {version.number} of {version.name} {state} MLflow's registry")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether the exported files compute what was trained: on all test examples, and before anybody relies on them."""
+"""Checks on all test examples that the exported files compute what was trained."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pipeline.training.examples import Examples
 from pipeline.values.errors import UserError
 
 BATCH = 250
-# Another processor rounds sums differently, by which outputs change in their last digits and a few predictions turn.
+# Another processor rounds sums differently, so outputs change in their last digits and a few predictions change.
 OUTPUTS_MAY_DIFFER = 1e-4  # as a share of the largest output
 METRIC_MAY_DIFFER = {"fp32": 1e-3, "tf32": 1e-3, "bf16": 1e-2}  # as a share of the metric, by the precision of training
 MAY_TURN = 2  # predictions, of a metric that is a fraction
@@ -23,9 +23,9 @@ RunOnnx = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Agreement:
-    """metric: that of the network. onnx_metric: that of the ONNX file. difference: the largest one between their outputs.
+    """metric: of the network. onnx_metric: of the ONNX file. difference: the largest difference between their outputs.
 
-    largest: the largest output, without its sign.
+    largest: the largest absolute value of an output.
     """
 
     metric: float
@@ -38,7 +38,7 @@ class Agreement:
 def agree(chosen: Chosen, run: Run, run_onnx: RunOnnx | None) -> Agreement:
     """Evaluates the network, as a file or as a module, on the test set, and the ONNX file beside it.
 
-    Raises: UserError when the network does not reach the metric that training noted, or both have different outputs.
+    Raises: UserError when the network does not reach the metric that training recorded, or when the outputs of both differ.
     """
     task, examples = chosen.setup.task, Examples(chosen.setup.bundle, torch.device("cpu"))
     sums: list[Tensor] = []
@@ -56,8 +56,8 @@ def agree(chosen: Chosen, run: Run, run_onnx: RunOnnx | None) -> Agreement:
     largest, difference = float(torch.stack(sizes).max()), float(torch.stack(gaps).max())  # not a number if one of them is not
     if not difference <= OUTPUTS_MAY_DIFFER * largest:
         raise UserError(
-            f"the outputs of the ONNX file differ from the network's by up to {difference:.2g}, but should by at most "
-            f"{OUTPUTS_MAY_DIFFER * largest:.2g}; leave ONNX out with --network pytorch"
+            f"the outputs of the ONNX file differ from the network's by up to {difference:.2g}, but should differ by at "
+            f"most {OUTPUTS_MAY_DIFFER * largest:.2g}; leave ONNX out with --network pytorch"
         )
     return Agreement(metrics[0], metrics[1], difference, largest)
 

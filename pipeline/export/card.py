@@ -14,11 +14,11 @@ from pipeline.tracking.mirror import checked_out
 from pipeline.values.lanes import DENSE, TICKET
 
 HOLDS = {
-    "mask.safetensors": "for each weight that can be pruned, a bool tensor of its shape; the weight is kept where it is true",
+    "mask.safetensors": "for each tensor of prunable weights, a bool tensor of its shape; a weight is kept where it is true",
     "start.safetensors": "the weights at which training began, masked; for a ticket these are the rewound weights",
     "trained.safetensors": "the weights at the end of training, masked",
     "network.pt2": "the trained network as a program of torch.export, with its weights",
-    "network.onnx": "the trained network as ONNX, with its weights, without units, filters and heads that are dead",
+    "network.onnx": "the trained network as ONNX, with its weights, without its dead units, filters and heads",
 }
 LOAD = """```python
 from safetensors.torch import load_file
@@ -70,18 +70,18 @@ def _loading(chosen: Chosen, files: Mapping[str, int]) -> Iterable[str]:
     inputs = chosen.setup.bundle.test_inputs
     normalised = " It normalises them itself." if chosen.setup.bundle.scale is not None else ""
     outputs = f"(N, {', '.join(map(str, chosen.setup.task.outputs(chosen.setup.bundle)))})"
-    yield "With this folder as the working folder, and without the repository that made it:"
+    yield "These lines work in this folder, without the repository that made it:"
     yield LOAD
     if "network.pt2" in files:
         yield (
             f"The network takes `inputs` as the data set stores them, {inputs.dtype} of shape "
-            f"(N, {', '.join(map(str, inputs.shape[1:]))}).{normalised} It gives float32 {outputs} and is in evaluation mode."
+            f"(N, {', '.join(map(str, inputs.shape[1:]))}).{normalised} It returns float32 {outputs} and is in evaluation mode."
         )
         yield LOAD_PROGRAM
         if chosen.setup.network.module.state_dict().keys() == chosen.start.keys():  # not with tied weights
-            yield "`network.load_state_dict(start)` puts the weights in at which training began."
+            yield "`network.load_state_dict(start)` loads the weights at which training began."
     if "network.onnx" in files:
-        yield "The ONNX file takes and gives the same, as NumPy arrays. It is smaller than a dense network by the dead units:"
+        yield "The ONNX network has the same inputs and outputs, as NumPy arrays. Its dead units have been removed:"
         yield LOAD_ONNX
     yield "The other files store pruned weights as zeros, so they are as large as those of a dense network."
 
@@ -94,11 +94,19 @@ def _metrics(chosen: Chosen, agreement: Agreement) -> str:
         (
             f"final_{name}",
             chosen.final_metric,
-            f"{name}{unit} on {examples:,} test examples at the end; {metric.better} is better",
+            f"{name}{unit} on {examples:,} test examples at the end of training; {metric.better} is better",
         ),
-        ("final_iteration", about["final_iteration"], "the number of training iterations, from those of dense training on"),
+        (
+            "final_iteration",
+            about["final_iteration"],
+            "the iteration at which training ended, counted from the start of dense training",
+        ),
         (f"{name}_at_early_stop", about[f"{name}_at_early_stop"], f"{name}{unit} on the test examples at the early stop"),
-        ("early_stop_iteration", about["early_stop_iteration"], "the iteration of the lowest validation loss; training went on"),
+        (
+            "early_stop_iteration",
+            about["early_stop_iteration"],
+            "the iteration of the lowest validation loss; training continued after it",
+        ),
         (
             "validation_loss_at_early_stop",
             about["validation_loss_at_early_stop"],
@@ -109,7 +117,7 @@ def _metrics(chosen: Chosen, agreement: Agreement) -> str:
     if agreement.onnx_metric is not None:
         measured += (
             f", and {agreement.onnx_metric:.6g} in onnxruntime, whose outputs differ from torch's by at most "
-            f"{agreement.difference:.1g}, where the largest output is {agreement.largest:.3g}"
+            f"{agreement.difference:.1g}; the largest output is {agreement.largest:.3g}"
         )
     precision = chosen.setup.bound.experiment.training.precision
     lower = "" if precision == "fp32" else f" It was trained and evaluated in {precision}; these files compute in float32."
@@ -142,7 +150,7 @@ def _provenance(chosen: Chosen) -> str:
 
 
 def _versions(chosen: Chosen) -> Iterable[str]:
-    """Of what made this folder, and of torch where it trained on this machine."""
+    """The versions of what made this folder, and that of the torch that trained the lane if this machine knows it."""
     yield f"Python {platform.python_version()}"
     yield f"torch {torch.__version__}"
     yield f"numpy {np.__version__}"

@@ -1,4 +1,4 @@
-"""The lane that is exported, with all that its files say about it."""
+"""The lane that is exported, with everything that its files say about it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +44,7 @@ class Chosen:
 
 
 def choose(experiment: str, item: str, seed: int, draw: int | None) -> Chosen:
-    """Reads a lane. Raises: UserError when there is none of these names, or it is not that of the present settings and data."""
+    """Reads a lane. Raises: UserError when no lane has these names, or when it was trained with other settings or data."""
     bound = check.settings(experiment, config.load().experiment(experiment))
     lane = _lane(bound, Item.parse(f"{experiment}/{item}"), seed, draw)
     record = _record(bound, lane)

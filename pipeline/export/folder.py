@@ -22,7 +22,7 @@ PROGRAM, ONNX, CARD = "network.pt2", "network.onnx", "README.md"
 
 
 def require_free(folder: Path) -> None:
-    """Raises: UserError when there is something that an export would replace, or no folder can be made there."""
+    """Raises: UserError when an export would replace something, or when no folder can be made there."""
     try:
         taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
         above = next(parent for parent in folder.parents if parent.exists())
@@ -70,5 +70,5 @@ def _write_network(chosen: Chosen, folder: Path, formats: Formats) -> Agreement:
 
 
 def few(bundle: Bundle) -> Array:
-    """Two test examples to export with, because torch takes one alone for the only number that the network accepts."""
+    """Two test examples to export with: from one alone, torch would conclude that the network accepts only one input."""
     return bundle.test_inputs[np.arange(2) % len(bundle.test_inputs)]

@@ -16,7 +16,7 @@ from pipeline.values.errors import UserError, reason
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # for ONNX; requirements-export.txt has them
 INPUTS, OUTPUTS = "inputs", "outputs"  # the names in the ONNX file
-LONGEST_REASON = 300  # torch explains an export that fails on pages
+LONGEST_REASON = 300  # torch explains a failed export at great length
 
 
 def with_weights(setup: Setup, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
@@ -83,7 +83,8 @@ def require_onnx() -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         lacks = f"{', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed"
-        raise UserError(f"ONNX needs {lacks}; `make export-deps` does that, and --network pytorch leaves ONNX out")
+        them = "it" if len(missing) == 1 else "them"
+        raise UserError(f"ONNX needs {lacks}; `make export-deps` installs {them}, and --network pytorch leaves ONNX out")
 
 
 class OnnxNetwork:

@@ -1,6 +1,6 @@
-"""Many ways to prune: the metric against density, with a panel for each arm, from the best to the worst at the smallest density.
+"""Many criteria and scopes: the metric against density, one panel for each arm, from the best to the worst at the last density.
 
-Each panel repeats what all arms are compared with: the dense network, the ticket and random pruning.
+Each panel repeats the references of all arms: the dense network, the ticket and random pruning.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ ACCURACIES = (10, 50, 80, 90, 95, 97, 98, 99)  # the labels of that axis
 
 
 def ranked(outcome: Outcome, arms: Sequence[str]) -> list[str]:
-    """The arms from the best to the worst in the last round of each."""
+    """The arms from the best to the worst, each in its last round."""
     last = {arm: float(outcome.rows(arm).sort_values("density").iloc[0]["value_mean"]) for arm in arms}
     return sorted(arms, key=lambda arm: -outcome.metric.gain(last[arm], 0.0))
 
 
 def draw(shown: Shown, arms: Sequence[str]) -> Figure:
-    """arms: all that are compared, the references among them."""
+    """arms: all that are compared, including the references."""
     outcome = shown.outcome
     references = [arm for arm in (outcome.main, RANDOM) if arm in outcome.arms]
     chosen = ranked(outcome, [arm for arm in arms if arm not in references])
@@ -69,7 +69,7 @@ def _panel(panel: Axes, shown: Shown, arm: str, references: Sequence[str]) -> No
 
 
 def _value_axis(panel: Axes, shown: Shown) -> None:
-    """An accuracy's distance from 100% in logarithms, because criteria differ by a tenth of a point or by half of the scale."""
+    """An accuracy's distance from 100% on a logarithmic scale, because arms differ by a tenth of a point or by tens of points."""
     if not (shown.metric.is_fraction and shown.metric.better == "higher"):
         return
     import numpy as np

@@ -1,4 +1,4 @@
-"""Tickets of several structures: the metric against the multiplications, and against the bytes, that are left."""
+"""Tickets of several structures: the metric against the multiplications and against the bytes that are left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.results.outcome import Outcome
 
 MULTIPLICATIONS, COMPACTED, BITMAP = "multiplications", "multiplications_compacted", "bytes_bitmap"
-NOTE = "Multiplications are those of surviving weights. Bytes: whole units are removed, other masks are stored as bits."
+NOTE = "Multiplications are those of surviving weights. Bytes: whole units are removed; other masks are bitmaps."
 
 
 def draw(shown: Shown, details: Sequence[str]) -> Figure:

@@ -1,4 +1,4 @@
-"""The sentences below the figure of many ways to prune; each is computed from tables."""
+"""The sentences below the figure that compares many criteria and scopes; each is computed from tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def criteria(shown: Shown, arms: Sequence[str]) -> list[str]:
-    """Ranks the arms at each density, and compares each with random pruning and the best of them with the ticket."""
+    """Ranks the arms at each density, compares each with random pruning, and compares the best one with the ticket."""
     outcome = shown.outcome
     densities = outcome.table.loc[outcome.table["arm"].isin(arms)].groupby("round").size()
     rounds = [int(k) for k in densities.index if 2 * densities[k] >= len(arms)]
@@ -31,18 +31,19 @@ def _at(shown: Shown, number: int, arms: Sequence[str]) -> str:
     order = sorted(rows, key=lambda arm: -outcome.metric.gain(float(rows[arm]["value_mean"]), 0.0))
     values = several([f"{shown.label(arm)} {outcome.metric.text(float(rows[arm]['value_mean']))}" for arm in order])
     density = percent(next(iter(rows.values()))["density"])
-    text = f"At {density}% of the weights, the mean {outcome.metric.words} is, from the best: {values}."
+    text = f"At {density}% of the weights, the arms rank as follows by the mean {outcome.metric.words}: {values}."
     return " ".join(filter(None, [text, _against_ticket(shown, rows, order), _against_random(shown, rows, order)]))
 
 
 def _against_ticket(shown: Shown, rows: dict[str, Row], order: list[str]) -> str:
-    """Compares the best other arm with the ticket, which costs the training of every round before it."""
+    """Compares the best other arm with the ticket, which in addition costs the training of all rounds before."""
     main = shown.outcome.main
     others = [arm for arm in order if arm != main]
     if main not in rows or not others:
         return ""
-    text = difference(shown.outcome, rows[others[0]], rows[main])
-    return f"The best arm beside the {shown.label(main)}, {shown.label(others[0])}, compared with it: {text}."
+    ticket, words = shown.label(main), shown.outcome.metric.words
+    text = difference(shown.outcome, rows[others[0]], rows[main], f"that of the {ticket}")
+    return f"The best arm other than the {ticket} is {shown.label(others[0])}, whose {words} is {text}."
 
 
 def _against_random(shown: Shown, rows: dict[str, Row], order: list[str]) -> str:

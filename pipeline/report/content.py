@@ -1,7 +1,7 @@
 """The figures of the report, in its order, and what the paper (Frankle & Carbin, ICLR 2019, final version) claims beside each.
 
-To add a figure, add a record to FIGURES; its functions are in pipeline/figures (drawing) and in here.py, inside.py or over.py
-(sentences).
+To add a figure, add a record to FIGURES; its functions are in pipeline/figures (drawing) and in here.py, inside.py, over.py,
+beside.py or costs.py (sentences).
 """
 
 from pipeline.figures import (
@@ -90,7 +90,7 @@ def _many(outcome: Outcome) -> list[str]:
 
 
 def _criteria(outcome: Outcome) -> list[str]:
-    """The arms that prune masks of their own, if they are many; tickets are rewound in the same way, so criteria differ."""
+    """The arms that prune and rewind masks of their own, if they are many; they differ in criterion, scope or structure."""
     of_lanes = outcome.lanes.groupby("arm", sort=False)["target"].first()
     found = [arm for arm in outcome.arms if f":{places.stage('retrain', arm)}@" in of_lanes[arm]]
     return found if len(found) > MANY else []
@@ -158,7 +158,7 @@ FURTHER = Figure(
     },
 )  # fmt: skip
 CRITERIA = Figure(
-    file="criteria", title="Criteria of pruning", subject=LENET, arms=_criteria, draw=criteria.draw, here=beside.criteria,
+    file="criteria", title="Pruning criteria and scopes", subject=LENET, arms=_criteria, draw=criteria.draw, here=beside.criteria,
 )  # fmt: skip
 DIFFERENCES = Figure(
     file="differences", title="What matters in a ticket", subject=LENET, arms=_many, draw=differences.draw, here=here.differences,

@@ -1,4 +1,4 @@
-"""The sentences below the figure of structures: what tickets cost, from examined.csv, and how good they are at that cost."""
+"""The sentences below the figure of structures: what tickets cost, from examined.csv, and how good they are at this cost."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def structures(shown: Shown, details: Sequence[str]) -> list[str]:
     name, outcome = next(iter(shown.outcomes.items()))
     masks = measured.masks_of(shown.experiment(name))
     found = [
-        "In these networks every weight is used once for an input, so the share of the multiplications that a ticket needs is "
-        "its density. A dense operation saves them only where whole units are removed; single weights and blocks need operations "
-        "that are made for them."
+        "In these networks, every weight is used once for each input, so the share of the multiplications that a ticket needs is "
+        "its density. Dense operations save multiplications only where whole units are removed; masks of single weights and of "
+        "blocks need sparse operations."
     ]
     for arm, (of, structure) in masks.items():
         if structure != "weight" and arm == of:
@@ -39,14 +39,14 @@ def _beside(shown: Shown, outcome: Outcome, arm: str, reinits: Sequence[str]) ->
         number = int(row["round"])
         others = {other: statistics.at_round(outcome.table, other, number) for other in (TICKET, *reinits)}
         told = [
-            f"{difference(outcome, row, other)} compared with the {shown.label(beside)} at {percent(other['density'])}%"
+            difference(outcome, row, other, f"that of the {shown.label(beside)} at {percent(other['density'])}%")
             for beside, other in others.items()
             if other is not None
         ]
-        parts += [f"at {percent(row['density'])}% it is {' and '.join(told)}"] if told else []
+        parts += [f"at {percent(row['density'])}%, it is {' and '.join(told)}"] if told else []
     if not parts:
         return ""
-    return f"The {outcome.metric.words} of the {shown.label(arm)}, by the multiplications left: {'; '.join(parts)}."
+    return f"The {outcome.metric.words} of the {shown.label(arm)}, by the share of the multiplications: {'; '.join(parts)}."
 
 
 def _bytes(shown: Shown, outcome: Outcome, arm: str) -> str:
@@ -60,6 +60,6 @@ def _bytes(shown: Shown, outcome: Outcome, arm: str) -> str:
         shares.append(f"{percent(float(table.loc[table['round'] == row['round'], 'value'].mean()))}%")
     return (
         f"{style.capital(shown.label(arm))} at {percent(row['density'])}% of the weights: the weights take {shares[0]} of the "
-        f"dense network's bytes as bits and values, {shares[1]} as compressed sparse rows, and {shares[2]} as dense layers "
-        "without dead units."
+        f"dense network's bytes as a bitmap with the surviving values, {shares[1]} as compressed sparse rows, and {shares[2]} as "
+        "dense layers without dead units."
     )

@@ -14,9 +14,9 @@ from pipeline.values.optimizer import Decay, OptimizerSettings, Sgd
 SCOPES: dict[Scope, str] = {
     "layer": "layer by layer",
     "global": "over all layers together",
-    "erdos_renyi": "with densities of layers by Erdos-Renyi",
-    "erk": "with densities of layers by ERK",
-    "balanced": "so that layers keep equal numbers",
+    "erdos_renyi": "with Erdős–Rényi densities of the layers",
+    "erk": "with ERK densities of the layers",
+    "balanced": "so that all layers keep equally many weights",
 }
 AGAIN = {"dense_long", "other_order"}  # arms that train the same networks again, longer or in another order
 
