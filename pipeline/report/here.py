@@ -121,7 +121,7 @@ def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
     shared, rows = set.intersection(*rounds.values()), outcome.table.set_index(["arm", "round"], drop=False)
     pairs = {arm: [rows.loc[a, max(shared or rounds[arm])] for a in (arm, outcome.main)] for arm in arms}
     if any(percent(row["density"]) != percent(beside["density"]) for row, beside in pairs.values()):  # another structure
-        start = f"In round {max(shared)}, the last in common" if shared else f"In the last round that each shares with the {ticket}"
+        start = f"In round {max(shared)}, the last in common" if shared else f"In the last round in common with the {ticket}"
         where = {arm: f" at {percent(row['density'])}%, beside {percent(its['density'])}%" for arm, (row, its) in pairs.items()}
     elif shared:
         start = f"At {percent(pairs[arms[0]][0]['density'])}% of the weights, the smallest density in common"
