@@ -83,3 +83,13 @@ def test_without_random_pruning_nothing_is_compared_with_it() -> None:
     given = shown({arm: its for arm, its in ARMS.items() if arm != "random"})
     assert all("Compared with" not in line for line in beside.criteria(given, _criteria(given.outcome)))
     assert all(len([x for x in p.lines if x.get_color() == style.VERMILLION]) == 0 for p in draw(given).axes)
+
+
+def test_an_arm_of_another_density_in_the_same_round_is_told_at_its_own() -> None:
+    found = lanes()
+    for other in found:
+        other["density"] = 0.02 if other["arm"] == "snip" and other["round"] == 6 else other["density"]
+    given = synthetic.shown(found)
+    *_, before, last = beside.criteria(given, _criteria(given.outcome))
+    assert "At 1.6% of the weights" in last and "SNIP (before training) at 2.0% 94." in last
+    assert "SNIP (before training) at" not in before

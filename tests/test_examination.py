@@ -31,6 +31,7 @@ CONTENT = lottery.params(
     toy=lottery.experiment(rewind="5it"),
     alone=lottery.experiment(seeds=[1], arms={}),
     no_tickets=lottery.experiment(seeds=[1], arms={"ticket": {"rounds": 0}}),
+    of_units=lottery.experiment(seeds=[1], arms={"ticket": {"rounds": 2, "structure": "unit"}}),
 )
 
 
@@ -224,6 +225,14 @@ def test_inputs_that_are_no_square_are_not_drawn_as_one() -> None:
     figure = files.drawn({"connections": registry.drawings(other)["connections"]})["connections"]
     assert [axes.get_title() for axes in figure.axes][:2] == ["Incoming connections", "Outgoing connections"]
     assert not [image for axes in figure.axes for image in axes.images]
+
+
+def test_tickets_of_whole_units_are_not_compared_with_magnitude_pruning_of_weights() -> None:
+    what = shown("of_units")
+    assert NAMES & set(registry.drawings(what)) == NAMES - {"overlap"}
+    files.drawn({file: draw for file, draw in registry.drawings(what).items() if file in NAMES})
+    text = page.index(config.load(), "main", what.outcomes)
+    assert "nan" not in text.lower().replace("dominant", "")
 
 
 def test_without_tickets_there_are_no_such_figures() -> None:

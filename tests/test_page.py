@@ -178,6 +178,17 @@ def test_further_arms_without_a_density_in_common_are_each_compared_at_their_own
     assert re.search(r"6\.00 points lower \([^)]*\) for shuffled mask at 21\.6%", text)
 
 
+def test_further_arms_of_another_density_in_the_same_round_are_told_at_their_own(lane_folders: list[Path]) -> None:
+    """A structure leaves another number of weights, so that no density is in common."""
+    lanes = [each for k in range(4) for each in _three("ticket", k, 0.96, 0.96, 0.96)]
+    lanes += [each for k in (1, 2, 3) for each in _three("units", k, 0.95, 0.95, 0.95, density=0.55**k)]
+    told = _page([*lanes, *_three("two_four", 1, 0.90, 0.90, 0.90, density=0.5)])
+    assert "smallest density" not in told
+    assert "In round 1, the last in common, the accuracy, compared with the ticket's, is 1.00 points lower" in told
+    assert "for ticket of whole units at 55.0%, beside 60.0%; 6.00 points lower" in told
+    assert "at 50.0%, beside 60.0%." in told
+
+
 # --- The dense network, trained for longer
 
 

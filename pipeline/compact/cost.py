@@ -4,10 +4,10 @@ Fewer operations do not always take less time: only sparse operations can skip s
 """
 
 from dataclasses import dataclass
-from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.domain.masks import Mask
@@ -43,7 +43,8 @@ def size_of(module: nn.Module) -> int:
 
 def operations(module: nn.Module, example: Tensor) -> float:
     """The operations of a network for one input; torch counts a multiplication with an addition as two."""
-    with torch.enable_grad(), FlopCounterMode(display=False) as counted:  # with gradients, torch fuses nothing away
+    # With gradients, torch fuses nothing away; of the kernels of attention, the counter knows plain products on every device.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counted:
         module.eval()(example)
     return float(counted.get_total_flops() / len(example))
 
@@ -67,13 +68,17 @@ def _places(module: nn.Module, example: Tensor) -> dict[str, int]:
     found: dict[str, int] = {}
 
     def note(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
-        prefix = f"{name}." if name else ""
+        prefix, names = f"{name}." if name else "", ["weight"]
         if isinstance(layer, nn.MultiheadAttention):
-            count = prod(inputs[0].shape[:-1]) // len(example)
-            found.update({f"{prefix}in_proj_weight": count, f"{prefix}out_proj.weight": count})
-        elif isinstance(output, Tensor):
-            rest = output.shape[2:] if isinstance(layer, nn.modules.conv._ConvNd) else output.shape[1:-1]
-            found[f"{prefix}weight"] = found.get(f"{prefix}weight", 0) + prod(rest)
+            if len({x.shape[:-1] for x in inputs[:3]}) != 1:
+                return  # queries and keys of other lengths use parts of one weight differently often
+            names, values, width = ["in_proj_weight", "out_proj.weight"], inputs[0], inputs[0].shape[-1]
+        elif isinstance(output, Tensor) and not getattr(layer, "transposed", False):  # these use a weight once for each input
+            values, width = output, output.shape[1 if isinstance(layer, nn.modules.conv._ConvNd) else -1]
+        else:
+            return
+        for own in names:
+            found[prefix + own] = found.get(prefix + own, 0) + values.numel() // width // len(example)
 
     hooks = [
         layer.register_forward_hook(lambda layer, inputs, output, name=name: note(name, layer, inputs, output))

@@ -94,7 +94,7 @@ LABELS = {
     "other_order": "ticket, other order of the data",
     "units": "ticket of whole units",
     "units_reinit": "random reinit, mask of whole units",
-    "two_four": "one-shot ticket, 2:4 blocks",
+    "two_four": "one-shot ticket, 2:4 blocks (output 3:4)",
     "dense_other_order": "dense, other order of the data",
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.figures.criteria import RANDOM
 from pipeline.figures.shown import Shown
 from pipeline.report import wording
-from pipeline.report.wording import difference, several
+from pipeline.report.wording import at_own, difference, several
 from pipeline.results import statistics
 from pipeline.results.statistics import percent
 
@@ -29,9 +29,11 @@ def _at(shown: Shown, number: int, arms: Sequence[str]) -> str:
     outcome = shown.outcome
     rows = {arm: row for arm in arms if (row := statistics.at_round(outcome.table, arm, number)) is not None}
     order = sorted(rows, key=lambda arm: -outcome.metric.gain(float(rows[arm]["value_mean"]), 0.0))
-    values = several([f"{shown.label(arm)} {outcome.metric.text(float(rows[arm]['value_mean']))}" for arm in order])
-    density = percent(next(iter(rows.values()))["density"])
-    text = f"At {density}% of the weights, the arms rank as follows by the mean {outcome.metric.words}: {values}."
+    density = float(next(iter(rows.values()))["density"])
+    values = several(
+        [f"{at_own(shown.label(arm), rows[arm], density)} {outcome.metric.text(float(rows[arm]['value_mean']))}" for arm in order]
+    )
+    text = f"At {percent(density)}% of the weights, the arms rank as follows by the mean {outcome.metric.words}: {values}."
     return " ".join(filter(None, [text, _against_ticket(shown, rows, order), _against_random(shown, rows, order)]))
 
 

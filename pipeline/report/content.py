@@ -20,6 +20,7 @@ from pipeline.figures import (
 )
 from pipeline.report import beside, costs, here, inside, over
 from pipeline.report.figure import Figure, Subject
+from pipeline.results import examined
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT
 from pipeline.settings import measured, networks, places
@@ -74,6 +75,12 @@ def _examined(outcome: Outcome) -> list[str]:
     """The tickets, if the tables of the stage `examine` were read and contain tickets."""
     there = outcome.examined is not None and (outcome.examined["arm"] == outcome.main).any()
     return [outcome.main] if there and outcome.main != DENSE else []
+
+
+def _compared(outcome: Outcome) -> list[str]:
+    """The same, if their masks were compared with those of magnitude pruning: only masks of single weights are."""
+    found = outcome.examined
+    return [arm for arm in _examined(outcome) if found is not None and not examined.of(found, "overlap_one_shot", arm).empty]
 
 
 def _further(outcome: Outcome) -> list[str]:
@@ -143,7 +150,7 @@ INSIDE = (
     ),
     Figure(
         file="overlap", title="Comparison of masks", subject=LENET, tables=("examined",),
-        arms=_examined, draw=overlap.draw, here=inside.overlap,
+        arms=_compared, draw=overlap.draw, here=inside.overlap,
         claim="(appendix F.4): masks that magnitude pruning makes from the initial weights do worse than the ticket's masks with "
         "fresh weights.",
     ),

@@ -9,7 +9,7 @@ from pipeline.figures import style
 from pipeline.figures.differences import rounds as drawn_rounds
 from pipeline.figures.shown import Shown
 from pipeline.report import findings, wording
-from pipeline.report.wording import densities, difference, earlier, gaps, several, stop
+from pipeline.report.wording import at_own, densities, difference, earlier, gaps, several, stop
 from pipeline.results import statistics
 from pipeline.results.statistics import REINIT, percent
 from pipeline.settings import networks
@@ -104,8 +104,9 @@ def differences(shown: Shown, arms: Sequence[str]) -> list[str]:
             continue
         rows = [row for arm in arms if (row := statistics.at_round(outcome.table, arm, number)) is not None]
         ranked = sorted(rows, key=lambda row: -outcome.metric.gain(float(row["value_mean"]), 0.0))
-        told = "; ".join(f"{shown.label(row['arm'])}: {difference(outcome, row, beside)}" for row in ranked)
         density = percent(beside["density"])
+        labels = [at_own(shown.label(row["arm"]), row, beside["density"]) for row in ranked]
+        told = "; ".join(f"{who}: {difference(outcome, row, beside)}" for who, row in zip(labels, ranked, strict=True))
         found.append(
             f"At {density}% of the weights, the {outcome.metric.words} of the arms differs from the {ticket}'s as follows, "
             f"beginning with the best arm: {told}."
@@ -118,13 +119,17 @@ def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
     outcome, ticket = shown.outcome, shown.label(shown.outcome.main)
     rounds = {arm: set(outcome.rows(arm)["round"]).intersection(outcome.tickets["round"]) for arm in arms}
     shared, rows = set.intersection(*rounds.values()), outcome.table.set_index(["arm", "round"], drop=False)
-    start, found = f"At the smallest density that each shares with the {ticket}", []
-    for arm in arms:
-        row, beside = (rows.loc[a, max(shared or rounds[arm])] for a in (arm, outcome.main))
-        density = f"{percent(row['density'])}%"
-        if shared:
-            start = f"At {density} of the weights, the smallest density in common"
-        found.append(f"{difference(outcome, row, beside)} for {shown.label(arm)}{'' if shared else f' at {density}'}")
+    pairs = {arm: [rows.loc[a, max(shared or rounds[arm])] for a in (arm, outcome.main)] for arm in arms}
+    if any(percent(row["density"]) != percent(beside["density"]) for row, beside in pairs.values()):  # another structure
+        start = f"In round {max(shared)}, the last in common" if shared else f"In the last round in common with the {ticket}"
+        where = {arm: f" at {percent(row['density'])}%, beside {percent(its['density'])}%" for arm, (row, its) in pairs.items()}
+    elif shared:
+        start = f"At {percent(pairs[arms[0]][0]['density'])}% of the weights, the smallest density in common"
+        where = dict.fromkeys(arms, "")
+    else:
+        start = f"At the smallest density that each shares with the {ticket}"
+        where = {arm: f" at {percent(row['density'])}%" for arm, (row, _) in pairs.items()}
+    found = [f"{difference(outcome, row, its)} for {shown.label(arm)}{where[arm]}" for arm, (row, its) in pairs.items()]
     return f"{start}, the {outcome.metric.words}, compared with the {ticket}'s, is {'; '.join(found)}."
 
 

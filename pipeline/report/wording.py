@@ -39,6 +39,12 @@ def densities(rows: pd.DataFrame) -> str:
     return several([f"{percent(density)}%" for density in rows["density"]]) or "none of these densities"
 
 
+def at_own(label: str, row: Row, density: float) -> str:
+    """The name of an arm, with its density where it is not the one that the sentence is about, as with other structures."""
+    own = percent(row["density"])
+    return label if own == percent(density) else f"{label} at {own}%"
+
+
 def stop(row: Row) -> str:
     """A mean early-stop iteration; a lower bound is marked as one."""
     return f"{'≥ ' if row['censored'] else ''}{row['stop_mean']:,.0f}"
