@@ -110,14 +110,20 @@ def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:
 # --- What the end of training leaves open
 
 
-def short(outcome: Outcome) -> str:
+def short(shown: Shown, outcome: Outcome) -> str:
     """What differences in the metric mean when the training of the dense network was too short; empty when it was not."""
     if not outcome.is_short:
         return ""
-    dense = outcome.dense
+    censored = f"in {outcome.dense['censored']} of {count(int(outcome.dense['n']), 'replicate')}"
+    if shown.is_annealed(outcome):  # the loss is then expected to be lowest at the end, however long training is
+        return (
+            f"The dense network's validation loss is lowest at the end of training ({censored}), where the learning rate has "
+            f"fallen to 0 along a cosine. Networks are therefore compared after the same {outcome.iterations:,} iterations, and "
+            "early stops are not compared."
+        )
     return (
         f"The comparison is void, because training ended, after {outcome.iterations:,} iterations, before the dense network's "
-        f"validation loss reached its minimum (in {dense['censored']} of {count(int(dense['n']), 'replicate')}): the differences "
+        f"validation loss reached its minimum ({censored}): the differences "
         f"in {outcome.metric.words} are differences in speed of learning, not in final quality."
     )
 
