@@ -12,7 +12,7 @@ from pipeline.files import notes
 from pipeline.report.findings import findings
 from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome
-from pipeline.settings import check, config, places
+from pipeline.settings import check, config, measured, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -27,7 +27,8 @@ def main() -> None:
     given = parser.parse_args()
     settings = config.load()
     names = given.experiments or settings.report
-    print("\n" + headline(settings, {name: Outcome.read(name, settings.margin) for name in names}))
+    annealed = {name: measured.is_annealed(settings.experiment(name)) for name in names}
+    print("\n" + headline(settings, {name: Outcome.read(name, settings.margin, annealed=annealed[name]) for name in names}))
     if given.since:
         print("\n" + _split(settings, given.since))
     if not given.experiments and (found := Verdicts.read(settings, places.MAIN)):

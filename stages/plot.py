@@ -11,8 +11,9 @@ from stages import experiment_of, run_stage
 def main(name: str) -> None:
     experiment_of(name)
     settings = config.load()
-    outcome = Outcome.read(name, settings.margin, with_curves=True)
-    if measured.is_examined(settings.experiment(name)):
+    experiment = settings.experiment(name)
+    outcome = Outcome.read(name, settings.margin, with_curves=True, annealed=measured.is_annealed(experiment))
+    if measured.is_examined(experiment):
         outcome = outcome.with_examined(name, with_profiles=True)
     shown = Shown(settings, {name: outcome})
     drawn = files.drawn(registry.drawings(shown))

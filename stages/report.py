@@ -27,7 +27,8 @@ def main(name: str) -> None:
 
 def _outcome(settings: Config, names: Sequence[str], experiment: str) -> Outcome:
     """With those of its tables that the report reads."""
-    outcome = Outcome.read(experiment, settings.margin, experiment in registry.need_curves(settings, names))
+    annealed = measured.is_annealed(settings.experiment(experiment))
+    outcome = Outcome.read(experiment, settings.margin, experiment in registry.need_curves(settings, names), annealed)
     if measured.is_examined(settings.experiment(experiment)):
         outcome = outcome.with_examined(experiment)
     return outcome.with_stability(experiment) if experiment in registry.need_stability(settings, names) else outcome

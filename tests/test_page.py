@@ -1,12 +1,14 @@
 """The page of one experiment and the lines for the terminal say what its tables say."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import headline
+from pipeline.figures.shown import Shown
 from pipeline.report import findings, page
 from pipeline.settings import config, places
 from pipeline.values import paths
@@ -237,6 +239,15 @@ def test_where_the_dense_network_is_cut_off_the_comparison_is_void_and_differenc
     assert told.count("(a difference in speed of learning;") >= 2  # the tickets are as good as the dense network
     assert "| 100 | dense | 2 | ≥ 5,000 (5,000–5,000) |" in text
     assert "An early stop marked ≥ is a lower bound" in text
+
+
+def test_where_the_rate_falls_to_0_networks_are_compared_after_the_same_iterations() -> None:
+    outcome = replace(synthetic.outcome(_cut_off("dense", "ticket", "one_shot", "reinit")), annealed=True)
+    said = "\n".join(findings.findings(Shown(synthetic.settings(), {"toy": outcome})))
+    assert "is lowest at the end of training (in 2 of 2 replicates), where the learning rate has fallen to 0" in said
+    assert "compared after the same 5,000 iterations, and early stops are not compared" in said
+    for word in ("void", "speed of learning", "times as fast"):
+        assert word not in said, word
 
 
 def test_a_cut_off_control_is_not_compared_but_the_dense_network_is(lane_folders: list[Path]) -> None:

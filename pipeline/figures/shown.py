@@ -39,10 +39,5 @@ class Shown:
     def experiment(self, name: str) -> Experiment:
         return self.config.experiment(name)
 
-    def is_annealed(self, outcome: Outcome) -> bool:
-        """Whether the learning rate of one of the experiments falls to 0 at the end of training."""
-        found = [name for name, its in self.outcomes.items() if its is outcome]
-        return any(self.experiment(name).optimizer.decay == "cosine" for name in found)
-
     def label(self, arm: str) -> str:
         return style.label(arm, self.labels)

@@ -22,7 +22,7 @@ def criteria(shown: Shown, arms: Sequence[str]) -> list[str]:
     densities = outcome.table.loc[outcome.table["arm"].isin(arms)].groupby("round").size()
     rounds = [int(k) for k in densities.index if 2 * densities[k] >= len(arms)]
     found = [_at(shown, number, arms) for number in rounds]
-    return [line for line in (wording.short(shown, outcome), *found) if line]
+    return [line for line in (wording.short(outcome), *found) if line]
 
 
 def _at(shown: Shown, number: int, arms: Sequence[str]) -> str:

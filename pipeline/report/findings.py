@@ -24,7 +24,7 @@ def findings(shown: Shown) -> list[str]:
     outcome = shown.outcome
     ticket = shown.label(outcome.main)
     value = outcome.metric.has("The dense network", float(outcome.dense["value_mean"]))
-    lines = [wording.short(shown, outcome), f"{value} at its early stop.", best(outcome, ticket), smallest(outcome, ticket)]
+    lines = [wording.short(outcome), f"{value} at its early stop.", best(outcome, ticket), smallest(outcome, ticket)]
     near = statistics.at_density(outcome.tickets, outcome.main, NEAR_21)
     if near is not None:
         lines += [fast(shown, outcome, near), _fresh(shown, near)]

@@ -54,7 +54,7 @@ def early_stop(shown: Shown, arms: Sequence[str]) -> list[str]:
     found = [_beside(shown, row) for row in chosen] or ["No ticket was trained near the densities that the paper discusses."]
     if REINIT not in outcome.arms:
         found.append("The experiment has no controls with fresh weights (`arms.reinit` in its settings).")
-    return [line for line in (wording.short(shown, outcome), *found, *findings.full(shown, outcome), _censored(shown)) if line]
+    return [line for line in (wording.short(outcome), *found, *findings.full(shown, outcome), _censored(shown)) if line]
 
 
 def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -64,7 +64,7 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
     better = rows.loc[[outcome.metric.gain(float(v), float(dense["value_mean"])) > 0 for v in rows["value_mean"]]]
     void = rows.loc[[bool(outcome.cut_off([row])) for _, row in rows.iterrows()]]
     sooner = rows[(rows["stop_mean"] < dense["stop_mean"]) & ~rows["density"].isin(list(void["density"]))]
-    when = wording.short(shown, outcome)
+    when = wording.short(outcome)
     if not when:
         when = f"Their early stop is earlier than the dense network's at {densities(sooner)}."
         when += f" At {densities(void)}, it is a lower bound, because the end of training cuts it off." if len(void) else ""
@@ -92,7 +92,7 @@ def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
         return [f"No arm was trained in the same rounds as the {ticket}."]
     found = "; ".join(f"{spans[arm]} for {shown.label(arm)}" for arm in compared)
     text = f"The {outcome.metric.words} at early stop minus that of the {ticket} of the same round is {found}."
-    return [line for line in (wording.short(shown, outcome), text, _at_smallest(shown, compared)) if line]
+    return [line for line in (wording.short(outcome), text, _at_smallest(shown, compared)) if line]
 
 
 def differences(shown: Shown, arms: Sequence[str]) -> list[str]:

@@ -88,7 +88,7 @@ def _convolution(shown: Shown, outcome: Outcome) -> str:
     first = min(counted, key=lambda row: float(row["stop_mean"]))
     winning = outcome.no_worse(tickets)
     lines = [
-        wording.short(shown, outcome) or findings.fast(shown, outcome, first),
+        wording.short(outcome) or findings.fast(shown, outcome, first),
         findings.best(outcome, ticket),
         findings.smallest(outcome, ticket),
         f"In {len(winning)} of {count(len(tickets), 'round')}, the {ticket} is shown to be no worse." if len(winning) else "",
@@ -109,7 +109,7 @@ def _deep(shown: Shown, outcome: Outcome) -> str:
         return f"{start} No tickets were trained."
     best = tickets.iloc[metric.best(tickets["final_mean"])]
     lines = [
-        wording.short(shown, outcome),
+        wording.short(outcome),
         start,
         f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
         f"{percent(best['density'])}% of the weights: its {metric.words} of {metric.text(float(best['final_mean']))} is "

@@ -78,7 +78,7 @@ def difference(outcome: Outcome, row: Row, other: Row, whose: str = "", measure:
     """The difference of the metric, with its interval, to follow "its accuracy is". whose: the other's."""
     text = outcome.metric.compared(float(row[f"{measure}_mean"]), float(other[f"{measure}_mean"]), whose)
     differs = not text.startswith("the same")
-    speed = "a difference in speed of learning; " if differs and outcome.cut_off([row, other]) else ""
+    speed = "a difference in speed of learning; " if differs and outcome.learns_still([row, other]) else ""
     return f"{text} ({speed}{interval(outcome, row, other, measure)})"
 
 
@@ -110,12 +110,12 @@ def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:
 # --- What the end of training leaves open
 
 
-def short(shown: Shown, outcome: Outcome) -> str:
-    """What differences in the metric mean when the training of the dense network was too short; empty when it was not."""
-    if not outcome.is_short:
+def short(outcome: Outcome) -> str:
+    """What differences in the metric mean when the dense network's validation loss is lowest at the end; empty when it is not."""
+    if not outcome.cut_off([outcome.dense]):
         return ""
     censored = f"in {outcome.dense['censored']} of {count(int(outcome.dense['n']), 'replicate')}"
-    if shown.is_annealed(outcome):  # the loss is then expected to be lowest at the end, however long training is
+    if outcome.annealed:  # the loss is then expected to be lowest at the end, however long training is
         return (
             f"The dense network's validation loss is lowest at the end of training ({censored}), where the learning rate has "
             f"fallen to 0 along a cosine. Networks are therefore compared after the same {outcome.iterations:,} iterations, and "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +26,8 @@ Measure = Literal["value", "final"]  # columns of the summary: the metric at ear
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """lanes: rounds.csv. table: its summary. share: the margin, as a share of the dense network's error.
+    """lanes: rounds.csv. table: its summary. share: the margin, as a share of the dense network's error. annealed: whether the
+    learning rate falls to 0 at the end, so that the loss is expected to be lowest there and networks are compared there.
 
     The others are the tables of these names, where they were read.
     """
@@ -40,6 +41,7 @@ class Outcome:
     profiles: pd.DataFrame | None = None
     stability: pd.DataFrame | None = None
     lines: pd.DataFrame | None = None
+    annealed: bool = False
 
     @classmethod
     def of(cls, rounds: pd.DataFrame, share: float, curves: pd.DataFrame | None = None) -> Outcome:
@@ -58,8 +60,8 @@ class Outcome:
         return outcome
 
     @classmethod
-    def read(cls, experiment: str, share: float, with_curves: bool = False) -> Outcome:
-        """From the files of an experiment. share: `margin` of the settings.
+    def read(cls, experiment: str, share: float, with_curves: bool = False, annealed: bool = False) -> Outcome:
+        """From the files of an experiment. share: `margin` of the settings. annealed: as the experiment's settings say.
 
         Raises: UserError that names the file and what makes it.
         """
@@ -67,7 +69,7 @@ class Outcome:
         rounds = tables.read(places.rounds(experiment), made_by, ("arm", "target"), ROUNDS)
         curves = tables.read(places.curves(experiment), made_by, ("arm",), CURVES) if with_curves else None
         try:
-            return cls.of(rounds, share, curves)
+            return replace(cls.of(rounds, share, curves), annealed=annealed)
         except UserError as error:
             raise UserError(f"{places.rounds(experiment)}: {error}; `dvc repro --force {made_by}` makes it anew") from None
 
@@ -175,4 +177,8 @@ class Outcome:
     @property
     def is_short(self) -> bool:
         """Whether training ended before the dense network had its minimum: differences in quality are then those in speed."""
-        return bool(self.cut_off([self.dense]))
+        return self.learns_still([self.dense])
+
+    def learns_still(self, rows: Sequence[Row]) -> bool:
+        """Whether the networks of some of these rows would have become better if training had been longer."""
+        return not self.annealed and bool(self.cut_off(rows))

@@ -41,6 +41,11 @@ def has_structures(experiment: Experiment) -> bool:
     return networks.is_lenet(experiment) and any(structure != "weight" for _, structure in masks_of(experiment).values())
 
 
+def is_annealed(experiment: Experiment) -> bool:
+    """Whether the learning rate falls to 0 at the end of training, so that networks are compared there."""
+    return experiment.optimizer.decay == "cosine"
+
+
 def tables(name: str, experiment: Experiment) -> list[Path]:
     """The tables quantity,arm,round,density,layer,seed,value that an experiment's chain makes."""
     made = {places.examined(name): is_examined(experiment), places.stability(name): is_trained_twice(experiment)}
