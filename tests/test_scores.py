@@ -219,8 +219,33 @@ def test_a_network_that_cannot_be_batched_has_the_same_fisher_scores() -> None:
 @pytest.mark.parametrize("count", [0, -1, 1.5, True])
 def test_a_count_of_batches_is_a_whole_number(criterion: Callable[..., Any], count: Any) -> None:
     network = Toy()
-    with pytest.raises(ValueError, match=r"count is .*, should be a whole number of batches, at least 1"):
+    with pytest.raises(ValueError, match=r"count is .*, but should be a whole number of batches, at least 1"):
         criterion(network.module, LOSS, network.batches, network.mask, count)
+
+
+def test_synflow_refuses_a_network_without_a_flow() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    mask = Mask({name: np.ones(tuple(network.get_parameter(name).shape), np.bool_) for name in ("0.weight", "2.weight")})
+    with pytest.raises(ValueError, match=r"the flow through 0\.weight is negative"):
+        synflow(network, lambda count: [(torch.rand(5, 3), torch.zeros(5, dtype=torch.int64))] * count, mask)
+
+
+def test_grasp_takes_both_derivatives_with_the_same_dropout() -> None:
+    """Otherwise g * Hg, which is the derivative of half the squared norm along w, would be of no network."""
+    network, loss = nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 3, bias=False)).double(), nn.functional.cross_entropy
+    batch = torch.rand(8, 6, dtype=torch.float64), torch.arange(8) % 3
+    mask = Mask({"1.weight": np.ones((3, 6), np.bool_)})
+    found = grasp(network, loss, lambda count: [batch] * count, mask, count=1)["1.weight"]
+    weight = network.get_parameter("1.weight")
+    torch.manual_seed(0)
+    dropped = nn.functional.dropout(batch[0], 0.5)
+
+    def norm(w: Tensor) -> Tensor:
+        (g,) = torch.autograd.grad(loss(dropped @ w.T, batch[1]), w, create_graph=True)
+        return g.square().sum() / 2
+
+    (expected,) = torch.autograd.grad(norm(weight), weight)
+    equal({"a": found}, {"a": (weight * expected).detach().numpy()}, rtol=1e-6)
 
 
 def test_synflow_refuses_inputs_that_are_no_numbers() -> None:

@@ -225,7 +225,7 @@ def test_a_block_keeps_survivors_only_and_never_becomes_empty() -> None:
             {"structure": {"name": "n_by_m", "m": 3}},
             "m is 3 and should divide the number of inputs of every pruned layer",
         ),
-        ({"structure": {"name": "n_by_m", "m": 1}}, "m is 1, should be a whole number of at least 2"),
+        ({"structure": {"name": "n_by_m", "m": 1}}, "m is 1, but should be a whole number of at least 2"),
         ({"structure": "filter"}, "should name a kind whose filters can be removed; the network has none"),
         ({"structure": "head"}, "should name a kind whose heads can be removed; the network has none"),
         ({"structure": "unit", "rates": {"output": 0.2}}, "those of the network are in layers of the kinds fc"),
@@ -234,6 +234,7 @@ def test_a_block_keeps_survivors_only_and_never_becomes_empty() -> None:
         ({"structure": "rows"}, "should be one of filter, head, n_by_m, unit, weight, or a dotted path"),
         ({"structure": {"name": "unit", "m": 4}}, "unexpected keyword argument 'm'"),
         ({"structure": "tests.test_structures:nothing"}, "gives None, should give a Plan"),
+        ({"structure": "unit", "rates": {"fc": 0.5, "conv": 0.3}}, "pruning.rates names conv, but the weights of the network"),
     ],
 )
 def test_a_structure_that_does_not_fit_is_refused(pruning_of: dict[str, Any], expected: str, tmp_path: Any) -> None:

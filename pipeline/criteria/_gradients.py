@@ -18,9 +18,9 @@ Scores = dict[str, NDArray[Any]]
 
 
 def some(batches: Batches, count: int) -> list[Batch]:
-    """So many batches. Raises: ValueError when the count is none."""
+    """The first `count` batches. Raises: ValueError when that is not a number of batches."""
     if type(count) is not int or count < 1:
-        raise ValueError(f"count is {count!r}, should be a whole number of batches, at least 1")
+        raise ValueError(f"count is {count!r}, but should be a whole number of batches, at least 1")
     return batches(count)
 
 

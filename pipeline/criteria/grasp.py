@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.criteria import _gradients
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from pipeline.criteria._gradients import Batches, Loss, Scores
     from pipeline.domain.masks import Mask
@@ -29,12 +29,17 @@ def grasp(start_module: nn.Module, loss: Loss, batches: Batches, mask: Mask, cou
 
     weights, chosen = _gradients.weights_of(start_module, mask), _gradients.some(batches, count)
     kept = {name: torch.from_numpy(array.astype("float32")) for name, array in mask.items()}
-    with sdpa_kernel(SDPBackend.MATH):  # other kernels of attention have no second derivative
-        found = _gradients.total(_gradients.gradients(start_module, loss, batch, weights) for batch in chosen)
+
+    def gradients(i: int, graph: bool) -> dict[str, Tensor]:
+        torch.manual_seed(i)  # the same dropout in g and in Hg
+        return _gradients.gradients(start_module, loss, chosen[i], weights, graph)
+
+    with sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng(devices=[]):  # other kernels of attention have no second derivative
+        found = _gradients.total(gradients(i, graph=False) for i in range(count))
         flow = {name: g / count * kept[name] for name, g in found.items()}
         products = {name: torch.zeros_like(w) for name, w in weights.items()}
-        for batch in chosen:  # H of the mean is the mean of H, so that one graph is in memory at a time
-            graph = _gradients.gradients(start_module, loss, batch, weights, graph=True)
+        for i in range(count):  # H of the mean is the mean of H, so that one graph is in memory at a time
+            graph = gradients(i, graph=True)
             inner = torch.stack([(graph[name] * flow[name]).sum() for name in weights]).sum()
             part = torch.autograd.grad(inner, [*weights.values()], allow_unused=True, materialize_grads=True)
             products = {name: products[name] + p / count for name, p in zip(weights, part, strict=True)}

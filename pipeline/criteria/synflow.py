@@ -34,4 +34,11 @@ def synflow(start_module: nn.Module, batches: Batches, mask: Mask) -> Scores:
             tensor.abs_()
     total = module(torch.ones_like(inputs, dtype=torch.float64)).sum()
     found = torch.autograd.grad(total, [*weights.values()], allow_unused=True, materialize_grads=True)
-    return _gradients.arrays({name: g * w for g, (name, w) in zip(found, weights.items(), strict=True)})
+    scores = {name: g * w for g, (name, w) in zip(found, weights.items(), strict=True)}
+    negative = [name for name, score in scores.items() if (score < 0).any()]
+    if negative:
+        raise ValueError(
+            f"the flow through {negative[0]} is negative; the network should have only layers through which a positive signal "
+            "stays positive and grows with the weights, such as ReLU, but not normalisation by layer or group"
+        )
+    return _gradients.arrays(scores)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.domain.pruning import Layer
+from pipeline.domain.pruning import Layer, groups
 from pipeline.domain.structures import Coupled, Member, Plan, by_unit
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def head(layers: Mapping[str, Layer], rates: Mapping[str, float], scope: str, module: "nn.Module") -> Plan:
     """Heads are found in each module with `num_heads`, `in_proj_weight` (3E, E) and `out_proj`, as in torch's own attention."""
+    groups(layers, rates, scope)  # refuses a rate for a kind that the network does not have
     return by_unit(layers, coupled(module, layers), rates, scope, "head")
 
 

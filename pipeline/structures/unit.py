@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipeline.domain.pruning import Layer
+from pipeline.domain.pruning import Layer, groups
 from pipeline.domain.structures import Plan, by_unit
 from pipeline.structures import _graph
 
@@ -12,5 +12,6 @@ if TYPE_CHECKING:
 
 
 def unit(layers: Mapping[str, Layer], rates: Mapping[str, float], scope: str, module: "nn.Module", example: "Tensor") -> Plan:
-    """The outputs of the network are never removed."""
+    """The outputs of the network are never removed, so a rate for the last layer alone has no effect."""
+    groups(layers, rates, scope)  # refuses a rate for a kind that the network does not have
     return by_unit(layers, _graph.coupled(module, example, layers, convolutions=False), rates, scope, "unit")
