@@ -226,7 +226,7 @@ def test_there_are_plug_ins_of_every_kind() -> None:
     assert {*some.items()} <= set(EVERY_PLUG_IN)
 
 
-AGAIN = ("vgg19_low", "vgg19_warmup")  # the network of vgg19, which takes ten seconds
+AGAIN = ("gpt_char", "vgg19", "vgg19_low", "vgg19_warmup")  # large networks, which take five to ten seconds
 
 
 @pytest.mark.parametrize(

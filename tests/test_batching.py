@@ -34,6 +34,7 @@ def test_a_network_that_cannot_be_batched_is_told_from_one_that_can() -> None:
     assert "random numbers" in (why_not(toy.network("conv", (1, 4, 4), dropout=0.5)) or "")
 
 
+@pytest.mark.slow
 def test_lanes_that_do_not_fit_in_memory_are_split(capsys: pytest.CaptureFixture[str]) -> None:
     ran: list[list[int]] = []
     seen: list[int] = []

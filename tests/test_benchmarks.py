@@ -182,6 +182,7 @@ def test_the_operations_of_an_iteration_are_counted(work: Workload) -> None:
     assert peak.operations(work) == 20 * (forward + backward) + forward * (30 + 70) / 4
 
 
+@pytest.mark.slow
 def test_growth_in_miniature(work: Workload, tmp_path: Path) -> None:
     found = [
         growth.lanes(work, (1, 2, 3), 4, 1),
@@ -201,6 +202,7 @@ def test_growth_in_miniature(work: Workload, tmp_path: Path) -> None:
         assert taken.private > 10
 
 
+@pytest.mark.slow
 def test_a_stage_in_miniature(work: Workload) -> None:
     rows = stage.overhead(work.bundle, 1, ["digits"])
     assert [row.n for row in rows] == [1, 1, 1]
@@ -216,6 +218,7 @@ def test_structures_in_miniature(work: Workload) -> None:
     assert all(row.value and row.value > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_cuda_in_miniature_on_the_cpu(work: Workload) -> None:
     assert cuda.lenet(work, 2, loops.CPU, 1, 2).value
     assert cuda.conv(loops.CPU, lanes=2, repetitions=1, steps=1, depth=2).value

@@ -38,6 +38,7 @@ def test_a_forced_rerun_gives_the_same_locks(repository: Repository) -> None:
     assert repository.locks() == before
 
 
+@pytest.mark.slow
 def test_a_learning_rate_reruns_its_experiment_only_and_comes_back_from_the_run_cache(repository: Repository) -> None:
     before = repository.locks()
     repository.params(one=ONE | {"lr": 0.003})
@@ -75,6 +76,7 @@ def test_a_further_report_runs_on_request_and_has_a_folder(repository: Repositor
     assert repository.repro("experiments/dvc.yaml:report_more") == []
 
 
+@pytest.mark.slow
 def test_sync_shows_the_runs_of_a_cache_hit(repository: Repository) -> None:
     """All of them were made with tracking off; a new process finds them in the files."""
     output = repository.run(sys.executable, "-m", "pipeline.tracking", "sync")
