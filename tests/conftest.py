@@ -15,8 +15,8 @@ os.environ.pop("DVC_ROOT", None)
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    """The executor sets a handler for SIGTERM, mlflow names its store in the environment, and training flushes denormal numbers to
-    zero, where later tests would find it.
+    """The executor sets a handler for SIGTERM, mlflow names its store in the environment, and training flushes denormals to zero,
+    where later tests would find it.
     """
     handler, store = signal.getsignal(signal.SIGTERM), os.environ.get("MLFLOW_TRACKING_URI")
     yield
