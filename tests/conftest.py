@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,10 +15,14 @@ os.environ.pop("DVC_ROOT", None)
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    """The executor sets a handler for SIGTERM, and mlflow names its store in the environment, where later tests would find it."""
+    """The executor sets a handler for SIGTERM, mlflow names its store in the environment, and training flushes denormals to zero,
+    where later tests would find it.
+    """
     handler, store = signal.getsignal(signal.SIGTERM), os.environ.get("MLFLOW_TRACKING_URI")
     yield
     signal.signal(signal.SIGTERM, handler)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if store is not None:
         os.environ["MLFLOW_TRACKING_URI"] = store

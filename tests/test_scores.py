@@ -18,10 +18,7 @@ from pipeline.criteria.snip import snip
 from pipeline.criteria.synflow import synflow
 from pipeline.criteria.taylor import taylor
 from pipeline.domain.masks import Mask
-from pipeline.values import paths
-from pipeline.values.errors import UserError
-from pipeline.values.experiment import Pruning
-from tests import lottery, toy
+from tests import toy
 
 COUNT = 3
 LOSS = nn.functional.cross_entropy
@@ -84,19 +81,25 @@ def test_random_scores_keep_each_weight_equally_often() -> None:
 # --- Before training
 
 
+def faded(network: Toy, name: str, value: Callable[[], float], step: float = 1e-5) -> np.ndarray:
+    """The derivative of a value by a factor of each weight, at 1, by finite differences."""
+    weight, slopes = network.weight(name).data, np.zeros(network.mask[name].shape)
+    for place in np.ndindex(slopes.shape):
+        kept, values = float(weight[place]), list[float]()
+        for factor in (1 + step, 1 - step):
+            weight[place] = factor * kept
+            values.append(value())
+        weight[place] = kept
+        slopes[place] = (values[0] - values[1]) / (2 * step)
+    return slopes
+
+
 def test_snip_is_the_change_of_the_loss_when_a_weight_is_faded_out() -> None:
     """Equation 4: the derivative by a factor c of each weight, at 1, here by finite differences."""
-    network, step = Toy(), 1e-5
+    network = Toy()
     found = snip(network.module, LOSS, network.batches, network.mask, COUNT)
     for name in network.mask:
-        weight, slopes = network.weight(name).data, np.zeros(network.mask[name].shape)
-        for place in np.ndindex(slopes.shape):
-            value, losses = float(weight[place]), list[float]()
-            for factor in (1 + step, 1 - step):
-                weight[place] = factor * value
-                losses.append(float(network.loss().detach()))
-            weight[place] = value
-            slopes[place] = (losses[0] - losses[1]) / (2 * step)
+        slopes = faded(network, name, lambda: float(network.loss().detach()))
         np.testing.assert_allclose(found[name], np.abs(slopes), rtol=1e-4, atol=1e-8)
         assert not found[name][~network.mask[name]].any()
 
@@ -110,17 +113,10 @@ def flow(network: Toy) -> float:
 def test_grasp_is_how_much_gradient_flow_is_lost_when_a_weight_is_faded_out() -> None:
     """The squared norm of the gradient falls by 2 w * Hg, times the share that is taken from a weight: positive scores are kept
     because their removal reduces it."""
-    network, step = Toy(), 1e-5
+    network = Toy()
     found = grasp(network.module, LOSS, network.batches, network.mask, COUNT)
     for name in network.mask:
-        weight, lost = network.weight(name).data, np.zeros(network.mask[name].shape)
-        for place in np.ndindex(lost.shape):
-            value, flows = float(weight[place]), list[float]()
-            for factor in (1 + step, 1 - step):
-                weight[place] = factor * value
-                flows.append(flow(network))
-            weight[place] = value
-            lost[place] = (flows[0] - flows[1]) / (2 * step)
+        lost = faded(network, name, lambda: flow(network))
         np.testing.assert_allclose(2 * found[name], lost, rtol=1e-4, atol=1e-8)
         assert (found[name] > 0).any()
         assert (found[name] < 0).any()
@@ -252,55 +248,3 @@ def test_synflow_refuses_inputs_that_are_no_numbers() -> None:
     network = Toy()
     with pytest.raises(ValueError, match=r"inputs are torch\.int64, but should be numbers"):
         synflow(network.module, lambda count: [(toy.WORDS, toy.WORDS[:, 0])] * count, network.mask)
-
-
-# --- In a chain
-
-ALL = ("random", "movement", "magnitude_increase", "snip", "grasp", "synflow", "taylor", "fisher")
-ARMS: dict[str, Any] = {name: {"name": "one_shot", "criterion": name, "rounds": [2], "steps": 3} for name in ALL}
-ARMS["own"] = {"name": "ticket", "criterion": "snip", "rounds": 2, "scope": "erk"}
-
-
-@pytest.mark.slow
-def test_every_criterion_makes_masks_of_its_own_in_a_chain(tmp_path: Any) -> None:
-    """Of a network with batch norm that is rewound to a late iteration, with steps, and iteratively in a scope of its own."""
-    content = lottery.experiment(model={"name": "tests.toy:normed", "width": 2}, rewind="7it", seeds=[1], arms=ARMS)
-    pruning = {"criterion": "magnitude", "scope": "layer", "rates": {"conv": 0.3, "output": 0.3}, "rounds": 2}
-    assert Pruning.model_validate(pruning | {"criterion": {"name": "magnitude"}})
-    with lottery.repository(tmp_path, lottery.params(toy=content | {"pruning": pruning})):
-        lottery.run("toy")
-        masks = {name: lottery.mask("toy", f"{name}_r02", 1) for name in ARMS}
-        again = {name: lottery.mask("toy", f"{name}_r02", 1) for name in ARMS if not lottery.run("toy", f"{name}_r02")}
-        stages = lottery.stages("toy")
-    assert masks == again
-    assert len({tuple(np.concatenate([a.ravel() for a in mask.values()])) for mask in masks.values()}) == len(masks)
-    assert all(masks[name].kept == masks["random"].kept for name in ALL)
-    assert masks["own"].kept != masks["random"].kept
-    assert "work/data/digits.safetensors" in stages["prune_fisher"]["deps"]
-    assert "work/data/digits.safetensors" not in stages["prune_movement"]["deps"]
-    assert "pipeline/criteria/_gradients.py" in stages["prune_fisher"]["deps"]
-    assert "pipeline/criteria/_gradients.py" not in stages["prune_movement"]["deps"]
-    assert {"experiments.toy.arms.snip.criterion", "experiments.toy.arms.snip.steps"} <= {*stages["prune_snip"]["params"]}
-    assert "experiments.toy.pruning.scope" in stages["prune_snip"]["params"]
-    assert "experiments.toy.pruning.scope" not in stages["prune_own"]["params"]
-
-
-def test_a_criterion_that_cannot_work_is_told_before_anything_is_trained(tmp_path: Any) -> None:
-    broken = {"mine": {"name": "one_shot", "criterion": {"name": "snip", "count": 0}, "rounds": [1]}}
-    with (
-        lottery.repository(tmp_path, lottery.params(toy=lottery.experiment(arms=broken))),
-        pytest.raises(UserError, match="criterion 'snip' failed: ValueError: count is 0, but should be a whole number") as error,
-    ):
-        lottery.run("toy", "r00")
-    assert "\n" not in str(error.value)
-
-
-def test_without_data_a_criterion_that_needs_them_is_one_sentence(tmp_path: Any) -> None:
-    content = lottery.experiment(arms={"mine": {"name": "one_shot", "criterion": "fisher", "rounds": [1]}}, seeds=[1])
-    with lottery.repository(tmp_path, lottery.params(toy=content)):
-        lottery.run("toy", "r00")
-        paths.data("digits").unlink()
-        with pytest.raises(UserError, match=r"digits\.safetensors") as error:
-            lottery.run("toy", "mine_r01")
-        assert not paths.masks("toy", "mine_r01").exists()
-    assert "\n" not in str(error.value)

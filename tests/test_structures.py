@@ -14,11 +14,10 @@ from pipeline.domain.masks import Mask
 from pipeline.domain.networks import Network
 from pipeline.domain.pruning import Layer
 from pipeline.domain.structures import ByBlock, ByUnit, ByWeight, Coupled, Member, Plan, plan_of
-from pipeline.settings import check, config
 from pipeline.structures import _graph
 from pipeline.values import plugins
 from pipeline.values.errors import UserError
-from tests import lottery, toy
+from tests import toy
 from tests.test_compact import CASES, built
 
 RATES = {"fc": 0.5, "output": 0.25}
@@ -192,6 +191,22 @@ def test_heads_are_rows_of_queries_keys_and_values_and_columns_of_the_output() -
     assert not columns[:, 4:].any()
 
 
+def test_units_that_a_weight_holds_unequally_often_have_no_certain_density() -> None:
+    with pytest.raises(UserError, match="b holds some units of a more often than others"):
+        Coupled("a", 2, (Member("a", 0, np.array([0, 1])), Member("b", 1, np.array([0, 0, 1]))))
+
+
+def test_a_depthwise_filter_is_removed_with_the_one_it_filters() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), nn.Conv2d(6, 4, 1), nn.Flatten(), nn.Linear(64, 2)
+    )
+    layers = {n: Layer("conv", tuple(p.shape)) for n, p in module.named_parameters() if p.dim() > 1}
+    units = _graph.coupled(module, torch.rand(2, 3, 8, 8), layers, convolutions=True)
+    members = {c.name: {(m.weight, m.dimension) for m in c.members} for c in units}
+    assert members["0.weight"] == {("0.weight", 0), ("2.weight", 0), ("3.weight", 1)}
+
+
 # --- N:M
 
 
@@ -213,97 +228,3 @@ def test_a_block_keeps_survivors_only_and_never_becomes_empty() -> None:
     after = found.prune({"a": -np.arange(8.0).reshape(2, 4)}, before, 2)
     np.testing.assert_array_equal(after["a"], [[False, False, True, False]] * 2)
     assert [found.kept("a", k) for k in range(6)] == [4, 2, 1, 1, 1, 1]
-
-
-# --- Refused before training, in one sentence
-
-
-@pytest.mark.parametrize(
-    ("pruning_of", "expected"),
-    [
-        (
-            {"structure": {"name": "n_by_m", "m": 3}},
-            "m is 3 and should divide the number of inputs of every pruned layer",
-        ),
-        ({"structure": {"name": "n_by_m", "m": 1}}, "m is 1, but should be a whole number of at least 2"),
-        ({"structure": "filter"}, "should name a kind whose filters can be removed; the network has none"),
-        ({"structure": "head"}, "should name a kind whose heads can be removed; the network has none"),
-        ({"structure": "unit", "rates": {"output": 0.2}}, "those of the network are in layers of the kinds fc"),
-        ({"structure": "unit", "scope": "global", "rates": {"fc": 0.2}}, "pruning.scope is global, but the structure unit"),
-        ({"structure": "unit", "rates": {"fc": 0.8}}, "after round 2 no unit of fc1.weight would be left (8 units, rate 0.8)"),
-        ({"structure": "rows"}, "should be one of filter, head, n_by_m, unit, weight, or a dotted path"),
-        ({"structure": {"name": "unit", "m": 4}}, "unexpected keyword argument 'm'"),
-        ({"structure": "tests.test_structures:nothing"}, "gives None, should give a Plan"),
-        ({"structure": "unit", "rates": {"fc": 0.5, "conv": 0.3}}, "pruning.rates names conv, but the weights of the network"),
-    ],
-)
-def test_a_structure_that_does_not_fit_is_refused(pruning_of: dict[str, Any], expected: str, tmp_path: Any) -> None:
-    found = lottery.experiment(arms={})
-    found["pruning"] |= pruning_of
-    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment(arms={}))):
-        lottery.write_params(lottery.paths.PARAMS, lottery.params(toy=found))
-        with pytest.raises(UserError) as error:
-            check.without_data(lottery.bound("toy"))
-    assert expected in str(error.value)
-
-
-def nothing(layers: Mapping[str, Layer]) -> None:
-    """A structure of a user's that forgets to return."""
-
-
-def test_units_that_a_weight_holds_unequally_often_have_no_certain_density() -> None:
-    with pytest.raises(UserError, match="b holds some units of a more often than others"):
-        Coupled("a", 2, (Member("a", 0, np.array([0, 1])), Member("b", 1, np.array([0, 0, 1]))))
-
-
-# --- In an experiment
-
-
-ARMS = {
-    "units": {"name": "ticket", "structure": "unit", "rounds": 2},
-    "units_reinit": {"name": "reinit", "masks": "units", "rounds": [2], "draws": 1},
-    "blocks": {"name": "one_shot", "structure": {"name": "n_by_m", "m": 2}, "rounds": [1]},
-}
-
-
-def test_arms_of_several_structures_are_trained_in_one_experiment(tmp_path: Any) -> None:
-    settings = lottery.experiment(arms=ARMS, seeds=[1])
-    with lottery.repository(tmp_path, lottery.params(toy=settings)):
-        stages = lottery.stages("toy")
-        assert "pipeline/structures/unit.py" in stages["prune_units"]["deps"]
-        assert "pipeline/structures/_graph.py" in stages["prune_units"]["deps"]
-        assert "work/data/digits.safetensors" in stages["prune_units"]["deps"]
-        assert "work/data/digits.safetensors" not in stages["prune_blocks"]["deps"]
-        assert not any("structures" in dep for dep in stages["retrain_units"]["deps"])
-        lottery.run("toy")
-        units, again = (lottery.mask("toy", f"units_r0{k}", 1) for k in (1, 2))
-        assert again.issubset(units)
-        assert units["fc1.weight"].any(axis=1).sum() == round(8 * 0.6)
-        assert lottery.mask("toy", "blocks_r01", 1)["fc1.weight"].reshape(-1, 2).sum(axis=1).tolist() == [1] * 64
-        plans = lottery.begin("toy").plans
-        about = lottery.about("toy", "units_reinit_r02", "seed1_draw1")
-        assert about["density"] == pytest.approx(plans["units"].density(2), abs=1e-12)
-        assert lottery.about("toy", "units_r01", "seed1")["config"]["arm"]["structure"] == "unit"
-
-
-def test_the_experiment_says_what_its_tickets_remove(tmp_path: Any) -> None:
-    settings = lottery.experiment(arms={}, seeds=[1])
-    settings["pruning"] |= {"structure": "unit", "rounds": 1}
-    with lottery.repository(tmp_path, lottery.params(toy=settings)):
-        stages = lottery.stages("toy")
-        assert "experiments.toy.pruning.structure" in stages["prune"]["params"]
-        assert "experiments.toy.pruning.structure" in stages["retrain"]["params"]
-        lottery.run("toy")
-        assert lottery.mask("toy", "r01", 1).density == pytest.approx(lottery.begin("toy").plans["ticket"].density(1), abs=1e-12)
-        assert config.load().experiment("toy").pruning.structure.name == "unit"
-
-
-def test_a_depthwise_filter_is_removed_with_the_one_it_filters() -> None:
-    torch.manual_seed(0)
-    module = nn.Sequential(
-        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), nn.Conv2d(6, 4, 1), nn.Flatten(), nn.Linear(64, 2)
-    )
-    layers = {n: Layer("conv", tuple(p.shape)) for n, p in module.named_parameters() if p.dim() > 1}
-    units = _graph.coupled(module, torch.rand(2, 3, 8, 8), layers, convolutions=True)
-    members = {c.name: {(m.weight, m.dimension) for m in c.members} for c in units}
-    assert members["0.weight"] == {("0.weight", 0), ("2.weight", 0), ("3.weight", 1)}

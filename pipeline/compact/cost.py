@@ -1,9 +1,7 @@
-"""What a ticket costs: floating-point operations of a forward pass and bytes of storage, dense and sparse.
+"""What a network costs: the floating-point operations of a forward pass, and bytes.
 
 Fewer operations do not always take less time: only sparse operations can skip single weights.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,28 +10,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.domain.masks import Mask
 from pipeline.values.errors import UserError
-
-VALUE, INDEX = 4, 4  # bytes of a float32 and of an int32
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Bytes of all parameters and buffers. bitmap: one bit for each weight that has a mask, and the values of the survivors.
-
-    csr: compressed sparse rows, with a column of int32 for each survivor and an offset for each row.
-    """
-
-    dense: int
-    bitmap: int
-    csr: int
-
-
-def storage(module: nn.Module, mask: Mask) -> Storage:
-    dense = size_of(module)
-    rest = dense - VALUE * mask.size
-    bitmap = sum(-(-a.size // 8) + VALUE * int(a.sum()) for a in mask.values())
-    csr = sum((VALUE + INDEX) * int(a.sum()) + INDEX * (len(a) + 1) for a in mask.values())
-    return Storage(dense, rest + bitmap, rest + csr)
 
 
 def size_of(module: nn.Module) -> int:

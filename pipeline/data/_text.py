@@ -32,7 +32,7 @@ def bundle(text: str, characters: str, context: int, held_out: int | None) -> Bu
     return Bundle(train_x, train_y, test_x, test_y, *held)
 
 
-def form(length: int, characters: str, context: int, held_out: int | None) -> Form:
+def form(length: int, characters: str, context: int = 64, held_out: int | None = None) -> Form:
     """The form of such a data set of a text with so many characters. Raises: ValueError when a part is shorter than a window."""
     for name, value, least in (("context", context, 1), ("held_out", held_out, 2)):
         if name == "held_out" and value is None:

@@ -1,10 +1,11 @@
 """The King James Bible as characters, 4.1 million of them, one verse a line. It is not in the paper, which has no language."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from pipeline.data import _files, _sources, _text
-from pipeline.domain.bundle import Bundle, Form
+from pipeline.domain.bundle import Bundle
 
 FILE = "king_james.txt"
 SHA256 = {FILE: "18a5995e1476f9cf50a8588e6156171d1ae0bd51e52bef997f12af186619ac3e"}
@@ -14,9 +15,7 @@ LENGTH = 4_137_449  # characters, each of which is a byte
 CHARACTERS = "\n !'(),-.:;?ABCDEFGHIJKLMNOPQRSTUVWYZabcdefghijklmnopqrstuvwxyz"
 
 
-def FORM(context: int = 64, held_out: int | None = None) -> Form:  # noqa: N802
-    """The form of what `king_james` returns."""
-    return _text.form(LENGTH, CHARACTERS, context, held_out)
+FORM = partial(_text.form, LENGTH, CHARACTERS)  # of what `king_james` returns, by its options
 
 
 def king_james(folder: Path, context: int = 64, held_out: int | None = None) -> Bundle:

@@ -1,10 +1,11 @@
 """Herman Melville's Moby Dick as characters, 1.2 million of them. It is not in the paper, which has no language."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from pipeline.data import _files, _sources, _text
-from pipeline.domain.bundle import Bundle, Form
+from pipeline.domain.bundle import Bundle
 
 FILE = "moby_dick.txt"
 SHA256 = {FILE: "0af87669e16afbac484ab450db3343221bc6582e65565fcaa535807b5c1df370"}
@@ -14,9 +15,7 @@ LENGTH = 1_217_396  # characters; the file has more bytes, because some characte
 CHARACTERS = "\n !\"$&'()*,-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyzŒηοςτϰחן—"
 
 
-def FORM(context: int = 64, held_out: int | None = None) -> Form:  # noqa: N802
-    """The form of what `moby_dick` returns."""
-    return _text.form(LENGTH, CHARACTERS, context, held_out)
+FORM = partial(_text.form, LENGTH, CHARACTERS)  # of what `moby_dick` returns, by its options
 
 
 def moby_dick(folder: Path, context: int = 64, held_out: int | None = None) -> Bundle:
