@@ -1,0 +1,99 @@
+"""`python -m pipeline.repro` on a small pipeline of shell commands: what runs side by side, what a failure and a kill stop."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+MEET = "touch {me}.here; for i in $(seq 100); do [ -e {other}.here ] && echo {me} > {me} && exit 0; sleep 0.1; done; exit 1"
+STAGES = {
+    "left": {"cmd": MEET.format(me="left", other="right"), "outs": ["left"]},
+    "right": {"cmd": MEET.format(me="right", other="left"), "outs": ["right"]},
+    "both": {"cmd": "cat left right > both", "deps": ["left", "right"], "outs": ["both"]},
+    "wrong": {"cmd": "exit 3", "outs": ["wrong"]},
+    "after_wrong": {"cmd": "cat wrong > after", "deps": ["wrong"], "outs": ["after"]},
+    "at_last": {"cmd": "cat after > last", "deps": ["after"], "outs": ["last"]},
+}
+SLOW = {
+    "sleeper": {"cmd": "trap 'echo stopped > ended; exit 1' INT; touch begun; while true; do sleep 0.1; done", "outs": ["never"]}
+}
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(ROOT),
+    "PYTHONHASHSEED": "0",  # DVC walks over a set of stages, so that its order depends on it
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+}
+
+
+def pipeline(folder: Path, stages: dict[str, object]) -> Path:
+    folder.mkdir()
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, env=ENVIRONMENT, check=True)
+    with (folder / "dvc.yaml").open("w") as file:
+        YAML().dump({"stages": stages}, file)
+    return folder
+
+
+def repro(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.repro", *arguments]
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_ready_stages_run_side_by_side_and_a_failure_stops_only_what_depends_on_it(tmp_path: Path) -> None:
+    folder = pipeline(tmp_path / "one", STAGES)
+    done = repro(folder, "--jobs", "3")
+    assert done.returncode == 1
+    assert (folder / "both").read_text() == "left\nright\n"  # each of the two waited for the other
+    assert "exited with 3" in done.stdout
+    errors = done.stderr.splitlines()
+    assert errors == [
+        "error: wrong failed; its messages are above",
+        "error: not run, because they depend on what failed: after_wrong, at_last",
+    ]
+    again = repro(folder, "both")
+    assert again.returncode == 0
+    assert "[3 of 3] 'both' has not changed" in again.stdout
+
+    plain = pipeline(tmp_path / "two", STAGES)
+    for me, other in (("left", "right"), ("right", "left")):
+        (plain / f"{other}.here").touch()  # one stage at a time cannot meet another
+        subprocess.run(["dvc", "repro", "--quiet", me], cwd=plain, env=ENVIRONMENT, check=True)
+    subprocess.run(["dvc", "repro", "--quiet", "both"], cwd=plain, env=ENVIRONMENT, check=True)
+    assert (folder / "dvc.lock").read_bytes() == (plain / "dvc.lock").read_bytes()
+
+
+def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
+    folder = pipeline(tmp_path / "one", STAGES)
+    missing = repro(folder, "nothing")
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("error: ")
+    assert "Traceback" not in missing.stderr
+    none = repro(folder, "--jobs", "0")
+    assert none.returncode == 2
+    assert "--jobs is 0, but should be at least 1" in none.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_goes_on_after_a_kill(tmp_path: Path, number: signal.Signals) -> None:
+    folder = pipeline(tmp_path / "one", SLOW)
+    process = subprocess.Popen([sys.executable, "-m", "pipeline.repro"], cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    wait_for(folder / "begun")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
+    wait_for(folder / "ended")  # its own handler wrote it: it was interrupted, as by Ctrl-C
+    if number != signal.SIGKILL:
+        assert errors.decode() == "stopped; the same command goes on from the last checkpoints\n"
+
+
+def wait_for(file: Path) -> None:
+    for _ in range(200):
+        if file.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{file.name} does not come")
