@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: scm help repro smoke test test-all check ui export-deps clean
+.PHONY: scm help repro smoke test test-all torture check ui export-deps clean
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
@@ -13,6 +13,7 @@ help:
 	@echo "make ui        open MLflow to browse all runs"
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
 	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
+	@echo "make torture   kill, damage and mutate what the pipeline runs and reads, for half an hour"
 	@echo "make check     run the linter and the type checker"
 
 repro: scm
@@ -28,6 +29,9 @@ test: $(VENV)/.ready-dev
 
 test-all: $(VENV)/.ready-dev
 	python -m pytest -n auto --dist loadfile -m "slow or network or not slow"
+
+torture: $(VENV)/.ready-dev
+	python -m tests.torture
 
 check: $(VENV)/.ready-dev
 	ruff check .
