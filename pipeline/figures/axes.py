@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,18 @@ def early_stop_panels(figure: Figure, metric: Metric) -> dict[Axes, tuple[str, f
     left, right = figure.subplots(1, 2)
     left.set_ylabel(ITERATION)
     thousands(left.yaxis)
-    right.set_ylabel(metric.axis("Test").replace(metric.words, f"{metric.words} at early stop", 1))
+    right.set_ylabel(at_early_stop(metric))
     return {left: ("stop", 1.0), right: ("value", metric.shown(1.0))}
+
+
+def from_zero(panel: Axes) -> None:
+    """The vertical axis begins at 0, with room above the highest point even where all points are equally high."""
+    panel.set_ylim(0, max(panel.get_ylim()[1], 1.02 * panel.dataLim.y1))
+
+
+def at_early_stop(metric: Metric) -> str:
+    """The label of an axis; of two lines when it is longer than a panel is high."""
+    return textwrap.fill(metric.axis("Test").replace(metric.words, f"{metric.words} at early stop", 1), 40)
 
 
 def thousands(axis: Any) -> None:

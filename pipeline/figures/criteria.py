@@ -49,7 +49,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
         panel.set_xlabel("")
         panel.tick_params(labelbottom=i + COLUMNS >= len(chosen))
         panel.set_title(style.capital(shown.label(chosen[i])), fontsize=8.5)
-    figure.supylabel(shown.metric.axis("Test").replace(shown.metric.words, f"{shown.metric.words} at early stop", 1), fontsize=9)
+    figure.supylabel(axes.at_early_stop(shown.metric), fontsize=9)
     figure.legend(handles=_legend(shown, references), loc="outside upper center", ncols=4)
     axes.note(figure, [outcome.rows(arm) for arm in (*chosen, *references)], f"Horizontal axes: {axes.WEIGHTS.lower()}")
     return figure

@@ -40,7 +40,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
         axes.level(panel, outcome.dense, measure, style.GREY, (0, (4, 3)), scale, 0.8, label="Dense network")
         axes.density_axis(panel, table["density"], [1.0, *outcome.tickets["density"]])
     left, right = panels
-    left.set_ylim(bottom=0)
+    axes.from_zero(left)
     handles, labels = right.get_legend_handles_labels()
     handles, labels = [*handles, *marked.values()], [*labels, *marked]
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)

@@ -49,7 +49,7 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
             for row in axes.levels(shown.outcomes[name], measure):
                 axes.level(panel, row, measure, look[0], style.LONGER, scale)
         _density_axis(panel, shown.outcomes)
-    next(iter(panels)).set_ylim(bottom=0)
+    axes.from_zero(next(iter(panels)))
     axes.note(figure, drawn, _void(shown))
     return figure
 

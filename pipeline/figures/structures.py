@@ -37,7 +37,7 @@ def draw(shown: Shown, details: Sequence[str]) -> Figure:
         axes.density_axis(panel, costs, [1.0, *placed[next(iter(looks))]["density"]])
         panel.set_xlabel(f"{what} (% of the dense network's)")
         tables = [rows for rows in placed.values() if len(rows)]
-    panels[0].set_ylabel(metric.axis("Test").replace(metric.words, f"{metric.words} at early stop", 1))
+    panels[0].set_ylabel(axes.at_early_stop(metric))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     axes.note(figure, tables, NOTE)
     return figure
