@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: scm help repro smoke test test-all check ui export-deps clean
+.PHONY: scm help repro smoke test test-all check audit ui export-deps clean
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
@@ -14,6 +14,7 @@ help:
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
 	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
 	@echo "make check     run the linter and the type checker"
+	@echo "make audit     ask whether a pinned package has a known vulnerability"
 
 repro: scm
 	@since=$$(date +%s); dvc repro && python -m pipeline.headline --since $$since
@@ -33,6 +34,9 @@ check: $(VENV)/.ready-dev
 	ruff check .
 	ruff format --check .
 	mypy
+
+audit: .venv-audit/.ready # not part of CI, which needs package registries only; docs/security.md
+	@.venv-audit/bin/python .ci/audit.py constraints.txt $(sort $(wildcard requirements*.txt))
 
 ui: $(VENV)/.ready
 	python -m pipeline.tracking sync
@@ -55,5 +59,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
+.venv-audit/.ready: requirements-audit.txt constraints.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --requirement requirements-audit.txt
+	@touch $@
+
 clean:
-	rm -rf work reports/digits .lottery mlflow.db mlflow-artifacts .pytest_cache .mypy_cache .ruff_cache
+	rm -rf work reports/digits .lottery .venv-audit mlflow.db mlflow-artifacts .pytest_cache .mypy_cache .ruff_cache
