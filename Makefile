@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: scm help repro smoke test test-all torture check ui export-deps clean
+.PHONY: scm help repro smoke test test-all torture check audit ui export-deps clean
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
@@ -15,6 +15,7 @@ help:
 	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
 	@echo "make torture   kill, damage and mutate what the pipeline runs and reads, for half an hour"
 	@echo "make check     run the linter and the type checker"
+	@echo "make audit     ask whether a pinned package has a known vulnerability"
 
 repro: scm
 	@since=$$(date +%s); dvc repro && python -m pipeline.headline --since $$since
@@ -38,6 +39,9 @@ check: $(VENV)/.ready-dev
 	ruff format --check .
 	mypy
 
+audit: .venv-audit/.ready # not part of CI, which needs package registries only; docs/security.md
+	@.venv-audit/bin/python .ci/audit.py constraints.txt $(sort $(wildcard requirements*.txt))
+
 ui: $(VENV)/.ready
 	python -m pipeline.tracking sync
 	python -m pipeline.tracking ui
@@ -59,5 +63,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
+.venv-audit/.ready: requirements-audit.txt constraints.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --requirement requirements-audit.txt
+	@touch $@
+
 clean:
-	rm -rf work reports/digits .lottery mlflow.db mlflow-artifacts .pytest_cache .mypy_cache .ruff_cache
+	rm -rf work reports/digits .lottery .venv-audit mlflow.db mlflow-artifacts .pytest_cache .mypy_cache .ruff_cache

@@ -1,5 +1,6 @@
 """Data sets of a user's own, with options, in other forms; and what is wrong with one."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from pipeline.data import digits
 from pipeline.domain.bundle import Bundle, Form
 from pipeline.files import datasets
 from pipeline.preview.show import show
-from pipeline.settings import config
+from pipeline.settings import check, config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from pipeline.values.experiment import Data
+from pipeline.values.experiment import Data, Experiment
 from stages import download, train_dense
 from tests import lottery, toy
 from tests.named import sentence, with_plugin
@@ -208,3 +209,20 @@ def test_a_form_of_no_data_set_is_a_sentence(form: dict[str, Any], tmp_path: Pat
         pytest.raises(UserError, match="FORM of data set"),
     ):
         show("toy", config.load().experiment("toy"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "file"),
+    [
+        ({"name": "digits", "side": 16}, {"name": "digits", "side": "16"}, "digits_side16"),
+        ({"name": f"{HERE}:points"}, {"name": "tests:test_data_plugins_points"}, "tests_test_data_plugins_points"),
+    ],
+)
+def test_two_data_sets_with_one_file_are_refused(first: dict[str, Any], second: dict[str, Any], file: str) -> None:
+    """Otherwise one experiment would be trained on the data of the other."""
+    sections = [
+        Experiment.model_validate_json(json.dumps(lottery.experiment(data=d | {"validation": 1}))) for d in (first, second)
+    ]
+    assert check.data_sets([sections[0], sections[0]])
+    with pytest.raises(UserError, match=rf"have the same file, work/data/{file}\.safetensors; the name or an option"):
+        check.data_sets(sections)

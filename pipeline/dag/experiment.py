@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.dag import command
 from pipeline.domain.arms import Arm
 from pipeline.domain.lottery import Lottery
 from pipeline.run import code
@@ -221,7 +222,7 @@ def _stage(script: str, argument: str, deps: Sequence[Path], files: Sequence[str
     """A stage without its params and outputs. files: the code it depends on."""
     return {
         "wdir": "../..",
-        "cmd": f"python -m stages.{script} {argument}",
+        "cmd": command.of(script, argument),
         "params": [],
         "deps": [*(path.as_posix() for path in deps), *files],
     }

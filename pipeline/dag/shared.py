@@ -7,6 +7,7 @@ the experiments in `report:` don't use.
 from pathlib import Path
 from typing import Any
 
+from pipeline.dag import command
 from pipeline.dag.experiment import params
 from pipeline.report import registry
 from pipeline.run import code
@@ -28,7 +29,7 @@ def _downloads(config: Config) -> dict[str, Any]:
     return {
         f"download_{name}": {
             "wdir": "..",
-            "cmd": f"python -m stages.download {name}",
+            "cmd": command.of("download", name),
             "deps": code.dependencies([Path("stages/download.py")], [("data", plugin)]),
             "outs": [paths.data(name).as_posix()],
         }
@@ -46,7 +47,7 @@ def _claims(config: Config, name: str) -> dict[str, Any]:
     ]
     return {
         **_wdir(name),
-        "cmd": f"python -m stages.claims {name}",
+        "cmd": command.of("claims", name),
         "params": [*_reports(config), "margin"],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/claims.py")])],
         "outs": [{places.ledger(name).as_posix(): {"cache": False}}],
@@ -77,7 +78,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
         **_wdir(name),
-        "cmd": f"python -m stages.report {name}",
+        "cmd": command.of("report", name),
         "params": [
             *_reports(config),
             "figures",

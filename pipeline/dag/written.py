@@ -1,6 +1,7 @@
 """DVC's files as text: what each should contain, and whether it does."""
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,12 @@ def _compare(path: Path, content: Mapping[str, Any], source: Path = paths.PARAMS
 
 
 def _text(content: Mapping[str, Any], source: Path = paths.PARAMS) -> str:
-    """The text of a DVC file. source: the file of settings that a user should change instead."""
+    """The text of a DVC file. source: the file of settings that a user should change instead.
+
+    Raises: UserError when its name could be read as more of the DVC file, such as another line or a template.
+    """
+    if not re.fullmatch(r"[\w. -]+", source.name):
+        raise UserError(f"the file {source.as_posix()!r} should have a name of letters, digits, spaces, '.', '_' and '-' only")
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 120

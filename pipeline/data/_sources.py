@@ -189,7 +189,8 @@ def _reason(log: IO[bytes]) -> str:
     lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
     # The first error is the cause; what programs say last is often advice.
     errors = [line for line in lines if re.search(r"(?i)error|^E: |No module named", line)]
-    return "; ".join(errors or lines[-1:])[:_REASON_CHARACTERS]
+    # The address of a registry or proxy may hold a password; it is left out before the text is cut, which could hide its end.
+    return re.sub(r"//\S*@", "//", "; ".join(errors or lines[-1:]))[:_REASON_CHARACTERS]
 
 
 def _check(package: Path, sha256: str) -> None:

@@ -29,7 +29,10 @@ LOAD_PROGRAM = """```python
 import torch
 network = torch.export.load("network.pt2").module()
 outputs = network(inputs)
-```"""
+```
+
+A program of torch.export can run any code while it is loaded, so load one only from a source that you trust. The other files
+cannot."""
 LOAD_ONNX = """```python
 import onnxruntime
 session = onnxruntime.InferenceSession("network.onnx")

@@ -4,6 +4,7 @@ It only rejects settings and never changes them, so no training depends on it.
 """
 
 import importlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -133,10 +134,21 @@ def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
 
 def data_sets(experiments: Iterable[Experiment]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Plug-in and options of every data set, by its name in stages and files: the data plug-ins of this repository, and those of
-    the experiments, which may have options or come from a user's own code.
+    the experiments, which may have options or come from a user's own code. Raises: UserError when two of these share a name.
     """
-    own = {experiment.data.slug: (experiment.data.name, experiment.data.options) for experiment in experiments}
+    own: dict[str, tuple[str, dict[str, Any]]] = {}
+    for experiment in experiments:
+        found = (experiment.data.name, experiment.data.options)
+        if own.setdefault(experiment.data.slug, found) != found:  # one of them would be trained on the data of the other
+            raise UserError(
+                f"the data sets {_described(*own[experiment.data.slug])} and {_described(*found)} have the same file, "
+                f"{paths.data(experiment.data.slug)}; the name or an option of one of them should be another"
+            )
     return {name: (name, {}) for name in plugins.names("data")} | own
+
+
+def _described(name: str, options: Mapping[str, Any]) -> str:
+    return f"{name!r}" + (f" with {json.dumps(options)}" if options else "")
 
 
 @contextmanager
