@@ -31,7 +31,10 @@ class Stop:
         self.asked = True
 
     def _look(self, signum: int, frame: FrameType | None) -> None:
-        self.asked = self.asked or waiting.is_gone()
+        if waiting.is_gone():
+            self.asked = True
+            if waiting.patience_is_over():
+                waiting.interrupt()
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:
         """There may be minutes until the next evaluation, for which the next `dvc repro` would find the item locked."""

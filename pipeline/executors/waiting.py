@@ -23,8 +23,8 @@ def begin() -> None:
     Raises: KeyboardInterrupt, now or later.
     """
     if _dvc() is not None:
-        _interrupt(signal.SIGALRM, None)
-        watch(_interrupt)
+        _look(signal.SIGALRM, None)
+        watch(_look)
 
 
 def watch(look: Callable[[int, FrameType | None], None]) -> None:
@@ -53,10 +53,15 @@ def _first_asked() -> float:
     return time.monotonic()
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
+def interrupt() -> None:
+    """Raises: KeyboardInterrupt, once."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    raise KeyboardInterrupt
+
+
+def _look(signum: int, frame: FrameType | None) -> None:
     if is_gone():
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        raise KeyboardInterrupt
+        interrupt()
 
 
 @cache

@@ -1,23 +1,31 @@
 """A clone of the repository in which `dvc repro` may be killed, and its run as a process whose output can be watched."""
 
+import argparse
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psutil
 from ruamel.yaml import YAML
+
+from pipeline.files import store
+from tests.torture import Row
 
 ROOT = Path(__file__).parents[2]
 CHAIN = Path("experiments/digits/dvc.yaml")
 LOCKS = (Path("experiments/digits/dvc.lock"), Path("experiments/dvc.lock"))
 MADE = (Path("work"), Path("reports/digits"), *LOCKS)
-STARTS = "> python -m stages."
 DVC = (sys.executable, "-m", "dvc")
 
 
@@ -40,24 +48,28 @@ class Clone:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Clone(folder)
 
-    def call(self, *command: str) -> tuple[int, str]:
-        run = Run(self, *command)
-        return run.wait(600), run.said
+    def call(self, *command: str, **environment: str) -> "Run":
+        """Raises: AssertionError when the command fails."""
+        run = Run(self, *command, **environment)
+        assert run.wait(900) == 0, f"{' '.join(command)}:\n{run.said}"
+        return run
 
     def git(self, *arguments: str) -> None:
         identity = ("-c", "user.name=torture", "-c", "user.email=torture@localhost")
         subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def content(self) -> dict[str, bytes]:
-        found = (p for made in MADE for p in ([path] if (path := self.folder / made).is_file() else path.rglob("*")))
-        return {p.relative_to(self.folder).as_posix(): p.read_bytes() for p in found if p.is_file()}
+        made = [self.folder / path for path in MADE]
+        files = [*made, *(file for path in made for file in path.rglob("*"))]
+        return {file.relative_to(self.folder).as_posix(): file.read_bytes() for file in files if file.is_file()}
 
-    def stages(self) -> dict[str, Mapping[str, object]]:
+    def stages(self) -> dict[str, Mapping[str, Any]]:
         """What DVC's lock files hold, by `file:stage`, as `dvc repro` names stages."""
         return {
             f"{lock.with_suffix('.yaml')}:{name}": about
             for lock in LOCKS
             for name, about in YAML(typ="safe").load(self.folder / lock)["stages"].items()
+            if lock == LOCKS[0] or name == "download_digits"
         }
 
 
@@ -66,6 +78,7 @@ class Run:
 
     def __init__(self, clone: Clone, *command: str, **environment: str) -> None:
         self.said, self.clone, self.starts = "", clone, list[tuple[float, str]]()
+        self.hurt, self.ended_at = set[signal.Signals](), 0.0  # hurt: the signals by which something in it was killed
         self.process = psutil.Popen(
             command, cwd=clone.folder, env=clone.environment | environment, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -79,6 +92,7 @@ class Run:
             self.said += line
             if line.startswith("Running stage "):
                 self.starts.append((time.monotonic(), line.split("'")[1]))
+        self.ended_at = time.monotonic()
 
     @property
     def ended(self) -> bool:
@@ -87,7 +101,7 @@ class Run:
     def wait(self, seconds: float) -> int:
         """Raises: psutil.TimeoutExpired."""
         code = int(self.process.wait(seconds))
-        self.reader.join(10)  # a tracker may hold the pipe no longer than that: it writes to a file of its own
+        self.reader.join(60)
         return code
 
     def processes(self) -> list[psutil.Process]:
@@ -131,8 +145,48 @@ def is_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def processes_in(folder: Path) -> Iterator[psutil.Process]:
-    return (process for process in psutil.process_iter() if is_in(process, folder))
+@contextmanager
+def scenes(count: int) -> Iterator[tuple[list[Clone], Run]]:
+    """Clones in which digits was run undisturbed, with its lock files committed, and that run. Afterwards nothing runs there."""
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        first = Clone.new(Path(folder, "clone 1"))
+        try:
+            shutil.rmtree(first.folder / "reports/digits", ignore_errors=True)
+            (first.folder / LOCKS[0]).unlink()
+            whole = first.call(*DVC, "repro", str(CHAIN))
+            first.git("add", "--force", *map(str, LOCKS), "reports/digits")
+            first.git("commit", "--quiet", "--allow-empty", "--message", "undisturbed")
+            yield [first, *(first.copy(Path(folder, f"clone {i}")) for i in range(2, count + 1))], whole
+        finally:
+            for process in psutil.process_iter():
+                if any(is_in(process, path) for path in Path(folder).iterdir()):
+                    process.kill()
+
+
+def record_of(clone: Clone) -> str:
+    """Raises: AssertionError when MLflow lacks a lane, has one twice, or has a run that never ended, after a sync."""
+    clone.call(sys.executable, "-m", "pipeline.tracking", "sync", "digits", LOTTERY_TRACKING="")
+    lanes = {store.read_json(path)["input_key"] for path in (clone.folder / "work").rglob("lane.json")}
+    with closing(sqlite3.connect(clone.folder / "mlflow.db")) as database:
+        active = "FROM runs r WHERE r.lifecycle_stage = 'active'"
+        running = database.execute(f"SELECT count(*) {active} AND r.status = 'RUNNING'").fetchone()[0]
+        keys = (
+            "SELECT t.value FROM tags t JOIN runs r USING (run_uuid) WHERE t.key = 'input_key' AND r.lifecycle_stage = 'active'"
+        )
+        logged = Counter(key for (key,) in database.execute(keys))
+    assert running == 0, f"{clone.folder.name}: {running} runs of MLflow never ended"
+    assert logged == Counter(lanes), f"{clone.folder.name}: MLflow has {dict(logged)} instead of each lane once"
+    return f"MLflow has each of the {len(lanes)} lanes once and no run that never ended"
+
+
+def command_line(rows: Callable[[int, int], list[Row]], count: int) -> None:
+    """`python -m tests.torture.<module> [--count N] [--seed S]` prints the module's rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=count)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    for row in rows(given.count, given.seed):
+        print(f"{row.fault} | {row.tries} | {row.outcome} | {row.command}")
 
 
 def as_in_a_terminal() -> None:
