@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -98,7 +99,13 @@ class Kills:
         run.hurt.add(how)
         while not run.ended and len(run.starts) == stages and time.monotonic() - moment < self._ends:
             time.sleep(0.05)
-        self.seen[victim, STOPPED if run.ended else WENT_ON] += 1  # DVC and lanes ignore SIGINT; a stage may have been done
+        what = STOPPED if run.ended else WENT_ON  # DVC and lanes ignore SIGINT; a stage may have been done
+        self.seen[victim, what] += 1
+        print(
+            f"{self.case}: {how.name} of {WHOM[victim]} {what} in {run.starts[-1][1] if run.starts else 'the beginning'}",
+            file=sys.stderr,
+            flush=True,
+        )
         if run.ended:
             self.longest = max(self.longest, moment - since)
             self.dying.append(self.watch.submit(psutil.wait_procs, doomed, self._ends))
