@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import product
+from pathlib import Path
 
 import psutil
 
@@ -68,12 +69,14 @@ class Kills:
         self._compare()
 
     def _undo(self) -> None:
-        """Removes the outputs of a few stages, and what DVC's run cache has of them."""
+        """Removes the outputs of a few stages, also from DVC's cache, from which they would come back."""
         kind, order = self.dice.choice(KINDS), list(self.seconds)
         first = self.dice.choice([i for i, stage in enumerate(order) if kind in stage.split(":")[1]])
         for stage in order[first : first + STAGES]:
-            for path in (self.clone.folder / out["path"] for out in self.stages[stage]["outs"]):
+            for out in self.stages[stage]["outs"]:
+                path, cached = self.clone.folder / out["path"], Path(out["md5"][:2], out["md5"][2:])
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                (self.clone.folder / ".dvc/cache/files/md5" / cached).unlink(missing_ok=True)
         shutil.rmtree(self.clone.folder / ".dvc/cache/runs", ignore_errors=True)
 
     def _repro(self, is_mirrored: bool) -> Run:

@@ -59,8 +59,8 @@ class Clone:
         return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout
 
     def forget(self, experiment: str) -> None:
-        """Removes the outputs of an experiment, and what DVC's run cache has of all stages."""
-        for made in (f"work/{experiment}", f"reports/{experiment}", ".dvc/cache/runs"):
+        """Removes the outputs of an experiment, and DVC's cache, from which they would come back."""
+        for made in (f"work/{experiment}", f"reports/{experiment}", ".dvc/cache"):
             shutil.rmtree(self.folder / made, ignore_errors=True)
 
     def content(self) -> dict[str, bytes]:
