@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from tests.torture import Row
-from tests.torture.scene import CHAIN, DVC, LOCKS, Clone, Run, as_in_a_terminal, command_line, record_of, scenes
+from tests.torture.scene import CHAIN, DVC, LOCKS, Clone, Run, as_in_a_terminal, command_line, emptied_record, record_of, scenes
 
 WHOM = {
     "dvc": "DVC", "all": "DVC with all its processes", "stage": "a stage", "worker": "a lane's process", "tracker": "the mirror",
@@ -30,7 +30,7 @@ KINDS = ("download", "train_dense", "prune", "retrain", "control", "aggregate", 
 ENDS = 10.0  # seconds after which nothing of a killed run may be left, on a machine on which DVC starts in STARTUP seconds
 STARTUP = 4.0
 HAND = ("dvc.lock' validation failed", "YAML file structure is corrupted")  # of a lock file that DVC was writing
-STOPPED, WENT_ON, TOO_LATE, CUT = "stopped the run", "let it go on", "came too late", "cut DVC's lock file short"
+STOPPED, WENT_ON, CUT = "stopped the run", "let it go on", "cut DVC's lock file short"
 
 
 class Kills:
@@ -57,14 +57,23 @@ class Kills:
             self._together(now, is_mirrored=any(victim == "tracker" for victim, _ in now))
 
     def _together(self, kills: list[tuple[str, signal.Signals]], is_mirrored: bool) -> None:
+        if is_mirrored:
+            emptied_record(self.clone)
         self._undo()
         run = self._repro(is_mirrored)
         for victim, how in kills:
-            self._kill(run, victim, how)
+            while not self._kill(run, victim, how):
+                self._finish(run, is_mirrored)
+                self._undo()
+                run = self._repro(is_mirrored)
             if run.ended:
                 self._judge(run)
                 run = self._repro(is_mirrored)
-        while self._end(run) != 0:
+        self._finish(run, is_mirrored)
+
+    def _finish(self, run: Run, is_mirrored: bool) -> None:
+        """Lets the run end, and runs again when something in it was killed."""
+        while self._judge(run) != 0:
             run = self._repro(is_mirrored)
         self._compare()
 
@@ -83,35 +92,34 @@ class Kills:
         shell = self.dice.choice(["/bin/sh", "/bin/bash"])  # a shell may stay between DVC and the stage
         return Run(self.clone, *DVC, "repro", str(CHAIN), SHELL=shell, LOTTERY_TRACKING="" if is_mirrored else "off")
 
-    def _kill(self, run: Run, victim: str, how: signal.Signals) -> None:
-        """Waits for a moment, kills, and waits until the run has ended or goes on."""
+    def _kill(self, run: Run, victim: str, how: signal.Signals) -> bool:
+        """Waits for a moment, kills, and waits until the run has ended or goes on. Returns: False when it had ended before."""
         process, since = self._at_a_moment(run, victim)
-        doomed, stages = run.processes(), len(run.starts)
+        doomed = run.processes()
         try:
             if process is None:
                 raise ProcessLookupError
             os.killpg(process.pid, how) if victim == "all" else process.send_signal(how)
         except (psutil.NoSuchProcess, ProcessLookupError):
-            self.seen[victim, TOO_LATE] += 1
-            return
-        self.victim, moment = victim, time.monotonic()
-        self.kinds[run.starts[-1][1].split(":")[1].split("@")[0].split("_")[0] if run.starts else "DVC's start"] += 1
-        if victim == "tracker":
-            self.seen[victim, WENT_ON] += 1
-            return
-        run.hurt.add(how)
-        while not run.ended and len(run.starts) == stages and time.monotonic() - moment < self._ends:
-            time.sleep(0.05)
-        what = STOPPED if run.ended else WENT_ON  # DVC and lanes ignore SIGINT; a stage may have been done
-        self.seen[victim, what] += 1
-        print(
-            f"{self.case}: {how.name} of {WHOM[victim]} {what} in {run.starts[-1][1] if run.starts else 'the beginning'}",
-            file=sys.stderr,
-            flush=True,
-        )
-        if run.ended:
+            return False
+        self.victim, moment, stage = victim, time.monotonic(), run.starts[-1][1] if run.starts else "the start of DVC"
+        stopped = victim != "tracker" and self._stops(run, how)
+        if stopped:
             self.longest = max(self.longest, moment - since)
             self.dying.append(self.watch.submit(psutil.wait_procs, doomed, self._ends))
+        self.kinds[stage.split(":")[-1].split("@")[0].split("_")[0]] += 1
+        self.seen[victim, STOPPED if stopped else WENT_ON] += 1
+        what = f"{how.name} of {WHOM[victim]} in {stage} {STOPPED if stopped else WENT_ON}"
+        print(f"{self.case}: {what}", file=sys.stderr, flush=True)
+        return True
+
+    def _stops(self, run: Run, how: signal.Signals) -> bool:
+        """Whether the run ends. It goes on when DVC or a lane ignores SIGINT, and when the stage was done."""
+        run.hurt.add(how)
+        stages, end = len(run.starts), time.monotonic() + self._ends
+        while not run.ended and len(run.starts) == stages and time.monotonic() < end:
+            time.sleep(0.05)
+        return run.ended
 
     @property
     def _ends(self) -> float:
@@ -122,29 +130,33 @@ class Kills:
         if not run.starts and victim in ("dvc", "all") and self.dice.random() < 0.2:
             time.sleep(self.dice.uniform(0, self.startup))
             return run.process, time.monotonic()
+        if victim == "tracker":
+            return self._mirror(run), time.monotonic()
         before = len(run.starts)
         while len(run.starts) == before and not run.ended:
             time.sleep(0.02)
         if run.ended:
             return None, time.monotonic()
         since, stage = run.starts[-1]
-        end = since + self.dice.uniform(0, 0.5 if victim in ("worker", "tracker") else 1) * self.seconds[stage]
+        end = since + self.dice.uniform(0, 0.5 if victim == "worker" else 1) * self.seconds[stage]
         time.sleep(max(0.0, end - time.monotonic()))
-        if victim in ("dvc", "all"):
-            return run.process, run.starts[-1][0]
-        find = {"stage": run.stage, "worker": run.worker, "tracker": run.tracker}[victim]
+        find = {"dvc": lambda: run.process, "all": lambda: run.process, "stage": run.stage, "worker": run.worker}[victim]
         while not (process := find()) and not run.ended:
-            time.sleep(0.1)
+            time.sleep(0.05)
         return process, run.starts[-1][0]
 
-    def _end(self, run: Run) -> int:
-        """Waits for the run. A failure is one only if nothing in it was killed."""
-        code = run.wait(900)
-        return self._judge(run) if code else 0
+    def _mirror(self, run: Run) -> psutil.Process | None:
+        """It is as long at work as DVC needs to start."""
+        while not (process := run.tracker()):
+            if run.ended:
+                return None
+            time.sleep(0.2)
+        time.sleep(self.dice.uniform(0, self.startup))
+        return process
 
     def _judge(self, run: Run) -> int:
-        """What a run that ended said: nothing that is our fault. Returns: its exit code."""
-        code = run.wait(60)
+        """Waits for the run's end. Returns: its exit code, other than 0 only if something in it was killed before."""
+        code = run.wait(900)
         if "Traceback" in run.said:
             assert signal.SIGINT in run.hurt and "\nKeyboardInterrupt" in run.said, f"{self.case}: a traceback:\n{run.said}"
             self.tracebacks += 1

@@ -125,7 +125,7 @@ class Run:
         return next((p for p in children(stage) if words(p) == words(stage)), None) if stage else None
 
     def tracker(self) -> psutil.Process | None:
-        return next((p for p in psutil.process_iter() if "pipeline.tracking" in words(p) and is_in(p, self.clone.folder)), None)
+        return next((p for p in processes_in(self.clone.folder) if "pipeline.tracking" in words(p)), None)
 
 
 def words(process: psutil.Process) -> list[str]:
@@ -149,6 +149,10 @@ def is_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
+def processes_in(folder: Path) -> Iterator[psutil.Process]:
+    return (process for process in psutil.process_iter() if is_in(process, folder))
+
+
 @contextmanager
 def scenes(count: int) -> Iterator[tuple[list[Clone], Run]]:
     """Clones in which digits was run undisturbed, with its lock files committed, and that run. Afterwards nothing runs there."""
@@ -165,9 +169,17 @@ def scenes(count: int) -> Iterator[tuple[list[Clone], Run]]:
             first.git("commit", "--quiet", "--allow-empty", "--message", "undisturbed")
             yield [first, *(first.copy(Path(folder, f"clone {i}")) for i in range(2, count + 1))], whole
         finally:
-            for process in psutil.process_iter():
-                if any(is_in(process, path) for path in Path(folder).iterdir()):
-                    process.kill()
+            for process in [each for clone in Path(folder).iterdir() for each in processes_in(clone)]:
+                process.kill()
+
+
+def emptied_record(clone: Clone) -> None:
+    """MLflow's store as it is before the first lane."""
+    while any("pipeline.tracking" in words(process) for process in processes_in(clone.folder)):
+        time.sleep(0.5)
+    (clone.folder / "mlflow.db").unlink(missing_ok=True)
+    new = "from pipeline.tracking import connection; connection.connect().search_experiments()"
+    clone.call(sys.executable, "-c", new, LOTTERY_TRACKING="")
 
 
 def record_of(clone: Clone) -> str:
