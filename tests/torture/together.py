@@ -68,7 +68,9 @@ def _both(clone: Clone, targets: list[Path], seconds: float, expected: dict[str,
         code = run.wait(1800)
         assert "Traceback" not in run.said, f"--seed {seed}: a traceback:\n{run.said}"
         assert code == 0 or BUSY.search(run.said), f"--seed {seed}: neither done nor refused:\n{run.said}"
-        refused += code != 0
+        if code:
+            refused += 1
+            print(run.said[run.said.index("ERROR") :], file=sys.stderr, flush=True)
     for target in targets:
         clone.call(*DVC, "repro", str(target))
     assert clone.content() == expected, f"--seed {seed}: the files are not those of runs one after the other"
