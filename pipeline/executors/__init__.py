@@ -1,6 +1,5 @@
 """The executors of groups of lanes. The machine decides which one runs, never params.yaml, and no result depends on it."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, device: "to
     """
     from pipeline.executors import one_by_one, processes
 
-    stop = Stop(os.getppid() if "DVC_ROOT" in os.environ else None)  # a stage that is run by hand may outlive its shell
+    stop = Stop()
     (one_by_one if device.type == "cuda" else processes).run(work, groups, report, stop)
     if stop():
         raise KeyboardInterrupt

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from pipeline.executors.stop import Stop
+from pipeline.executors import waiting
+from pipeline.executors.stop import STOPPED, Stop
 from pipeline.executors.tally import Report, Tally
 from pipeline.executors.work import Work
 from pipeline.values.errors import UserError
@@ -76,11 +77,9 @@ class _Pool:
         self.tally.count(process, message)
 
     def _terminate(self) -> None:
+        at_once = waiting.is_gone() and waiting.patience_is_over()
         for process in self.running.values():
-            process.terminate()
-
-
-STOPPED = 75  # exit code of a process that was told to stop, saved a checkpoint and left
+            process.kill() if at_once else process.terminate()
 
 
 def _child(work: Work, group: Sequence[int], sender: Connection, parent: int) -> None:
