@@ -88,7 +88,7 @@ def _time() -> Iterator[None]:
 
 def _too_long(signum: int, frame: FrameType | None) -> NoReturn:
     raise UserError(
-        f"a trial on a few examples has not ended after {PATIENCE} s; the network or an option of a plug-in may be too large"
+        f"the code of the plug-ins, on a few examples, has not ended after {PATIENCE} s; the network or an option may be too large"
     )
 
 

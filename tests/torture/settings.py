@@ -25,7 +25,7 @@ from pipeline.settings import bounds, check, config, places, wording
 from pipeline.values.errors import UserError
 from stages import experiment_of, repeat_rounds
 from tests import lottery
-from tests.torture import Row, hostile
+from tests.torture import Row, changes, hostile
 
 AT_ONCE = 40  # mutants of one process
 SECONDS = 10  # of processor time for a mutant
@@ -49,7 +49,7 @@ def tried(seed: int, cases: range) -> Counter[str]:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         prepare(Path(folder))
         for start in range(cases.start, cases.stop, AT_ONCE):
-            for case, (outcome, what) in _in_child(seed, range(start, min(start + AT_ONCE, cases.stop))).items():
+            for case, (outcome, what) in in_child(seed, range(start, min(start + AT_ONCE, cases.stop))).items():
                 if outcome == "wrong":
                     mutant = hostile.mutant(Random(f"{seed}/{case}"))
                     write(mutant, kept / f"settings-{seed}-{case}")
@@ -64,7 +64,7 @@ def prepare(folder: Path) -> None:
         (folder / name).symlink_to(lottery.ROOT / name)
     (folder / "hostile").mkdir()
     (folder / "experiments").mkdir()
-    for name, text in {"__init__": "", **hostile.MODULES}.items():
+    for name, text in {"__init__": "", **changes.MODULES}.items():
         (folder / "hostile" / f"{name}.py").write_text(text)
 
 
@@ -76,7 +76,7 @@ def write(mutant: hostile.Mutant, folder: Path) -> None:
         (folder / name).write_bytes(data)
 
 
-def _in_child(seed: int, cases: range) -> dict[int, tuple[str, str]]:
+def in_child(seed: int, cases: range) -> dict[int, tuple[str, str]]:
     """The outcome of each case; a case that ends the process or that takes too long is wrong."""
     receiver, sender = os.pipe()
     child = os.fork()
