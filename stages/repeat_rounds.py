@@ -36,8 +36,16 @@ def main() -> None:
             print(f"wrote {path}")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Ends with exit code 1 and one sentence on bad input."""
     try:
         main()
-    except UserError as error:
+    except (UserError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("stopped; the same command begins again", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

@@ -274,7 +274,7 @@ def test_what_could_never_be_tested_is_refused(key: str, value: str, message: st
 
 
 def test_a_file_that_contains_itself_is_one_sentence() -> None:
-    with pytest.raises(UserError, match="an alias of what it stands in"):
+    with pytest.raises(UserError, match="stands for what contains it"):
         planted.read("&a\nclaims: *a\n")
 
 

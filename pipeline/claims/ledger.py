@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.claims.claim import Claim, Ledger, Question
-from pipeline.settings import places
+from pipeline.settings import document, places
 from pipeline.settings.config import Config
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import DENSE
@@ -23,7 +21,7 @@ Place = tuple[int | str, ...]
 
 def read(config: Config, path: Path = places.CLAIMS) -> Ledger:
     """Raises: UserError with a message for each fault: the file, its line, the key, what was given and what would be right."""
-    content = _content(path)
+    content = document.read_with_lines(path)
     try:
         # JSON is used because strict validation of it still lets an array become a tuple.
         text = json.dumps(content, default=str)
@@ -37,15 +35,6 @@ def read(config: Config, path: Path = places.CLAIMS) -> Ledger:
     if faults:
         raise _refused(path, content, faults)
     return ledger
-
-
-def _content(path: Path) -> Any:
-    try:
-        return YAML(typ="rt").load(path.read_text(encoding="utf-8"))  # the round-trip reader knows the lines
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run this in the root of the repository") from None
-    except (YAMLError, ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _refused(path: Path, content: Any, faults: list[tuple[Place, str]]) -> UserError:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 
 import torch
 
@@ -25,11 +26,13 @@ from pipeline.values.plugins import Plugin
 
 HELD_OUT = 200  # examples of the trial, for validation and for test each
 LEAST = 0.15  # seconds that one measurement takes, after a first call that does not count
+LARGEST = 256  # examples in a batch of the trial; a step on more takes proportionally longer
+ALIKE = 0.8  # ratio of densities up to which the time is measured once, because an arm may have a thousand rounds
 
 
 @dataclass
 class Estimate:
-    """The time of each item's lanes on all cores, or as one batch on a GPU; it is measured once where density changes nothing."""
+    """The time of each item's lanes on all cores, or as one batch on a GPU; it is measured once for similar densities."""
 
     setup: Setup
 
@@ -37,15 +40,15 @@ class Estimate:
         self.experiment = self.setup.bound.experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.by_density = mlp.fits(self.setup.network.module) and self.device.type == "cpu"
-        self.known: dict[tuple[Item | None, int], float] = {}
+        self.known: dict[tuple[int, int], float] = {}
 
     def seconds(self, masks: Item, lanes: int, iterations: int) -> float:
         """The seconds to train and evaluate so many lanes with the masks of an item."""
         batched = self.device.type == "cuda" and not self.setup.network.draws
         together, turns = (lanes, 1.0) if batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
-        key = (masks if self.by_density and masks.round else None, together)
+        plan = self.setup.plans[masks.arm] if self.by_density and masks.round else None
+        key = (round(log(plan.density(masks.round), ALIKE)) if plan else 0, together)
         if key not in self.known:
-            plan = self.setup.plans[key[0].arm] if key[0] else None
             start = pruned(self.setup.network, plan, masks.round, self.setup.bound.init)
             with blaming(f"{self.setup.bound.model} cannot be trained with {self.setup.bound.task}"):
                 self.known[key] = self._measure(start, together)
@@ -54,6 +57,8 @@ class Estimate:
     def _measure(self, start: Ticket, lanes: int) -> float:
         """The seconds of an iteration, with its share of an evaluation."""
         training, data = self.experiment.training, self.experiment.data
+        larger = max(1.0, training.batch_size / LARGEST)
+        training = training.model_copy(update={"batch_size": min(LARGEST, training.batch_size)})
         examples = Examples(few(self.setup.bundle, training.batch_size + HELD_OUT, HELD_OUT), self.device, data.augment)
         validation = 0 if self.setup.form.own_validation else HELD_OUT
         trainer = Trainer(
@@ -69,7 +74,7 @@ class Estimate:
                 evaluated = self._clock(lambda: trainer.measure(*trainer.test)) / HELD_OUT
         finally:
             torch.set_num_threads(before)
-        return step + (data.validation + self.setup.form.test) * evaluated / training.evaluate_every
+        return larger * step + (data.validation + self.setup.form.test) * evaluated / training.evaluate_every
 
     def _clock(self, work: Callable[[], object]) -> float:
         """The seconds of one call."""

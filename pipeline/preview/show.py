@@ -8,7 +8,7 @@ from pipeline.domain import pruning
 from pipeline.domain.lottery import Lottery
 from pipeline.preview.estimate import Estimate
 from pipeline.run.setup import Setup
-from pipeline.settings import check, places
+from pipeline.settings import bounds, check, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
@@ -34,7 +34,8 @@ def show(name: str, experiment: Experiment) -> str:
     lanes = {item: len(lottery.lanes(item)) for item in items}
     iterations = {item: _iterations(lottery, item, setup.origin) for item in items}
     masks = {item: lottery.masks_of(item) for item in items}
-    seconds = {item: estimate.seconds(masks[item], lanes[item], iterations[item]) for item in items}
+    with check.under(name, experiment), bounds.bounded(), bounds.memory():
+        seconds = {item: estimate.seconds(masks[item], lanes[item], iterations[item]) for item in items}
     work = {item: lanes[item] * iterations[item] for item in items}
     rows = [
         (places.target(item, lottery.is_control(item)), f"{_density(setup, masks[item]):.2%}", item.arm,

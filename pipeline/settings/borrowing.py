@@ -40,7 +40,7 @@ def _problem(name: str, experiment: Experiment, arm: str, source: str, experimen
     """What is wrong with the source of an arm's masks; empty when nothing is."""
     if source not in experiments or source == name:
         others = ", ".join(sorted(other for other in experiments if other != name))
-        return f"should be another experiment, one of {others}"
+        return f"should be another experiment, {f'one of {others}' if others else 'and there is none'}"
     other = experiments[source]
     missing = sorted(set(experiment.rounds_of(arm)) - set(other.rounds_of(TICKET)))
     if missing:

@@ -16,6 +16,8 @@ from pipeline.domain.task import Metric
 from pipeline.executors import waiting
 from pipeline.files import datasets
 from pipeline.run.bound import Bound
+from pipeline.settings import bounds, sizes
+from pipeline.settings.wording import readable, short
 from pipeline.values import paths, plugins
 from pipeline.values.clock import Moment
 from pipeline.values.errors import UserError, blaming, type_of
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 def settings(name: str, experiment: Experiment) -> Bound:
     """Checks what can be checked without the network and the data. Raises: UserError that names the wrong key."""
-    with under(name, experiment):
+    with under(name, experiment), bounds.bounded():
+        sizes.check(name, experiment)
         _check_arms(experiment)
         return Bound.of(name, experiment)
 
@@ -50,25 +53,29 @@ def fits(setup: "Setup") -> None:
 
 def rehearsed(setup: "Setup") -> None:
     """Checks the code of the plug-ins by running everything once on a few examples. Raises: UserError that names the plug-in."""
-    from pipeline.settings.rehearsal import rehearse  # it imports torch, which stages that do not train do not need
-
-    with under(setup.bound.name, setup.bound.experiment):
-        rehearse(setup)
+    with under(setup.bound.name, setup.bound.experiment), bounds.bounded():
+        _rehearse(setup)
 
 
 def without_data(bound: Bound) -> "Setup | None":
     """Both checks on the data or, without them, on noise with the FORM of the data plug-in; None without either."""
     from pipeline.run.setup import build
 
-    with under(bound.name, bound.experiment):
+    with under(bound.name, bound.experiment), bounds.bounded(), bounds.memory():
         found = _data_or_noise(bound)
         if found is None:
             return None
         with blaming(f"{bound.model} or {bound.task} fails on {bound.data}"):
             setup = build(bound, *found)
         fits(setup)
-    rehearsed(setup)
+        _rehearse(setup)
     return setup
+
+
+def _rehearse(setup: "Setup") -> None:
+    from pipeline.settings.rehearsal import rehearse  # it imports torch, which stages that do not train do not need
+
+    rehearse(setup)
 
 
 def form_of(bound: Bound) -> Form | None:
@@ -140,30 +147,28 @@ def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
 
 def data_sets(experiments: Iterable[Experiment]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Plug-in and options of every data set, by its name in stages and files: the data plug-ins of this repository, and those of
-    the experiments, which may have options or come from a user's own code. Raises: UserError when two of these share a name.
+    the experiments, which may have options or come from a user's own code. Raises: UserError when two would have one file.
     """
-    own: dict[str, tuple[str, dict[str, Any]]] = {}
-    for experiment in experiments:
-        found = (experiment.data.name, experiment.data.options)
-        if own.setdefault(experiment.data.slug, found) != found:  # one of them would be trained on the data of the other
+    found: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in plugins.names("data")}
+    for data in (experiment.data for experiment in experiments):
+        mine = (data.name, data.options)
+        if found.setdefault(data.slug, mine) != mine:  # one experiment would be trained on the data of the other
             raise UserError(
-                f"the data sets {_described(*own[experiment.data.slug])} and {_described(*found)} have the same file, "
-                f"{paths.data(experiment.data.slug)}; the name or an option of one of them should be another"
+                f"the data sets {_described(*found[data.slug])} and {_described(*mine)} have the same file, "
+                f"{paths.data(data.slug)}; the name or an option of one of them should be another"
             )
-    return {name: (name, {}) for name in plugins.names("data")} | own
+    return found
 
 
 def _described(name: str, options: Mapping[str, Any]) -> str:
-    return f"{name!r}" + (f" with {json.dumps(options)}" if options else "")
+    return short(f"{name!r}" + (f" with {json.dumps(options)}" if options else ""))
 
 
 @contextmanager
 def under(name: str, experiment: Experiment) -> Iterator[None]:
     """Puts the experiment's file and key before the message of an error."""
-    try:
+    with readable(f"{experiment.file}: experiments.{short(name)}: "):
         yield
-    except UserError as error:
-        raise UserError(f"{experiment.file}: experiments.{name}: {error}") from error
 
 
 def _check_arms(experiment: Experiment) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from pipeline.settings import borrowing, places
+from pipeline.settings import borrowing, document, places
+from pipeline.settings.wording import lines, readable, short
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
@@ -82,52 +81,38 @@ def load(path: Path = paths.PARAMS) -> Config:
 
     Raises: UserError with a line for each fault: the file, the key, what was given and what is allowed.
     """
-    content = _read(path)
+    content = document.read(path)
     experiments = content.get("experiments") if isinstance(content, dict) else None
     files: dict[str, Path] = {}  # the file of each experiment that is not in params.yaml
     for file in places.more_params(path.parent):
         more = _experiments(file)
         if isinstance(experiments, dict):  # otherwise, validation rejects it below
             for name in [name for name in more if name in experiments]:
-                raise UserError(f"{file}: experiments.{name} is also in {files.get(name, path)}, but should be in only one")
+                raise UserError(
+                    f"{file}: experiments.{short(name)} is also in {files.get(name, path)}, but should be in only one"
+                )
             experiments |= more
         files |= dict.fromkeys(more, file)
     try:
         # JSON is used because strict validation of it still lets an array become a tuple.
-        text = json.dumps(content, default=str)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} or {places.MORE_PARAMS} has a key that is no text, or an alias of what it stands in: {error}"
-        ) from None
-    try:
-        config = Config.model_validate_json(text)
+        with readable():
+            config = Config.model_validate_json(json.dumps(content))
     except ValidationError as error:
         found = error.errors()
         # pydantic also reports a list as too short when its items are invalid.
-        keys = [e["loc"] for e in found]
-        told = [e for e in found if not (e["type"] == "too_short" and any(k[:-1] == e["loc"] for k in keys if k))]
-        raise UserError("\n".join(f"{_file_of(e['loc'], files, path)}: {_explain(e)}" for e in told)) from None
+        keys = {e["loc"][:-1] for e in found if e["loc"]}
+        told = [e for e in found if not (e["type"] == "too_short" and e["loc"] in keys)]
+        raise UserError(lines([f"{_file_of(e['loc'], files, path)}: {_explain(e)}" for e in told])) from None
     moved = {name: config.experiment(name).standing_in(file.relative_to(path.parent)) for name, file in files.items()}
     experiments = config.experiments | moved
-    borrowing.check(experiments)
+    with readable():
+        borrowing.check(experiments)
     return config.model_copy(update={"experiments": experiments})
-
-
-def _read(path: Path) -> Any:
-    try:
-        # ruamel reads YAML 1.2 as DVC does: 1e-3 is a number, not the string PyYAML makes of it.
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run this in the root of the repository") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; should be a file of settings") from None
-    except (YAMLError, ValueError, RecursionError, TypeError) as error:  # ValueError: no text, or a number of thousands of digits
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _experiments(path: Path) -> dict[str, Any]:
     """The experiments of a file that contains nothing else."""
-    match _read(path):
+    match document.read(path):
         case {"experiments": dict(found), **other} if not other:
             return found
     raise UserError(f"{path} should have only the key experiments, with the experiments by their names under it")
@@ -139,7 +124,7 @@ def _file_of(location: tuple[Any, ...], files: Mapping[str, Path], path: Path) -
 
 def _explain(error: Mapping[str, Any]) -> str:
     # pydantic names the branch of a union in the location; the user's file has no such key.
-    key = ".".join(str(part) for part in error["loc"] if part not in ("adam", "adamw", "sgd") and not _is_branch(part))
+    key = ".".join(short(str(part)) for part in error["loc"] if part not in ("adam", "adamw", "sgd") and not _is_branch(part))
     given, context = error["input"], error.get("ctx", {})
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     match error["type"]:
@@ -149,7 +134,7 @@ def _explain(error: Mapping[str, Any]) -> str:
             example = EXAMPLES.get(str(error["loc"][-1]))
             return f"{key} is missing" + (f"; an example is {example}" if example else "")
         case "union_tag_invalid":
-            message = f"unknown name {context['tag']!r}, should be one of {context['expected_tags']}"
+            message = f"unknown name {short(repr(context['tag']))}, should be one of {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{key}.name is missing; it should be 'adam', 'adamw' or 'sgd'"
         case "string_pattern_mismatch":
@@ -158,11 +143,15 @@ def _explain(error: Mapping[str, Any]) -> str:
             message = "should have at least one value"
         case "model_type":
             keys = ", ".join(_allowed(error["loc"]))
-            return f"{key or 'the file'} is {json.dumps(given)}: should be a mapping with the keys {keys}"
+            return f"{key or 'the file'} is {_shown(given)}: should be a mapping with the keys {keys}"
     message = message[0].lower() + message[1:]
     if isinstance(given, Mapping):
         return f"{key}: {message}" if key else message
-    return f"{key} is {json.dumps(given)}: {message}"
+    return f"{key} is {_shown(given)}: {message}"
+
+
+def _shown(given: Any) -> str:
+    return short(json.dumps(given, ensure_ascii=False))
 
 
 def _is_branch(part: object) -> bool:

@@ -4,7 +4,7 @@ plug-ins are found in a second and not after hours of training.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from pipeline.values.lanes import DENSE
 # trial of a task two lanes, and a plug-in may work for one number only.
 BATCH = 3
 SEED = 1
+MOST_BATCHES = 10_000  # that a criterion may request; they are in memory together
 SMALL_STEP = 1e-3  # an upper limit of the learning rate, because the experiment's may be too large for noise
 
 
@@ -185,6 +186,12 @@ def _for_criterion(small: Setup, dense: Ticket, trained: Weights, mask: Mask) ->
     def masked(weights: Weights) -> Weights:
         return {name: weights[name].copy() for name in mask}
 
+    def batches(count: int) -> list[Any]:
+        return probe.batches(SEED, _not_too_many(count))
+
+    def gradient(weights: Weights, count: int = 1) -> Weights:
+        return probe.gradient_of(SEED, trained)(weights, _not_too_many(count))
+
     return {
         "trained": lambda: masked(trained),
         "initial": lambda: masked(dense.weights),
@@ -195,6 +202,12 @@ def _for_criterion(small: Setup, dense: Ticket, trained: Weights, mask: Mask) ->
         "start_module": lambda: probe.module_with(mask.apply(dense.weights), SEED),
         "loss": lambda: small.task.loss,
         "batch": lambda: probe.batches(SEED, 1)[0],
-        "batches": lambda: partial(probe.batches, SEED),
-        "gradient": lambda: probe.gradient_of(SEED, trained),
+        "batches": lambda: batches,
+        "gradient": lambda: gradient,
     }
+
+
+def _not_too_many(count: int) -> int:
+    if count > MOST_BATCHES:
+        raise UserError(f"a criterion requests {count} batches, but should request at most {MOST_BATCHES:,}")
+    return count

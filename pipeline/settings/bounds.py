@@ -1,0 +1,109 @@
+"""Bounds of memory and time for the code of plug-ins when it is tried: an option of too many zeros gets a message, not a hang."""
+
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from pipeline.values.errors import UserError, reason
+
+PATIENCE = 300  # seconds that the trial of an experiment may take; that of VGG-19 takes ten
+CGROUP = Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Raises: UserError when the code of a plug-in takes too long, or raises what would end the process."""
+    with _time(), _exit():
+        try:
+            yield
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise UserError(f"something that a plug-in called ended with {reason(error)}") from error
+
+
+@contextmanager
+def memory() -> Iterator[None]:
+    """Lets an allocation fail for which there is no memory: otherwise, the system would end this process or another one.
+
+    Differs: there is no bound on a machine with a GPU, whose driver needs addresses without end.
+    """
+    import torch
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    free = None if torch.cuda.is_available() else _free()
+    if free is not None:
+        limits = [limit for limit in before if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_DATA, (min([free + _used(), *limits]), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _used() -> int:
+    """The bytes of this process that the limit counts."""
+    return _number(Path("/proc/self/status"), "VmData:") or 0
+
+
+def _free() -> int | None:
+    """The bytes of memory that are left on this machine, or in this container; None where it is not known."""
+    free = _number(Path("/proc/meminfo"), "MemAvailable:")
+    try:
+        inside = int((CGROUP / "memory.max").read_text()) - int((CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):  # there is no container, or it has no limit
+        return free
+    return inside if free is None else min(free, inside)
+
+
+def _number(file: Path, key: str) -> int | None:
+    """A number of kB in a file of the system, in bytes."""
+    try:
+        words = next(line.split() for line in file.read_text().splitlines() if line.startswith(key))
+    except (OSError, StopIteration):
+        return None
+    return int(words[1]) * 1024
+
+
+@contextmanager
+def _time() -> Iterator[None]:
+    """Only the main thread of a process gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _too_long)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _too_long(signum: int, frame: FrameType | None) -> NoReturn:
+    raise UserError(
+        f"the code of the plug-ins, on a few examples, has not ended after {PATIENCE} s; the network or an option may be too large"
+    )
+
+
+@contextmanager
+def _exit() -> Iterator[None]:
+    """os._exit would end the process with any code, such as 0. Processes that a plug-in forks may call it."""
+    ours, end = os.getpid(), os._exit
+
+    def refused(code: int) -> NoReturn:
+        if os.getpid() != ours:
+            end(code)
+        raise SystemExit(f"os._exit({code!r})")
+
+    os._exit = refused
+    try:
+        yield
+    finally:
+        os._exit = end

@@ -1,0 +1,304 @@
+"""Settings that would crash, hang or fill the memory are refused in one sentence. `make torture` tries many more."""
+
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pipeline.claims import ledger
+from pipeline.preview import estimate
+from pipeline.preview.estimate import Estimate
+from pipeline.preview.show import show
+from pipeline.settings import bounds, check, config, document, sizes, wording
+from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.experiment import Experiment
+from stages import repeat_rounds
+from tests import lottery
+from tests.named import with_plugin
+from tests.torture import settings as torture
+
+NINES = "9" * 5000
+LAUGHS = "[&a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], " + ", ".join(
+    f"&{name} [{', '.join([f'*{before}'] * 10)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)  # ten to the power of nine
+
+
+def experiment(content: Any) -> Experiment:
+    return Experiment.model_validate_json(json.dumps(content))
+
+
+def said(text: str | bytes, folder: Path) -> str:
+    path = folder / "params.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    started = time.process_time()
+    with pytest.raises(UserError) as error:
+        config.load(path)
+    assert time.process_time() - started < 2
+    message = str(error.value)
+    assert message.isprintable()
+    assert len(message) < len(str(path)) + wording.MOST
+    return message.removeprefix(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("margin: !!float 'y'", "'y' cannot be read as !!float (could not convert string to float: 'y') in line 1"),
+        ("a: 1\nmargin: !!bool maybe", "'maybe' cannot be read as !!bool ('maybe') in line 2, column 9"),
+        ("margin: !!int ''", "'' cannot be read as !!int"),
+        ("margin: 2001-99-99", "'2001-99-99' cannot be read as !!timestamp (month must be in 1..12) in line 1"),
+        (f"margin: {NINES}", "cannot be read as !!int (Exceeds the limit (4300 digits)"),
+        ("margin: 2001-09-09", "!!timestamp is not text, a number, a list or a mapping; text that looks like it should be in"),
+        ("margin: !!set {a, b}", "!!set is not text"),
+        ("margin: !!binary aGk=", "!!binary is not text"),
+        ("? [a]\n: b", "the key ('a',) should be text"),
+        ("? {a: b}\n: b", "found unhashable key in line 1, column 3"),
+        ("figures:\n  3: x", "the key 3 should be text; a number should be in quotes in line 2"),
+        ("a: 1\nreport: &x [*x]", ", line 2: the alias *x stands for what contains it"),
+        ("report: &x {a: {b: *x}}", ", line 1: the alias *x stands for what contains it"),
+        ("a: " + LAUGHS, ", line 1: the file has more than 20,000 values, aliases included"),
+        ("a: " + "[" * 1000 + "]" * 1000, ", line 1: lists and mappings are nested more than 50 times"),
+        *[(part * 100_000, ", line 1: lists and mappings are nested more than 50 times") for part in ("[", "- ", "? ", "{a: ")],
+        ("report: [" + "a, " * 1001 + "]", ", line 1: the list or mapping has more than 1,000 entries"),
+        ("".join(f"a{i}: 1\n" for i in range(1001)), ", line 1001: the list or mapping has more than 1,000 entries"),
+        ("a: " + "x" * 10**7, " has more than 500,000 bytes, but should be a file of settings"),
+        (b"a: \xff", " is not valid YAML: byte 3 is not UTF-8"),
+        (b"a: \0", "control characters are not allowed"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_is_told_with_its_line(text: str | bytes, words: str, tmp_path: Path) -> None:
+    assert words in said(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("report: " + "x" * 10**5, ': report is "xxx'),
+        ('? "' + "x" * 10**5 + '"\n: 1', ": unknown key xxx"),
+        ('"a\\e[31m\\nb": 1', ": unknown key a\\x1b[31m\\nb; the keys there are report"),
+        (json.dumps(lottery.params(toy=lottery.experiment()) | {"report": ["x" * 10**5]}), "there is no experiment 'xxx"),
+        (json.dumps(lottery.params(toy=lottery.experiment(rewind="9" * 10**5))), "experiments.toy.rewind is"),
+    ],
+)
+def test_a_long_or_invisible_text_is_told_in_short(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        config.load(path)
+    assert words in str(error.value)
+    for line in str(error.value).splitlines():
+        assert line.isprintable()
+        assert len(line) <= wording.MOST + 3
+
+
+def test_of_many_faults_the_first_are_told(tmp_path: Path) -> None:
+    lottery.write_params(tmp_path / "params.yaml", lottery.params(toy=lottery.experiment(seeds=["x"] * 900)))
+    with pytest.raises(UserError) as error:
+        config.load(tmp_path / "params.yaml")
+    lines = str(error.value).splitlines()
+    assert len(lines) == wording.MOST_FAULTS + 1
+    assert lines[-1] == "and 880 more"
+
+
+def test_claims_are_read_with_the_same_care(tmp_path: Path) -> None:
+    found = config.load(lottery.ROOT / paths.PARAMS)
+    for text in ("claims: !!bool maybe", "[" * 100_000, "a: &x [*x]", "a: " + LAUGHS):
+        (tmp_path / "claims.yaml").write_text(text)
+        with pytest.raises(UserError, match=r"claims\.yaml"):
+            ledger.read(found, tmp_path / "claims.yaml")
+
+
+def test_what_a_file_may_have_is_far_above_what_ours_have() -> None:
+    for path in (paths.PARAMS, Path("claims.yaml"), *Path("experiments").glob("*.yaml")):
+        assert len((lottery.ROOT / path).read_bytes()) < document.MOST_BYTES / 10
+
+
+# --- Numbers
+
+
+def training(iterations: int, every: int) -> dict[str, Any]:
+    return {"training": {"iterations": iterations, "batch_size": 20, "evaluate_every": every}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (training(2 * 10**9, 10**5), "training.iterations is 2000000000, but should be at most 1000000000"),
+        (training(10**400, 10**400), "training.iterations is a number of more than 18 digits, but"),
+        (training(10**9, 10**9), "training.evaluate_every is 1000000000, but should be at most 1000000"),
+        (training(10**9, 1), "training.iterations divided by training.evaluate_every is 1000000000, but should"),
+        ({"seeds": [1, 2**63]}, "the largest of seeds is a number of more than 18 digits, but"),
+        ({"arms": {"a" * 101: {"name": "one_shot", "rounds": [1]}}}, "the length of the longest name in arms is 101, but"),
+        ({"arms": {f"a{i}": {"name": "one_shot", "rounds": [1]} for i in range(201)}}, "the number of arms is 201, but"),
+        ({"seeds": [*range(900)], "arms": {"reinit": {"rounds": [3], "draws": 1000}}}, "the number of lanes, which is that of"),
+    ],
+)  # fmt: skip
+def test_numbers_that_would_fill_the_memory_are_told(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as error:
+        check.settings("toy", experiment(lottery.experiment(**changes)))
+    assert str(error.value).startswith(f"params.yaml: experiments.toy: {words}")
+
+
+def test_the_rounds_of_all_arms_are_counted_without_being_made() -> None:
+    rounds = {"criterion": "magnitude", "scope": "layer", "rates": {"fc": 0.4, "output": 0.2}, "rounds": 1000}
+    arms = {f"a{i}": {"name": "ticket", "rounds": "all"} for i in range(5)}
+    with pytest.raises(UserError, match="the number of rounds of all arms is 6000, but should be at most 5000"):
+        sizes.check("toy", experiment(lottery.experiment(pruning=rounds, arms=arms)))
+
+
+def test_a_criterion_may_not_request_a_billion_batches() -> None:
+    bound = check.settings("toy", experiment(with_plugin("criteria", "snip", count=10**9)))
+    with pytest.raises(UserError, match="requests 1000000000 batches, but should request at most 10,000"):
+        check.without_data(bound)
+
+
+def test_two_data_sets_may_not_share_a_file() -> None:
+    content = lottery.params(
+        toy=lottery.experiment(data={"name": "a.b:c", "validation": 30}),
+        other=lottery.experiment(data={"name": "a_b:c", "validation": 30}),
+    )
+    found = config.Config.model_validate_json(json.dumps(content))
+    with pytest.raises(UserError, match=r"have the same file, work/data/a_b_c.safetensors"):
+        check.data_sets(found.experiments.values())
+    found = config.Config.model_validate_json(
+        json.dumps(lottery.params(toy=lottery.experiment(data={"name": "fashion:mnist", "validation": 1})))
+    )
+    with pytest.raises(UserError, match=r"have the same file, work/data/fashion_mnist.safetensors"):
+        check.data_sets(found.experiments.values())
+
+
+# --- The code of plug-ins
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("import os\nos._exit(0)", "cannot be loaded: SystemExit: os._exit(0)"),
+        ("import sys\nsys.exit()", "cannot be loaded: SystemExit"),
+        ("raise GeneratorExit", "something that a plug-in called ended with GeneratorExit"),
+        ("raise ValueError('x' * 10**6)", "cannot be loaded: ValueError: xxx"),
+        ("def net(shape, outputs):\n    import os\n    os._exit(0)", "failed: SystemExit: os._exit(0)"),
+        ("import time\ndef net(shape, outputs):\n    while True:\n        time.sleep(0.01)", "has not ended after 0.3 s"),
+        ("import torch\ndef net(shape, outputs):\n    torch.empty(10**8).fill_(1)", "can't allocate memory"),
+        ("import numpy\ndef net(shape, outputs):\n    numpy.ones(10**8)", "MemoryError: Unable to allocate"),
+    ],
+)
+def test_code_that_ends_the_process_or_never_ends_is_told(
+    module: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "strange.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(bounds, "PATIENCE", 0.3)
+    monkeypatch.setattr(bounds, "_free", lambda: 2 * 10**8)
+    before = resource.getrlimit(resource.RLIMIT_DATA), signal.getsignal(signal.SIGALRM), os._exit
+    with pytest.raises(UserError) as error:
+        bound = check.settings("toy", experiment(with_plugin("models", "strange:net")))
+        check.without_data(bound)
+    message = str(error.value)
+    sys.modules.pop("strange", None)
+    assert message.startswith("params.yaml: experiments.toy: ")
+    assert words in message
+    assert len(message) < 700
+    assert before == (resource.getrlimit(resource.RLIMIT_DATA), signal.getsignal(signal.SIGALRM), os._exit)
+
+
+def test_a_process_that_a_plug_in_forks_may_end() -> None:
+    with bounds.bounded():
+        child = os.fork()
+        if child == 0:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_an_interrupted_command_ends_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(repeat_rounds, "main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        repeat_rounds.run()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "stopped; the same command begins again\n"
+
+
+def test_a_container_has_less_memory_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = bounds._free()
+    assert everything
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.current").write_text("2000000\n")
+    monkeypatch.setattr(bounds, "CGROUP", tmp_path)
+    assert bounds._free() == 3_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert bounds._free() == pytest.approx(everything, rel=0.5)
+
+
+# --- The estimate
+
+
+def test_a_thousand_rounds_are_not_measured_a_thousand_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    pruning = {"criterion": "magnitude", "scope": "layer", "rates": {"fc": 0.0025, "output": 0.0025}, "rounds": 200}
+    measured: list[float] = []
+    monkeypatch.setattr(Estimate, "_measure", lambda self, start, lanes: measured.append(start.mask.density) or 1.0)
+    assert "201 items" in show("toy", experiment(lottery.experiment(pruning=pruning, arms={})))
+    assert len(measured) == len(set(measured)) == 3  # from 1 down to 0.61, by factors of 0.8
+
+
+def test_a_large_batch_is_not_tried_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Estimate, "_clock", lambda self, work: 1.0)
+    monkeypatch.setattr(estimate, "LARGEST", 10)
+    setup = check.without_data(check.settings("toy", experiment(lottery.experiment(arms={}))))
+    assert setup
+    assert Estimate(setup).seconds(setup.bound.lottery.dense, 1, 1) == pytest.approx(20 / 10 + (30 + 360) / 200 / 5)
+
+
+# --- Anything at all
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("mutants")
+    torture.prepare(found)
+    return found
+
+
+@settings(max_examples=10, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**40))
+def test_mutated_settings_are_accepted_or_refused_in_a_sentence(folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for case, (outcome, why) in torture.in_child(seed, range(1, 6)).items():
+        assert outcome in ("accepted", "refused"), f"seed {seed}, case {case}: {why}"
+
+
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        (os.abort, "ended the process with -6"),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda: torture_error("x" * 10**5), "the message is no sentence"),
+        (lambda: torture_error("a\x1b[31m"), "the message is no sentence"),
+        (lambda: torture_error(""), "the message is no sentence"),
+        (lambda: [i for i in iter(int, 1)], "took more than"),
+    ],
+)
+def test_the_torture_notices_what_is_wrong(reader: Any, words: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(torture.config, "load", reader)
+    monkeypatch.setattr(torture, "SECONDS", 0.3)
+    [(outcome, why)] = torture.in_child(1, range(1)).values()
+    assert outcome == "wrong"
+    assert words in why
+
+
+def torture_error(message: str) -> None:
+    raise UserError(message)
