@@ -94,6 +94,8 @@ def at_density(table: pd.DataFrame, arm: str, density: float) -> pd.Series[Any] 
 def nearest_rounds(table: pd.DataFrame, densities: Iterable[float]) -> list[int]:
     """The rounds whose densities are nearest to these, in logarithms, each once and in order. table: one arm's, of any kind."""
     known = table.drop_duplicates("round")
+    if known.empty:
+        return []
     places = [int((known["density"] / density).map(math.log).abs().argmin()) for density in densities]
     return sorted({int(known["round"].iloc[place]) for place in places})
 

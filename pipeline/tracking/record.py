@@ -1,5 +1,6 @@
 """What MLflow is told about one lane and about the lanes of one recipe: plain values from the files, without mlflow."""
 
+import csv
 import hashlib
 import json
 import math
@@ -16,11 +17,12 @@ from pipeline.claims import verdicts
 from pipeline.files import notes, store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
+from pipeline.results import tables
 from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Data
-from pipeline.values.lanes import DENSE, TICKET, Item
+from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 
 LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
 # A lane.json without one of these comes from an older version of the pipeline; `dvc repro` trains its lane anew.
@@ -95,7 +97,9 @@ class Record:
     @cached_property
     def runtime(self) -> Mapping[str, Any]:
         """Timings and hardware; it is empty when the lane was not trained here but came from a cache."""
-        return notes.read(paths.runtime(self.item.experiment, self.item.name))
+        found = notes.read(paths.runtime(self.item.experiment, self.item.name))
+        kinds = {"device": str, "torch": str, "stage_seconds": float, "training_seconds": float}
+        return {key: found[key] for key, kind in kinds.items() if isinstance(found.get(key), kind)}
 
     @property
     def seconds(self) -> float:
@@ -121,14 +125,21 @@ class Record:
 
     @property
     def points(self) -> list[Point]:
-        """The whole history, each value at its iteration, then how the lane ended, at step 0."""
-        found = []
-        for row in store.read_csv(self._files.history):
-            step = int(row.pop("iteration"))
-            found += [_point(key, step, float(value)) for key, value in row.items() if value]
+        """The whole history, each value at its iteration, then how the lane ended, at step 0.
+
+        Raises: UserError when the history is missing or damaged.
+        """
+        found, target = [], self.tags["dvc.stage"]
+        try:
+            for row in store.read_csv(self._files.history, target):
+                step = int(row.pop("iteration"))
+                found += [_point(str(key), step, float(value)) for key, value in row.items() if value]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise DamagedError(self._files.history, error, target) from None
+        if not found:
+            raise DamagedError(self._files.history, "no rows", target)
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
-        keys = ("density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration")
-        outcome = {key: self.about.get(key) for key in keys} | seconds
+        outcome = {key: self.about.get(key) for key in self._outcome} | seconds
         return found + [_point(key, 0, float(value)) for key, value in outcome.items() if value is not None]
 
     @property
@@ -144,6 +155,27 @@ class Record:
     def complete(self) -> bool:
         """Whether all files are in place, written by this version of the pipeline."""
         return self.about.keys() >= NEEDED and all(file.exists() for file in (*self.files.values(), self._files.history))
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the lane.json of a complete lane, which may also be another lane's; empty when nothing is."""
+        about, item = self.about, self.item
+        where = (about["experiment"], about.get("round"), about.get("arm"), Lane(item, about["seed"], about.get("draw")).name)
+        if where != (item.experiment, item.round, item.arm, self.lane):
+            return f"it is about {tables.short(where)}"
+        if not isinstance(about["masks"], str | None):
+            return f"masks is {tables.short(about['masks'])}"
+        config = about["config"]
+        parts = [config.get(key, {}) for key in ("data", "pruning", "arm")] if isinstance(config, Mapping) else [None]
+        if not all(isinstance(part, Mapping) for part in parts) or not isinstance(parts[0].get("name"), str):
+            return "its config is not one of an experiment"
+        problem = tables.wrong_metric(about)
+        wrong = [] if problem else [key for key in self._outcome if not _is_number(about.get(key))]
+        return problem or (f"{wrong[0]} is {tables.short(about.get(wrong[0]))}" if wrong else "")
+
+    @property
+    def _outcome(self) -> tuple[str, ...]:
+        return "density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration"
 
     @property
     def _files(self) -> LaneFiles:
@@ -249,6 +281,8 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
             files = LaneFiles(folder)
             try:
                 record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
+                if record and record.about.keys() >= NEEDED and record.fault:
+                    raise DamagedError(files.about, record.fault)
             except DamagedError as error:
                 record = None
                 damaged.append(error)
@@ -279,6 +313,11 @@ def _items(experiment: str) -> list[Item]:
 
 def _point(key: str, step: int, value: float) -> Point:
     return Point(key, step, _finite(value))
+
+
+def _is_number(value: Any) -> bool:
+    """Also without a value, and for a loss that is not finite."""
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < tables.LARGEST_COUNT)
 
 
 def _finite(value: float) -> float:
