@@ -8,6 +8,7 @@ from pipeline.domain.masks import Mask
 from pipeline.files import datasets, store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import Arrays, DamagedError
+from pipeline.results import tables
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup, build
 from pipeline.settings import check, config, places
@@ -98,8 +99,8 @@ def _record(bound: Bound, lane: Lane) -> Record:
     files, remedy = LaneFiles.of(lane), f"`dvc repro {_target(bound, lane.item)}` makes it"
     about: dict[str, Any] = files.read_about(_target(bound, lane.item)) if files.about.is_file() else {}
     record = Record(lane.item, lane.name, about)
-    if about.keys() >= NEEDED and record.fault:
-        raise DamagedError(files.about, record.fault, _target(bound, lane.item))
+    if about.keys() >= NEEDED and (fault := record.fault or tables.wrong_lane(about)):
+        raise DamagedError(files.about, fault, _target(bound, lane.item))
     if not about or not record.complete:
         state = "not complete, or of an older version" if files.folder.is_dir() else "missing"
         raise UserError(f"{files.folder} is {state}; {remedy}")
