@@ -121,8 +121,13 @@ def test_a_table_whose_text_is_numbers(lanes: list[Path]) -> None:
 ROW = dict.fromkeys(verdicts.NUMBERS) | {"verdict": "holds", "effect": 0.1, "n": 3, "unit": "fraction"}
 
 
-@pytest.mark.parametrize("row", [3, None, [], {}, {"verdict": "perhaps"}, {"verdict": "void"}, {"verdict": "holds"},
-                                 ROW | {"effect": "x"}, ROW | {"n": True}, ROW | {"unit": None}])  # fmt: skip
+ODD_ROWS: list[Any] = [
+    *(3, None, [], {}, {"verdict": "perhaps"}, {"verdict": "void"}, {"verdict": "holds"}),
+    *(ROW | change for change in ({"effect": "x"}, {"effect": 10**400}, {"n": True}, {"unit": None})),
+]
+
+
+@pytest.mark.parametrize("row", ODD_ROWS)
 def test_verdicts_of_another_form(row: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = {"one/toy": ROW, "two/toy": {"verdict": "void", "reason": "so"}, "three/toy": ROW | {"effect": None}}

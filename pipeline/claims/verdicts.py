@@ -11,6 +11,7 @@ from pipeline.claims.claim import Claim, Ledger
 from pipeline.claims.judge import FAILS, FEW, HOLDS, UNDECIDED, VOID, Row
 from pipeline.files import store
 from pipeline.files.store import DamagedError
+from pipeline.results import tables
 from pipeline.settings import places
 from pipeline.settings.config import Config
 from pipeline.values.errors import UserError
@@ -37,7 +38,7 @@ def _is_row(row: object) -> bool:
     if row.get("verdict") in NOT_TESTED:
         return isinstance(row.get("reason"), str)
     numbers = [row.get(key, "") for key in NUMBERS]
-    right = all(number is None or (isinstance(number, float | int) and not isinstance(number, bool)) for number in numbers)
+    right = all(number is None or tables.is_number(number) for number in numbers)
     return row.get("verdict") in (*TESTED, FEW) and isinstance(row.get("unit"), str) and right
 
 

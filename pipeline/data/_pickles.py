@@ -21,7 +21,7 @@ def load(file: BufferedIOBase) -> Any:
 
 
 # The Unpickler in Python: for an object with the number 2**31, the one in C fills 32 GB with its table of objects.
-class _ArraysOnly(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _ArraysOnly(pickle._Unpickler):
     """Refuses everything that is not part of an array, because an ordinary pickle can run any code when it is loaded."""
 
     def find_class(self, module: str, name: str, /) -> Any:

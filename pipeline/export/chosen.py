@@ -12,7 +12,8 @@ from pipeline.results import tables
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup, build
 from pipeline.settings import check, config, places
-from pipeline.tracking.record import NEEDED, Record
+from pipeline.tracking import faults
+from pipeline.tracking.record import Record
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item, Lane
@@ -99,7 +100,7 @@ def _record(bound: Bound, lane: Lane) -> Record:
     files, remedy = LaneFiles.of(lane), f"`dvc repro {_target(bound, lane.item)}` makes it"
     about: dict[str, Any] = files.read_about(_target(bound, lane.item)) if files.about.is_file() else {}
     record = Record(lane.item, lane.name, about)
-    if about.keys() >= NEEDED and (fault := record.fault or tables.wrong_lane(about)):
+    if about.keys() >= faults.NEEDED and (fault := faults.fault(record) or tables.wrong_lane(about)):
         raise DamagedError(files.about, fault, _target(bound, lane.item))
     if not about or not record.complete:
         state = "not complete, or of an older version" if files.folder.is_dir() else "missing"

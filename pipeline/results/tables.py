@@ -113,11 +113,15 @@ def wrong_lane(about: Mapping[str, Any]) -> str:
     name = about["metric"]["name"]
     for key, kind in (LANE | {f"{name}_at_early_stop": float, f"final_{name}": float}).items():
         value = about.get(key)
-        # A JSON number such as 1 may be meant as 1.0. Nothing that is compared with a NaN is smaller.
-        right = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
-        if not right or not (isinstance(value, str) or abs(value) < (LARGEST if kind is float else LARGEST_COUNT)):
+        right = isinstance(value, str) if kind is str else is_number(value)  # a JSON number such as 1 may be meant as 1.0
+        if not right or (kind is int and not (isinstance(value, int) and abs(value) < LARGEST_COUNT)):
             return f"{key} is {short(value)}"
     return ""
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite number, of a size that a table can have. Nothing that is compared with a NaN is smaller."""
+    return isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _wrong_about(lane: Lane, about: Mapping[str, Any]) -> str:

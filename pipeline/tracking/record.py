@@ -17,16 +17,14 @@ from pipeline.claims import verdicts
 from pipeline.files import notes, store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
-from pipeline.results import tables
 from pipeline.settings import places
+from pipeline.tracking import faults
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Data
-from pipeline.values.lanes import DENSE, TICKET, Item, Lane
+from pipeline.values.lanes import DENSE, TICKET, Item
 
 LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
-# A lane.json without one of these comes from an older version of the pipeline; `dvc repro` trains its lane anew.
-NEEDED = frozenset({"experiment", "seed", "masks", "metric", "input_key", "recipe_key", "config", "data_digest"})
 # The columns by which a lane of a report's table is recognised among those in work/.
 IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "validation_loss_at_early_stop")
 VERDICTS = {"holds": 1, "undecided": 0, "does not hold": -1}  # as metrics, of claims that were tested
@@ -139,7 +137,7 @@ class Record:
         if not found:
             raise DamagedError(self._files.history, "no rows", target)
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
-        outcome = {key: self.about.get(key) for key in self._outcome} | seconds
+        outcome = {key: self.about.get(key) for key in self.ended} | seconds
         return found + [_point(key, 0, float(value)) for key, value in outcome.items() if value is not None]
 
     @property
@@ -154,27 +152,11 @@ class Record:
     @property
     def complete(self) -> bool:
         """Whether all files are in place, written by this version of the pipeline."""
-        return self.about.keys() >= NEEDED and all(file.exists() for file in (*self.files.values(), self._files.history))
+        return self.about.keys() >= faults.NEEDED and all(file.exists() for file in (*self.files.values(), self._files.history))
 
     @property
-    def fault(self) -> str:
-        """What is wrong with the lane.json of a complete lane, which may also be another lane's; empty when nothing is."""
-        about, item = self.about, self.item
-        where = (about["experiment"], about.get("round"), about.get("arm"), Lane(item, about["seed"], about.get("draw")).name)
-        if where != (item.experiment, item.round, item.arm, self.lane):
-            return f"it is about {tables.short(where)}"
-        if not isinstance(about["masks"], str | None):
-            return f"masks is {tables.short(about['masks'])}"
-        config = about["config"]
-        parts = [config.get(key, {}) for key in ("data", "pruning", "arm")] if isinstance(config, Mapping) else [None]
-        if not all(isinstance(part, Mapping) for part in parts) or not isinstance(parts[0].get("name"), str):
-            return "its config is not one of an experiment"
-        problem = tables.wrong_metric(about)
-        wrong = [] if problem else [key for key in self._outcome if not _is_number(about.get(key))]
-        return problem or (f"{wrong[0]} is {tables.short(about.get(wrong[0]))}" if wrong else "")
-
-    @property
-    def _outcome(self) -> tuple[str, ...]:
+    def ended(self) -> tuple[str, ...]:
+        """The keys of how the lane ended."""
         return "density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration"
 
     @property
@@ -281,8 +263,8 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
             files = LaneFiles(folder)
             try:
                 record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
-                if record and record.about.keys() >= NEEDED and record.fault:
-                    raise DamagedError(files.about, record.fault)
+                if record and (problem := faults.fault(record)):
+                    raise DamagedError(files.about, problem)
             except DamagedError as error:
                 record = None
                 damaged.append(error)
@@ -313,11 +295,6 @@ def _items(experiment: str) -> list[Item]:
 
 def _point(key: str, step: int, value: float) -> Point:
     return Point(key, step, _finite(value))
-
-
-def _is_number(value: Any) -> bool:
-    """Also without a value, and for a loss that is not finite."""
-    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < tables.LARGEST_COUNT)
 
 
 def _finite(value: float) -> float:
