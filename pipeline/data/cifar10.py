@@ -76,7 +76,8 @@ def _from_pickles(folder: Path) -> _files.Contents:
 
 def _of_batch(file: str, batch: Any) -> bytes:
     """Raises: SourceError for a batch of another form. An array in a pickle may be said to have any number of elements."""
-    labels, images = (batch.get(key) if isinstance(batch, dict) else None for key in ("labels", "data"))
+    found: dict[str, Any] = batch if isinstance(batch, dict) else {}
+    labels, images = found.get("labels", 0), found.get("data", 0)
     right = isinstance(labels, list) and isinstance(images, np.ndarray) and images.dtype == np.uint8
     if not right or images.shape != (len(labels), np.prod(SHAPE)) or not all(type(label) is int for label in labels):
         raise _sources.SourceError(f"{Path(file).stem} does not hold labels and as many images")

@@ -26,7 +26,7 @@ def fault(record: Record) -> str:
     if not isinstance(about["masks"], str | None):
         return f"masks is {tables.short(about['masks'])}"
     config = about["config"]
-    parts = [config.get(key, {}) for key in ("data", "pruning", "arm")] if isinstance(config, Mapping) else [None]
+    parts: list[Any] = [config.get(key, {}) for key in ("data", "pruning", "arm")] if isinstance(config, Mapping) else [None]
     if not all(isinstance(part, Mapping) for part in parts) or not isinstance(parts[0].get("name"), str):
         return "its config is not one of an experiment"
     problem = tables.wrong_metric(about)
