@@ -55,6 +55,7 @@ def lanes(made: tuple[Path, list[Path]], tmp_path: Path, monkeypatch: pytest.Mon
         ({"draw": "x"}, "draw is 'x' instead of None"),
         ({"metric": {"name": "accuracy", "better": "x", "unit": ""}}, "`better` is 'x'"),
         ({"metric": {"name": "a b", "better": "lower", "unit": ""}}, "the metric's name is 'a b'"),
+        ({"metric": {"name": "accuracy", "better": "higher", "unit": "\ud800"}}, "which metric"),
         ({"density": 10**400}, "density is 1000"),
         ({"early_stop_iteration": 10**30}, "early_stop_iteration is 1000"),
         ({"seed": [0] * 5000}, "…"),
@@ -71,6 +72,14 @@ def test_the_lane_of_another_place_or_with_other_kinds_of_values(lanes: list[Pat
 def edit(path: Path, change: Change) -> Path:
     store.write_table(path, change(store.read_table(path)))
     return path
+
+
+def test_half_a_character_that_nothing_reads_does_no_harm(lanes: list[Path]) -> None:
+    path = lanes[3] / "lane.json"
+    expected = places.rounds("toy").read_bytes()
+    store.write_json(path, store.read_json(path) | {"recipe_key": "\ud800"})
+    aggregate.main("toy")
+    assert places.rounds("toy").read_bytes() == expected
 
 
 @pytest.mark.parametrize(
@@ -123,7 +132,7 @@ ROW = dict.fromkeys(verdicts.NUMBERS) | {"verdict": "holds", "effect": 0.1, "n":
 
 ODD_ROWS: list[Any] = [
     *(3, None, [], {}, {"verdict": "perhaps"}, {"verdict": "void"}, {"verdict": "holds"}),
-    *(ROW | change for change in ({"effect": "x"}, {"effect": 10**400}, {"n": True}, {"unit": None})),
+    *(ROW | change for change in ({"effect": "x"}, {"effect": 10**400}, {"n": True}, {"unit": None}, {"unit": "\ud800"})),
 ]
 
 

@@ -251,6 +251,7 @@ def test_a_damaged_table_is_named_and_not_put_on_the_parent(root: Path, capsys: 
         {"experiment": "other"},
         {"final_accuracy": "a"},
         {"density": 10**400},
+        {"data_digest": "\ud800"},
     ],
 )
 def test_a_forged_lane_is_named_and_the_others_are_logged(

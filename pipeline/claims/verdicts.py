@@ -36,10 +36,10 @@ def _is_row(row: object) -> bool:
     if not isinstance(row, Mapping):
         return False
     if row.get("verdict") in NOT_TESTED:
-        return isinstance(row.get("reason"), str)
+        return tables.is_text(row.get("reason"))
     numbers = [row.get(key, "") for key in NUMBERS]
     right = all(number is None or tables.is_number(number) for number in numbers)
-    return row.get("verdict") in (*TESTED, FEW) and isinstance(row.get("unit"), str) and right
+    return row.get("verdict") in (*TESTED, FEW) and tables.is_text(row.get("unit")) and right
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ def rounds(lanes: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     found = [{**lane, **{column: lane["metric"][key] for column, key in FIELDS.items()}} for lane in lanes]
-    frame = pd.DataFrame(found)
-    metric = Metric.of(frame)
+    metric = Metric.of(pd.DataFrame([{column: lane[column] for column in FIELDS} for lane in found]))
     columns = [
         "round", "density", "arm", "seed", "draw", "early_stop_iteration", metric.at_early_stop,
         "validation_loss_at_early_stop", metric.final, "final_iteration", *FIELDS, "target",
     ]  # fmt: skip
-    return _ordered(frame[columns].astype({"draw": "Int64"}), ["round", "seed", "draw"])
+    frame = pd.DataFrame([{column: lane[column] for column in columns} for lane in found])
+    return _ordered(frame.astype({"draw": "Int64"}), ["round", "seed", "draw"])
 
 
 def curves(lanes: Iterable[tuple[Mapping[str, Any], pd.DataFrame]]) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def read_lane(lane: Lane, target: str) -> tuple[dict[str, Any], pd.DataFrame]:
 def wrong_metric(about: Mapping[str, Any]) -> str:
     """What is wrong with the metric of a lane.json; empty when nothing is."""
     metric = about.get("metric")
-    if not isinstance(metric, Mapping) or not all(isinstance(metric.get(key), str) for key in FIELDS.values()):
+    if not isinstance(metric, Mapping) or not all(is_text(metric.get(key)) for key in FIELDS.values()):
         return "it does not say which metric it is measured by"
     try:
         Metric(*(metric[key] for key in FIELDS.values()))
@@ -117,6 +117,11 @@ def wrong_lane(about: Mapping[str, Any]) -> str:
         if not right or (kind is int and not (isinstance(value, int) and abs(value) < LARGEST_COUNT)):
             return f"{key} is {short(value)}"
     return ""
+
+
+def is_text(value: object) -> bool:
+    """Whether it is text that a table and a page can have, which half a character of JSON cannot be part of."""
+    return isinstance(value, str) and value.isprintable()
 
 
 def is_number(value: object) -> bool:

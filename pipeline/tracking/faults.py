@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ def fault(record: Record) -> str:
         return f"it is about {tables.short(where)}"
     if not isinstance(about["masks"], str | None):
         return f"masks is {tables.short(about['masks'])}"
+    try:
+        json.dumps(about, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "it has half a character"
     config = about["config"]
     parts: list[Any] = [config.get(key, {}) for key in ("data", "pruning", "arm")] if isinstance(config, Mapping) else [None]
     if not all(isinstance(part, Mapping) for part in parts) or not isinstance(parts[0].get("name"), str):
