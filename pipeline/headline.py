@@ -59,7 +59,8 @@ def _split(settings: Config, since: float) -> str:
     """How much of the time since then was spent on training and evaluation, according to the notes of the stages."""
     files = [path for name in settings.experiments for path in sorted(paths.runtimes(name).glob("*.json"))]
     noted = [note for path in files if (note := notes.read(path))]
-    trained = [about["training_seconds"] for about in noted if about["finished"] > since]
+    times = [(about.get("finished"), about.get("training_seconds")) for about in noted]
+    trained = [took for ended, took in times if isinstance(ended, float) and isinstance(took, float) and ended > since]
     wall = time.time() - since
     if not trained:
         return f"Nothing was trained, because everything was up to date; this took {wall:.0f} s."

@@ -163,7 +163,8 @@ def write(params: str = PARAMS) -> list[Path]:
     # Nothing but a number of the dense network was measured in masks and weights, because there are none.
     row = dict(zip(examined.COLUMNS, ("spread", "dense", 0, 1.0, "fc1.weight", 1, 0.1), strict=True))
     store.write_csv(places.examined("toy"), examined.COLUMNS, [row])
-    store.write_csv(places.profiles("toy"), examined.PROFILE_COLUMNS, [])
+    row = dict(zip(examined.PROFILE_COLUMNS, ("initial_weights", "dense", 0, 1.0, "fc1.weight", 0.0, 0.1), strict=True))
+    store.write_csv(places.profiles("toy"), examined.PROFILE_COLUMNS, [row])
     return [_write(lane) for lane in lanes()]
 
 

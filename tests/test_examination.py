@@ -67,7 +67,7 @@ def test_every_quantity_is_measured_in_every_round_of_each_arm_that_prunes(table
     assert set(mine["layer"]) == {"", *SHAPES}
     counts = mine.groupby(["quantity", "layer"]).size()
     assert (counts == 3 * 2).sum() > 80  # a few are not defined for so few weights
-    profiles = examined.read_profiles("toy")
+    profiles = examined.read_profiles("toy", examined.read("toy"))
     assert set(profiles["quantity"]) == set(PROFILES)
 
 
@@ -128,7 +128,7 @@ def test_each_file_is_read_once_and_the_same_files_give_the_same_tables(
 
 
 def test_profiles_are_means_over_replicates() -> None:
-    profiles = examined.read_profiles("toy")
+    profiles = examined.read_profiles("toy", examined.read("toy"))
     rows = examined.of(profiles, "input_counts", "ticket", "fc1.weight")
     counts = np.mean([lottery.mask("toy", "r02", seed)["fc1.weight"].sum(axis=0) for seed in (1, 2)], axis=0)
     np.testing.assert_allclose(rows.loc[rows["round"] == 2, "value"], counts)

@@ -242,3 +242,45 @@ def test_the_packages_for_onnx_are_those_of_requirements_export() -> None:
     assert {line.split("==")[0] for line in pinned.splitlines() if "==" in line} == set(network.NEEDED)
     assert "-r requirements-export.txt" in (lottery.ROOT / "requirements-dev.txt").read_text()
     assert folder.few(toy.bundle(test=1)).shape == (2, *toy.SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("which", "problem"), [("start", "it has no fc1.bias"), ("trained", "fc1.bias has values that are not finite")]
+)
+def test_forged_weights_are_named(
+    which: str, problem: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their checksum is right. Those of another shape may be those of another version of the network."""
+    lane = LaneFiles(paths.lanes("toy", "r02") / "seed1")
+    found = lane.weights(which)
+    if which == "start":
+        del found["fc1.bias"]
+    else:
+        found["fc1.bias"] = np.full_like(found["fc1.bias"], np.nan)
+    store.write_arrays(lane.weights_file(which), found)
+    said = error(capsys, "toy", "r02", "--seed", "1", "--to", str(tmp_path / "out"), "--network", "none")
+    assert f"{which}.safetensors is damaged ({problem})" in said
+    assert "`dvc repro experiments/toy/dvc.yaml:retrain@r02`" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"config": 3}, "lane.json is damaged (its config"),
+        ({"masks": 3}, "lane.json is damaged (masks is 3)"),
+        ({"final_accuracy": None}, "lane.json is damaged (final_accuracy is None)"),
+        (
+            {"metric": {"name": "rmse", "better": "lower", "unit": ""}, "rmse_at_early_stop": 1.0, "final_rmse": 1.0},
+            "was trained with another metric than accuracy",
+        ),
+    ],
+)
+def test_a_forged_lane_is_named(
+    change: dict[str, object], words: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane = LaneFiles(paths.lanes("toy", "r02") / "seed1")
+    store.write_json(lane.about, lane.read_about() | change)
+    said = error(capsys, "toy", "r02", "--seed", "1", "--to", str(tmp_path / "out"), "--network", "none")
+    assert words in said
+    assert "`dvc repro experiments/toy/dvc.yaml:retrain@r02`" in said

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pipeline.files import store
+from pipeline.files.lane import LaneFiles
 from pipeline.results import tables
 from pipeline.results.metric import Metric
 from pipeline.settings import places
@@ -156,3 +157,16 @@ def test_a_metric_that_is_not_finite_between_the_ends_is_refused(done: Path) -> 
 def test_the_points_are_those_of_the_paper() -> None:
     assert len(line.PLACES) == 30 and (line.PLACES[0], line.PLACES[-1]) == (0, 1)
     assert np.allclose(np.diff(line.PLACES), 1 / 29)
+
+
+def test_an_end_without_a_bias_is_named(done: Path) -> None:
+    """Its checksum is right, and all weights that masks have are there."""
+    path = LaneFiles(paths.lanes("toy", "other_order_r01") / "seed1_draw1").weights_file("trained")
+    content = path.read_bytes()
+    found = store.read_arrays(path)
+    store.write_arrays(path, {name: array for name, array in found.items() if name != "fc1.bias"})
+    try:
+        with pytest.raises(UserError, match=rf"{path} is damaged \(it has no fc1.bias\).*:control_other_order@r01`"):
+            stability.main("toy")
+    finally:
+        path.write_bytes(content)

@@ -6,15 +6,18 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline import tracking
-from pipeline.files import store
+from pipeline.files import notes, store
 from pipeline.settings import places
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
+from pipeline.tracking.record import find
 from pipeline.values import paths
+from pipeline.values.errors import UserError
 from tests import mirrored
 from tests.mirrored import artifacts, children, dense, every_run, measured, points, runs, sync, ticket, write, write_experiment
 
@@ -232,3 +235,51 @@ def test_a_damaged_table_is_named_and_not_put_on_the_parent(root: Path, capsys: 
     assert main(["sync"]) == 0
     assert re.search(r"warning: reports/toy/rounds.csv is damaged .*toy/dvc.yaml:aggregate`", capsys.readouterr().err)
     assert artifacts(runs()["toy"]) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metric": 3},
+        {"metric": {"name": "accuracy"}},
+        {"config": 3},
+        {"config": {"data": {}}},
+        {"masks": 3},
+        {"seed": [1]},
+        {"seed": 1},
+        {"round": 2},
+        {"experiment": "other"},
+        {"final_accuracy": "a"},
+        {"density": 10**400},
+        {"data_digest": "\ud800"},
+    ],
+)
+def test_a_forged_lane_is_named_and_the_others_are_logged(
+    change: dict[str, Any], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its checksum is right, and its content is one that training never writes."""
+    write_experiment()
+    files = write(ticket(seed=2))
+    store.write_json(files.about, files.read_about() | change)
+    found, incomplete = find("toy")
+    assert incomplete == 1
+    assert [record.name for record in found if record.points] == [record.name for record in found]
+    assert "r01/seed2" not in [record.name for record in found]
+    assert capsys.readouterr().err.startswith(f"warning: {files.about} is damaged (")
+
+
+@pytest.mark.parametrize("change", [lambda t: t.replace("0.", "x", 1), lambda t: t.split("\n")[0] + "\n", lambda t: "a\n1\n",
+                                    lambda t: t.replace("\n10,", "\n10,1,1,")])  # fmt: skip
+def test_a_forged_history_is_one_sentence(change: Any, root: Path) -> None:
+    files = write(ticket(seed=2))
+    store.write_table(files.history, change(store.read_table(files.history)))
+    ([record], _) = find("toy")
+    with pytest.raises(UserError, match=rf"^{files.history} is damaged \(.*`dvc repro experiments/toy/dvc.yaml:retrain@r01`$"):
+        _ = record.points
+
+
+def test_a_note_of_timings_without_timings_counts_as_missing(root: Path) -> None:
+    write(ticket(seed=2))
+    notes.write(paths.runtime("toy", "r01"), {"training_seconds": "x", "device": 3, "torch": "2"})
+    ([record], _) = find("toy")
+    assert (record.seconds, record.runtime) == (0.0, {"torch": "2"})

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.claims import verdicts
 from pipeline.files import datasets, masks, store
 from pipeline.results import examined
 from pipeline.run import runner, setup
@@ -202,7 +203,7 @@ def test_a_report_is_on_the_parent_when_it_is_of_these_lanes(root: Path, of_thes
     store.write_bytes(places.figures("toy") / "curve.svg", b"<svg/>")
     logged = {}
     for effect in (0.1, 0.1, -0.2):
-        row = {"verdict": "holds", "n": 5, "effect": effect}
+        row = dict.fromkeys(verdicts.NUMBERS) | {"verdict": "holds", "n": 5, "effect": effect, "unit": ""}
         store.write_json(places.ledger(), {"one/toy": row, "two/toy": {"verdict": "not run", "reason": "It was not trained."}})
         assert main(["sync"]) == 0
         logged = {key: value for key, value in runs()["toy"].data.metrics.items() if key.startswith("claim")}

@@ -8,18 +8,38 @@ from typing import cast
 
 from pipeline.claims import ledger
 from pipeline.claims.claim import Claim, Ledger
-from pipeline.claims.judge import FAILS, HOLDS, UNDECIDED, Row
+from pipeline.claims.judge import FAILS, FEW, HOLDS, UNDECIDED, VOID, Row
 from pipeline.files import store
+from pipeline.files.store import DamagedError
+from pipeline.results import tables
 from pipeline.settings import places
 from pipeline.settings.config import Config
 from pipeline.values.errors import UserError
 
 TESTED = (HOLDS, FAILS, UNDECIDED)
+NOT_TESTED = (VOID, "not run")
+NUMBERS = ("effect", "low", "high", "p", "q", "n", "detectable", "margin", "density", "rounds")
 
 
 def rows(report: str) -> Mapping[str, Row]:
     """The rows of a report's effects.json. Raises: UserError when the file is missing or damaged."""
-    return cast(Mapping[str, Row], store.read_json(places.ledger(report), places.claims_target(report)))
+    path, target = places.ledger(report), places.claims_target(report)
+    found = store.read_json(path, target)
+    for key, row in found.items():
+        if not _is_row(row):
+            raise DamagedError(path, f"the row of {key} is not one that the stage writes", target)
+    return cast(Mapping[str, Row], found)
+
+
+def _is_row(row: object) -> bool:
+    """Whether a row has everything that pages read in it, as what it should be."""
+    if not isinstance(row, Mapping):
+        return False
+    if row.get("verdict") in NOT_TESTED:
+        return tables.is_text(row.get("reason"))
+    numbers = [row.get(key, "") for key in NUMBERS]
+    right = all(number is None or tables.is_number(number) for number in numbers)
+    return row.get("verdict") in (*TESTED, FEW) and tables.is_text(row.get("unit")) and right
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pipeline.data._sources import SourceError, by_hand, first_of
 from pipeline.values.errors import UserError
 
 Contents = Mapping[str, bytes]
+MOST = 250_000_000  # bytes of a file; the largest that is wanted, CIFAR-100's, has 155 million
 
 
 def obtain(
@@ -43,9 +44,12 @@ def read(folder: Path, files: Iterable[str]) -> dict[str, bytes]:
         if path is None:
             raise SourceError(f"{file} is missing")
         try:
-            contents[file] = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
+                contents[file] = opened.read(MOST + 1)  # a small gzip file may hold any number of bytes
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise SourceError(f"{path.name} is not a whole gzip file ({error})") from error
+        if len(contents[file]) > MOST:
+            raise SourceError(f"{path.name} holds more than {MOST / 1e6:.0f} MB, which no file of the data set does")
     return contents
 
 

@@ -12,10 +12,16 @@ def load(file: BufferedIOBase) -> Any:
 
     Raises: pickle.UnpicklingError for everything else.
     """
-    return _ArraysOnly(file, encoding="latin1").load()
+    try:
+        return _ArraysOnly(file, encoding="latin1").load()
+    except (pickle.UnpicklingError, OSError):
+        raise
+    except Exception as error:  # a pickle calls NumPy's functions with anything that it likes
+        raise pickle.UnpicklingError(f"it is not a pickle of arrays ({type(error).__name__}: {error})") from error
 
 
-class _ArraysOnly(pickle.Unpickler):
+# The Unpickler in Python: for an object with the number 2**31, the one in C fills 32 GB with its table of objects.
+class _ArraysOnly(pickle._Unpickler):
     """Refuses everything that is not part of an array, because an ordinary pickle can run any code when it is loaded."""
 
     def find_class(self, module: str, name: str, /) -> Any:

@@ -3,6 +3,7 @@
 Only packages are named, never addresses, because pip, npm and apt-get know their own registries and mirrors.
 """
 
+import gzip
 import hashlib
 import os
 import re
@@ -19,7 +20,7 @@ from pickle import UnpicklingError
 from typing import IO, TypeVar
 from zipfile import BadZipFile
 
-from pipeline.values import paths
+from pipeline.values import errors, paths
 from pipeline.values.errors import UserError
 
 T = TypeVar("T")
@@ -29,6 +30,9 @@ BUILD_SECONDS = 120.0  # the setup script of a source archive is silent; it took
 _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 2.0
 _REASON_CHARACTERS = 240
+MOST_DOWNLOADED = 3_000_000_000  # bytes of all files while a program downloads and unpacks; CIFAR's need 0.7 billion
+MOST_UNPACKED = 600_000_000  # bytes of a package
+MOST_FILES = 20_000  # of a package
 
 # The byte written to the folder shows that the import is over: importing torch does not count as waiting for an answer. The
 # timeout leaves torchvision's second mirror a chance when the first is silent.
@@ -48,6 +52,10 @@ class SourceError(Exception):
     """The reason why one source gave nothing; the next one is then asked."""
 
 
+# Their messages are sentences; other errors also need their names to be understood.
+EXPECTED = (SourceError, OSError, EOFError, BadZipFile, tarfile.TarError, zlib.error, UnpicklingError)
+
+
 def by_hand(name: str) -> Path:
     """The folder where a user may put a data set's files. It is searched before anything is downloaded."""
     return paths.SCRATCH / "by_hand" / name
@@ -64,8 +72,9 @@ def first_of(name: str, sources: Mapping[str, Callable[[Path], T]], folder: Path
         try:
             with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as scratch:
                 return fetch(Path(scratch).resolve())
-        except (SourceError, OSError, EOFError, BadZipFile, tarfile.TarError, zlib.error, UnpicklingError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+        except Exception as error:  # what a source gives is read before it can be verified, and may be anything
+            reason = " ".join(str(error).split()) if isinstance(error, EXPECTED) else errors.reason(error)
+            reason = reason[:_REASON_CHARACTERS] or type(error).__name__
             _say(f"warning: {name}: {label} failed: {reason}")
             failures.append(f"  {label}: {reason}")
     raise UserError(
@@ -166,6 +175,8 @@ def _watch(process: subprocess.Popen[bytes], folder: Path, silence: float) -> No
         now = time.monotonic()
         if (found := _size(folder)) != size:
             size, grown = found, now
+            if size > MOST_DOWNLOADED:
+                raise SourceError(f"the download has more than {MOST_DOWNLOADED / 1e9:g} GB, which no data set needs")
             if now - said > _PROGRESS_SECONDS and size > 1e5:
                 said = now
                 _say(f"  {size / 1e6:.1f} MB")
@@ -201,12 +212,26 @@ def _check(package: Path, sha256: str) -> None:
 
 
 def _unpack(packed: Path, folder: Path) -> None:
-    with tarfile.open(packed) as archive:
-        for member in archive:  # the filter refuses this too, but Python 3.11.0 to 3.11.3 do not have it
-            if member.issym() or member.islnk() or Path(member.name).is_absolute() or ".." in Path(member.name).parts:
-                raise SourceError(f"{packed.name} holds {member.name!r}, which leads out of its own folder")
+    _require_small(packed)
+    with tarfile.open(packed, "r:gz") as archive:
+        for count, member in enumerate(archive, 1):  # the filter refuses this too, but Python 3.11.0 to 3.11.3 do not have it
+            outside = Path(member.name).is_absolute() or ".." in Path(member.name).parts
+            if outside or not (member.isfile() or member.isdir()):
+                raise SourceError(f"{packed.name} holds {member.name[:80]!r}, which leads out of its own folder")
+            if count > MOST_FILES or member.size > MOST_UNPACKED or member.issparse():
+                raise SourceError(f"{packed.name} holds more than a data set needs")
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
         archive.extractall(folder)
+
+
+def _require_small(packed: Path) -> None:
+    """Raises: SourceError for an archive that becomes larger than MOST_UNPACKED; a megabyte may become a gigabyte."""
+    size = 0
+    with gzip.open(packed) as unpacked:
+        while block := unpacked.read(1 << 20):
+            size += len(block)
+            if size > MOST_UNPACKED:
+                raise SourceError(f"{packed.name} holds more than {MOST_UNPACKED / 1e6:.0f} MB, which no data set needs")
 
 
 def _only(folder: Path, pattern: str) -> Path:

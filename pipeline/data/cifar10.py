@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +70,18 @@ def _from_pickles(folder: Path) -> _files.Contents:
     contents = {}
     for file in SHA1:
         with (folder / Path(file).stem).open("rb") as pickled:
-            batch = _pickles.load(pickled)
-        contents[file] = _encode(batch["labels"], batch["data"])
+            contents[file] = _of_batch(file, _pickles.load(pickled))
     return contents
+
+
+def _of_batch(file: str, batch: Any) -> bytes:
+    """Raises: SourceError for a batch of another form. An array in a pickle may be said to have any number of elements."""
+    found: dict[str, Any] = batch if isinstance(batch, dict) else {}
+    labels, images = found.get("labels", 0), found.get("data", 0)
+    right = isinstance(labels, list) and isinstance(images, np.ndarray) and images.dtype == np.uint8
+    if not right or images.shape != (len(labels), np.prod(SHAPE)) or not all(type(label) is int for label in labels):
+        raise _sources.SourceError(f"{Path(file).stem} does not hold labels and as many images")
+    return _encode(labels, images)
 
 
 def _from_pictures(folder: Path) -> _files.Contents:

@@ -7,10 +7,12 @@ from pipeline.domain.bundle import Form
 from pipeline.domain.masks import Mask
 from pipeline.files import datasets, store
 from pipeline.files.lane import LaneFiles
-from pipeline.files.store import Arrays
+from pipeline.files.store import Arrays, DamagedError
+from pipeline.results import tables
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup, build
 from pipeline.settings import check, config, places
+from pipeline.tracking import faults
 from pipeline.tracking.record import Record
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -59,11 +61,18 @@ def choose(experiment: str, item: str, seed: int, draw: int | None) -> Chosen:
     with check.under(experiment, bound.experiment):
         setup = build(bound, bundle, Form.of(bundle))
     files = LaneFiles.of(lane)
-    mask = store.read_mask(files.mask_file(record.about))
+    if record.about["metric"]["name"] != setup.task.metric.name:
+        raise _changed(bound, lane, f"another metric than {setup.task.metric.name}")
+    mask_file = files.mask_file(record.about)
+    mask = store.read_mask(mask_file)
     start, trained = files.weights("start"), files.weights("trained")
-    expected = {n: tuple(t.shape) for n, t in (*setup.network.module.named_parameters(), *setup.network.module.named_buffers())}
-    if {name: array.shape for name, array in trained.items()} != expected:
+    tensors = dict((*setup.network.module.named_parameters(), *setup.network.module.named_buffers()))
+    if {name: array.shape for name, array in trained.items()} != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
         raise _changed(bound, lane, f"another network than {setup.bound.model} makes now")
+    target = _target(bound, lane.item)
+    store.require(mask_file, mask, setup.network.layers, target)
+    for which, arrays in (("start", start), ("trained", trained)):
+        store.require(files.weights_file(which), arrays, tensors, target)
     return Chosen(setup, record, mask, start, trained)
 
 
@@ -89,8 +98,10 @@ def _lane(bound: Bound, item: Item, seed: int, draw: int | None) -> Lane:
 
 def _record(bound: Bound, lane: Lane) -> Record:
     files, remedy = LaneFiles.of(lane), f"`dvc repro {_target(bound, lane.item)}` makes it"
-    about: dict[str, Any] = files.read_about() if files.about.is_file() else {}
+    about: dict[str, Any] = files.read_about(_target(bound, lane.item)) if files.about.is_file() else {}
     record = Record(lane.item, lane.name, about)
+    if about.keys() >= faults.NEEDED and (fault := faults.fault(record) or tables.wrong_lane(about)):
+        raise DamagedError(files.about, fault, _target(bound, lane.item))
     if not about or not record.complete:
         state = "not complete, or of an older version" if files.folder.is_dir() else "missing"
         raise UserError(f"{files.folder} is {state}; {remedy}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.files.store import DamagedError
 from pipeline.results import tables
 from pipeline.settings import places
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 COLUMNS = ("quantity", "arm", "round", "density", "layer", "seed", "value")  # the layer is empty for all layers together
 TEXTS = ("quantity", "arm", "layer")
 PROFILE_COLUMNS = ("quantity", "arm", "round", "density", "layer", "position", "value")
+# What is measured in the same masks and weights for both tables: the quantity of examined.csv and that of profiles.csv.
+PROFILE_OF = {"spread": "initial_weights", "inputs_per_unit": "inputs_sorted", "unused_inputs": "input_counts"}
 
 
 def read(experiment: str) -> pd.DataFrame:
@@ -24,9 +27,19 @@ def read(experiment: str) -> pd.DataFrame:
     return _read(places.examined(experiment), experiment, COLUMNS)
 
 
-def read_profiles(experiment: str) -> pd.DataFrame:
-    """profiles.csv. Raises: UserError that names the file and what makes it."""
-    return _read(places.profiles(experiment), experiment, PROFILE_COLUMNS)
+def read_profiles(experiment: str, measured: pd.DataFrame) -> pd.DataFrame:
+    """profiles.csv. measured: examined.csv, which the same stage makes of the same masks and weights.
+
+    Raises: UserError that names the file and what makes it, also when it lacks the profile of something that was measured.
+    """
+    path = places.profiles(experiment)
+    table = _read(path, experiment, PROFILE_COLUMNS)
+    for number, profile in PROFILE_OF.items():
+        missing = _where(measured, number) - _where(table, profile)
+        if missing:
+            arm, number_of_round, layer = min(missing)
+            raise DamagedError(path, f"no {profile} of {arm} in round {number_of_round} and {layer}", _target(experiment))
+    return table
 
 
 def read_stability(experiment: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,9 +51,18 @@ def read_stability(experiment: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _read(path: Path, experiment: str, columns: Sequence[str], stage: str = "examine") -> pd.DataFrame:
     numbers = [column for column in columns if column not in TEXTS]
-    table = tables.read(path, f"{places.chain(experiment)}:{stage}", TEXTS, numbers)
+    table = tables.read(path, _target(experiment, stage), TEXTS, numbers)
     layers = table["layer"].astype(object)  # a column whose cells are all empty is read as numbers
     return table.assign(layer=layers.where(layers.notna(), ""))
+
+
+def _target(experiment: str, stage: str = "examine") -> str:
+    return f"{places.chain(experiment)}:{stage}"
+
+
+def _where(table: pd.DataFrame, quantity: str) -> set[tuple[str, int, str]]:
+    rows = table[table["quantity"] == quantity]
+    return {*zip(rows["arm"], rows["round"], rows["layer"], strict=True)}
 
 
 def of(table: pd.DataFrame, quantity: str, arm: str, layer: str = "") -> pd.DataFrame:

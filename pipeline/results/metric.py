@@ -36,7 +36,8 @@ class Metric(task.Metric):
             raise UserError(f"the table of rounds has no column {missing[0]}")
         found = table[list(FIELDS)].drop_duplicates()
         if len(found) != 1:
-            raise UserError(f"the lanes of an experiment should have one metric, but theirs are {sorted(set(table['metric']))}")
+            names = sorted(set(map(str, table["metric"])))
+            raise UserError(f"the lanes of an experiment should have one metric, but theirs are {names}")
         # An empty cell is read as a missing number.
         name, better, unit = (value if isinstance(value, str) else "" for value in found.iloc[0])
         if better not in ("higher", "lower"):

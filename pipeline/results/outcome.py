@@ -48,15 +48,21 @@ class Outcome:
         """Raises: UserError when the table of rounds does not say how lanes are measured, or has no dense network."""
         metric = Metric.of(rounds)
         for column in (metric.at_early_stop, metric.final):
-            if column not in rounds or rounds[column].dtype.kind not in "if":
+            if column not in rounds or tables.wrong_numbers(rounds, [column]):
                 raise UserError(f"the table of rounds has no numbers in a column {column}")
         outcome = cls(metric, rounds, statistics.summary(rounds, metric), share, curves)
         if DENSE not in outcome.arms:
             raise UserError("the table of rounds has no lane of the arm dense, which everything is compared with")
         if curves is not None:
-            missing = [column for how in ("mean", "min", "max") if (column := f"{metric.test}_{how}") not in curves]
+            for column in (f"{metric.test}_{how}" for how in ("mean", "min", "max")):
+                if column not in curves:
+                    raise UserError(f"the table of curves has no column {column}")
+                if curves[column].dtype.kind not in "if":
+                    raise UserError(f"the table of curves has text in the column {column}")
+            missing = {*zip(rounds["arm"], rounds["round"], strict=True)} - {*zip(curves["arm"], curves["round"], strict=True)}
             if missing:
-                raise UserError(f"the table of curves has no column {missing[0]}")
+                arm, number = min(missing)
+                raise UserError(f"the table of curves has no round {number} of {arm}")
         return outcome
 
     @classmethod
@@ -75,7 +81,8 @@ class Outcome:
 
     def with_examined(self, experiment: str, with_profiles: bool = False) -> Outcome:
         """With the tables of the stage `examine` too. Raises: UserError that names the file and what makes it."""
-        table, profiles = examined.read(experiment), examined.read_profiles(experiment) if with_profiles else None
+        table = examined.read(experiment)
+        profiles = examined.read_profiles(experiment, table) if with_profiles else None
         return replace(self, examined=table, profiles=profiles)
 
     def with_stability(self, experiment: str) -> Outcome:

@@ -24,13 +24,13 @@ def rounds(lanes: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     found = [{**lane, **{column: lane["metric"][key] for column, key in FIELDS.items()}} for lane in lanes]
-    frame = pd.DataFrame(found)
-    metric = Metric.of(frame)
+    metric = Metric.of(pd.DataFrame([{column: lane[column] for column in FIELDS} for lane in found]))
     columns = [
         "round", "density", "arm", "seed", "draw", "early_stop_iteration", metric.at_early_stop,
         "validation_loss_at_early_stop", metric.final, "final_iteration", *FIELDS, "target",
     ]  # fmt: skip
-    return _ordered(frame[columns].astype({"draw": "Int64"}), ["round", "seed", "draw"])
+    frame = pd.DataFrame([{column: lane[column] for column in columns} for lane in found])
+    return _ordered(frame.astype({"draw": "Int64"}), ["round", "seed", "draw"])
 
 
 def curves(lanes: Iterable[tuple[Mapping[str, Any], pd.DataFrame]]) -> pd.DataFrame:
@@ -94,6 +94,8 @@ def at_density(table: pd.DataFrame, arm: str, density: float) -> pd.Series[Any] 
 def nearest_rounds(table: pd.DataFrame, densities: Iterable[float]) -> list[int]:
     """The rounds whose densities are nearest to these, in logarithms, each once and in order. table: one arm's, of any kind."""
     known = table.drop_duplicates("round")
+    if known.empty:
+        return []
     places = [int((known["density"] / density).map(math.log).abs().argmin()) for density in densities]
     return sorted({int(known["round"].iloc[place]) for place in places})
 

@@ -120,11 +120,15 @@ def _between(place: float, first: Tensor, second: Tensor) -> Tensor:
 def _at_end(setup: Setup, examples: Examples, lane: Lane, pair: Pair) -> Trainer:
     """A trainer that holds a lane's trained weights, to evaluate as training did."""
     experiment, made_by = setup.bound.experiment, places.target(lane.item, setup.bound.lottery.is_control(lane.item))
-    ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained", setup.network.layers, made_by))
+    module = setup.network.module
+    tensors = dict((*module.named_parameters(), *module.named_buffers()))
+    ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained", tensors, made_by))
     held_out = min(experiment.data.validation, 1)  # the validation set is not evaluated
     recipe = Recipe(experiment.optimizer, experiment.training, held_out)
     return Trainer(setup.network, setup.task, examples, [ended], [Stream(lane.seed)], [str(lane)], recipe)
 
 
 def _mask(setup: Setup, lane: Lane) -> Any:
-    return masks.read(setup.bound.lottery.masks_of(lane.item), lane.seed, setup.network.layers)
+    lottery = setup.bound.lottery
+    item = lottery.masks_of(lane.item)
+    return masks.read(item, lane.seed, setup.network.layers, places.target(item, lottery.is_control(item)))

@@ -1,5 +1,6 @@
 """What MLflow is told about one lane and about the lanes of one recipe: plain values from the files, without mlflow."""
 
+import csv
 import hashlib
 import json
 import math
@@ -17,14 +18,13 @@ from pipeline.files import notes, store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
 from pipeline.settings import places
+from pipeline.tracking import faults
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Data
 from pipeline.values.lanes import DENSE, TICKET, Item
 
 LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
-# A lane.json without one of these comes from an older version of the pipeline; `dvc repro` trains its lane anew.
-NEEDED = frozenset({"experiment", "seed", "masks", "metric", "input_key", "recipe_key", "config", "data_digest"})
 # The columns by which a lane of a report's table is recognised among those in work/.
 IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "validation_loss_at_early_stop")
 VERDICTS = {"holds": 1, "undecided": 0, "does not hold": -1}  # as metrics, of claims that were tested
@@ -95,7 +95,9 @@ class Record:
     @cached_property
     def runtime(self) -> Mapping[str, Any]:
         """Timings and hardware; it is empty when the lane was not trained here but came from a cache."""
-        return notes.read(paths.runtime(self.item.experiment, self.item.name))
+        found = notes.read(paths.runtime(self.item.experiment, self.item.name))
+        kinds = {"device": str, "torch": str, "stage_seconds": float, "training_seconds": float}
+        return {key: found[key] for key, kind in kinds.items() if isinstance(found.get(key), kind)}
 
     @property
     def seconds(self) -> float:
@@ -121,14 +123,21 @@ class Record:
 
     @property
     def points(self) -> list[Point]:
-        """The whole history, each value at its iteration, then how the lane ended, at step 0."""
-        found = []
-        for row in store.read_csv(self._files.history):
-            step = int(row.pop("iteration"))
-            found += [_point(key, step, float(value)) for key, value in row.items() if value]
+        """The whole history, each value at its iteration, then how the lane ended, at step 0.
+
+        Raises: UserError when the history is missing or damaged.
+        """
+        found, target = [], self.tags["dvc.stage"]
+        try:
+            for row in store.read_csv(self._files.history, target):
+                step = int(row.pop("iteration"))
+                found += [_point(str(key), step, float(value)) for key, value in row.items() if value]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise DamagedError(self._files.history, error, target) from None
+        if not found:
+            raise DamagedError(self._files.history, "no rows", target)
         seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
-        keys = ("density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration")
-        outcome = {key: self.about.get(key) for key in keys} | seconds
+        outcome = {key: self.about.get(key) for key in self.ended} | seconds
         return found + [_point(key, 0, float(value)) for key, value in outcome.items() if value is not None]
 
     @property
@@ -143,7 +152,12 @@ class Record:
     @property
     def complete(self) -> bool:
         """Whether all files are in place, written by this version of the pipeline."""
-        return self.about.keys() >= NEEDED and all(file.exists() for file in (*self.files.values(), self._files.history))
+        return self.about.keys() >= faults.NEEDED and all(file.exists() for file in (*self.files.values(), self._files.history))
+
+    @property
+    def ended(self) -> tuple[str, ...]:
+        """The keys of how the lane ended."""
+        return "density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration"
 
     @property
     def _files(self) -> LaneFiles:
@@ -249,6 +263,8 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
             files = LaneFiles(folder)
             try:
                 record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
+                if record and (problem := faults.fault(record)):
+                    raise DamagedError(files.about, problem)
             except DamagedError as error:
                 record = None
                 damaged.append(error)

@@ -1,0 +1,44 @@
+"""What may be wrong with a lane.json although its checksum is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.results import tables
+from pipeline.values.lanes import Lane
+
+if TYPE_CHECKING:
+    from pipeline.tracking.record import Record
+
+# A lane.json without one of these comes from an older version of the pipeline; `dvc repro` trains its lane anew.
+NEEDED = frozenset({"experiment", "seed", "masks", "metric", "input_key", "recipe_key", "config", "data_digest"})
+
+
+def fault(record: Record) -> str:
+    """What no version of the pipeline writes, such as a lane in another lane's place; empty when there is nothing."""
+    about, item = record.about, record.item
+    if not about.keys() >= NEEDED:
+        return ""
+    where = (about["experiment"], about.get("round"), about.get("arm"), Lane(item, about["seed"], about.get("draw")).name)
+    if where != (item.experiment, item.round, item.arm, record.lane):
+        return f"it is about {tables.short(where)}"
+    if not isinstance(about["masks"], str | None):
+        return f"masks is {tables.short(about['masks'])}"
+    try:
+        json.dumps(about, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "it has half a character"
+    config = about["config"]
+    parts: list[Any] = [config.get(key, {}) for key in ("data", "pruning", "arm")] if isinstance(config, Mapping) else [None]
+    if not all(isinstance(part, Mapping) for part in parts) or not isinstance(parts[0].get("name"), str):
+        return "its config is not one of an experiment"
+    problem = tables.wrong_metric(about)
+    wrong = [] if problem else [key for key in record.ended if not _is_number(about.get(key))]
+    return problem or (f"{wrong[0]} is {tables.short(about.get(wrong[0]))}" if wrong else "")
+
+
+def _is_number(value: Any) -> bool:
+    """Also without a value, and for a loss that is not finite."""
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < tables.LARGEST_COUNT)
