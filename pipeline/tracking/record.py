@@ -91,7 +91,10 @@ class Record:
     @cached_property
     def runtime(self) -> Mapping[str, Any]:
         """Timings and hardware; it is empty when the lane was not trained here but came from a cache."""
-        return notes.read(paths.runtime(self.item.experiment, self.item.name))
+        try:
+            return notes.read(paths.runtime(self.item.experiment, self.item.name))
+        except OSError:
+            return {}
 
     @property
     def seconds(self) -> float:
