@@ -46,7 +46,7 @@ class Sync:
         os.kill(self.process, number)
 
     def end(self, case: str) -> int:
-        """Returns: the exit code; negative for a signal. Asserts that nothing but sentences was said, and that it did not hang."""
+        """Returns: the exit code; negative for a signal. Asserts that only sentences were said, and that it did not hang."""
         while True:
             process, status = os.waitpid(self.process, os.WNOHANG)
             if process:
@@ -101,7 +101,7 @@ def with_store(folder: Path) -> Path:
 
 
 def completes(folder: Path, case: str, database: Path | None = None, address: str = "") -> None:
-    """Asserts that the next sync ends well, and that MLflow then has each lane once, whole, below one parent, and nothing else."""
+    """Asserts that the next sync ends well, and that MLflow then has each lane once, whole and below one parent."""
     sync = Sync(folder, address)
     assert sync.end(case) == 0, f"{case}: the next sync failed: {sync.said.read_text()}"
     is_whole(database or folder / connection.DATABASE, folder.parent, case)
