@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 import time
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +127,33 @@ def test_a_lane_of_another_form_is_named_and_the_others_are_logged(root: Path, c
     assert sorted(runs()) == sorted({*LANES, "toy"} - {"r00/seed2", "r01/seed2"})
     assert [line.split(" is damaged")[0] for line in said.err.splitlines()] == [f"warning: {about}", f"warning: {history}"]
     assert "MLflow has 4 lanes, 4 of them new; the files of 2 more are not complete" in said.out
+
+
+# --- Signals
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_while_an_object_is_removed_is_not_lost(
+    number: signal.Signals, code: int, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill(*_: Any, **__: Any) -> None:
+        doomed = Doomed()
+        reference = weakref.ref(doomed, lambda _: os.kill(os.getpid(), number))
+        del doomed
+        started = time.monotonic()
+        while reference() is None and time.monotonic() - started < 10:
+            time.sleep(0.01)
+
+    write(dense())
+    monkeypatch.setattr(mirror, "fill", fill)
+    with pytest.raises(SystemExit) if number == signal.SIGTERM else nullcontext() as stopped:
+        ended = main(["sync"])
+    assert (stopped.value.code if stopped else ended) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+class Doomed:
+    """Something that a weak reference can refer to."""
 
 
 # --- Several clones, one store

@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from pipeline.tracking import connection, mirror
@@ -86,13 +87,14 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
-        given = _parser().parse_args(arguments)
-        if given.command == "ui":
-            ui(given.port)
-        elif given.background:
-            sync_in_background(given.target)
-        else:
-            sync(given.target)
+        with _heeding_signals():
+            given = _parser().parse_args(arguments)
+            if given.command == "ui":
+                ui(given.port)
+            elif given.background:
+                sync_in_background(given.target)
+            else:
+                sync(given.target)
     except UserError as error:
         _say("")
         print(error, file=sys.stderr)
@@ -101,6 +103,31 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nthe sync was stopped; the next one goes on from here", file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def _heeding_signals() -> Iterator[None]:
+    """Raises again what a signal raised while Python was removing an object, where it is only printed and the signal is lost."""
+    before = sys.unraisablehook
+
+    def raised(found: "sys.UnraisableHookArgs") -> None:
+        error = found.exc_value
+        if not isinstance(error, KeyboardInterrupt | SystemExit):
+            before(found)
+            return
+
+        def again(number: int, frame: FrameType | None) -> None:
+            raise error
+
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)  # when this function has ended
+
+    sys.unraisablehook = raised
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = before
 
 
 def _parser() -> argparse.ArgumentParser:

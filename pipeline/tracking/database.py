@@ -38,7 +38,7 @@ def create(path: Path, artifacts: str) -> None:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         made = Path(folder, "new.db")
-        SqlAlchemyStore(f"sqlite:///{made}", artifacts).engine.dispose()
+        SqlAlchemyStore(f"sqlite:///{made}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
         shutil.copyfile(made, temporary)
 
 

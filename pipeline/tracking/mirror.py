@@ -52,8 +52,10 @@ def _fill(filling: "Filling", records: list[Record], progress: Progress, with_re
     """Fills one experiment, again from the beginning when another clone has deleted what was being written: nothing is twice."""
     from mlflow.exceptions import MlflowException
 
+    left_out = filling.count["left_out"]
     for left in reversed(range(TRIES)):
         try:
+            filling.count["left_out"] = left_out
             filling.begin()
             filling.lanes(records, progress)
             if with_reports:

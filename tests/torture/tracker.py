@@ -93,13 +93,13 @@ class Torture:
         seen: Counter[str] = Counter()
         tries = max(2, self.count // 2)
         for number in range(tries):
-            above, size = self.folder / f"full disk {number}", self.dice.randrange(600, 2600)
+            above, size = self.folder / f"full disk {number}", self.dice.randrange(400, 1800)
             case = f"seed {self.seed}, full disk {number} ({size} kB)"
             with mounted(above, "-t", "tmpfs", "-o", f"size={size}k", "tmpfs") as is_mounted:
                 folder = repository(above / "repo")
-                if number % 2 and size > 1500:  # there is room for the store, but perhaps not for what is logged
+                if number % 2 and size > 1300:  # there is room for the store, but perhaps not for what is logged
                     with_store(folder)
-                limit = None if is_mounted else _limit(size * 500)
+                limit = None if is_mounted else _limit(size * 600)
                 sync = Sync(folder, prepare=limit or _nothing)
                 code = sync.end(case)
                 assert code in (0, 1), f"{case}: exit {code}"
@@ -107,7 +107,7 @@ class Torture:
                 if is_mounted:
                     subprocess.run(["mount", "-o", "remount,size=50m", str(above)], check=True)
                 completes(folder, case)
-        return self.row("disk full after 0.5 to 2.5 MB", tries, f"{_listed(seen)}; with room, {COMPLETED}")
+        return self.row("disk of 0.4 to 1.8 MB", tries, f"{_listed(seen)}; with room, {COMPLETED}")
 
     def unwritable(self) -> Row:
         """Things of another kind where the store should be, and read-only folders. A stage that ends there is not disturbed."""
