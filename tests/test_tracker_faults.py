@@ -159,7 +159,7 @@ class Doomed:
 # --- Several clones, one store
 
 
-@pytest.mark.parametrize("moment", [1, 2, 5, 7])  # the creation of the parent, of three lanes
+@pytest.mark.parametrize("moment", [1, 5])  # the creation of the parent, of a lane
 def test_a_clone_that_logs_the_same_meanwhile_doubles_nothing(moment: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
