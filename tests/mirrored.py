@@ -32,7 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder that is the repository's root, beside an MLflow store without runs."""
     folder = tmp_path / "a repo"  # MLflow's locations are URIs: a space must survive
     folder.mkdir()
-    (folder / connection.DATABASE).write_bytes(_new_store())
+    (folder / connection.DATABASE).write_bytes(new_store())
     monkeypatch.chdir(folder)
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
@@ -45,7 +45,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @cache
-def _new_store() -> bytes:
+def new_store() -> bytes:
     """MLflow takes seconds to create a store, so the tests begin with copies of one."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         for name, value in (environment() | {"DVC_ROOT": folder}).items():

@@ -13,7 +13,7 @@ from pipeline.claims.verdicts import Verdict, Verdicts
 from pipeline.files import store
 from pipeline.report import page, verdicts
 from pipeline.settings import config, places
-from pipeline.tracking import record
+from pipeline.tracking import tables
 from pipeline.values.errors import UserError
 from stages import aggregate
 from stages import claims as claims_stage
@@ -244,11 +244,11 @@ def test_mlflow_is_given_the_effect_and_the_verdict_of_the_first_report_that_has
     (places.REPORTS / "more").mkdir()
     more = {"good/toy": found.rows["good/toy"] | {"effect": 7.0}, "x/other": found.rows["bad/toy"]}
     store.write_json(places.ledger("more"), more)
-    values = record.claims("toy")
+    values = tables.claims("toy")
     assert (values["claim/good"], values["claim_verdict/good"], values["claim_verdict/bad"]) == (0.1, 1.0, -1.0)
     assert "claim/tables" not in values
-    assert record.claims("other") == {"claim/x": -0.2, "claim_verdict/x": -1.0}
-    assert tuple(sorted(record.VERDICTS, key=verdicts.TESTED.index)) == verdicts.TESTED
+    assert tables.claims("other") == {"claim/x": -0.2, "claim_verdict/x": -1.0}
+    assert tuple(sorted(tables.VERDICTS, key=verdicts.TESTED.index)) == verdicts.TESTED
 
 
 def test_beside_a_number_a_quantity_is_shown_itself_and_beside_another_its_difference() -> None:

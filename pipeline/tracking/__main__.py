@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from pipeline.tracking import connection, mirror
@@ -32,10 +33,12 @@ def sync(target: str | None) -> None:
             done += 1
             _say(f"MLflow is given lane {done}, {name}")
 
-        new = mirror.fill(records, progress, with_reports=not item)
+        filled = mirror.fill(records, progress, with_reports=not item)
     _say("")
+    incomplete += filled.left_out
     left_out = f"; the files of {incomplete} more are not complete" if incomplete else ""
-    print(f"MLflow has {_lanes(len(records))}, {new} of them new{left_out}")
+    mended = f"; MLflow had lost the files of {filled.mended} and has them again" if filled.mended else ""
+    print(f"MLflow has {_lanes(len(records) - filled.left_out)}, {filled.new} of them new{mended}{left_out}")
 
 
 def sync_in_background(experiment: str) -> None:
@@ -44,20 +47,20 @@ def sync_in_background(experiment: str) -> None:
     Thus quick stages leave at most two processes, one at work and one that waits, and no stage is forgotten.
     """
     os.nice(19)
-    with ExitStack() as stack:
+    with connection.explained(), ExitStack() as stack:
         with connection.locked(paths.lock(f"tracking.{experiment}"), wait=False) as first:
             if not first:
                 return
             stack.enter_context(connection.locked(connection.lock_path()))
         records, _ = find(experiment)
-        new = mirror.fill(records, lambda name: None)
-    print(f"MLflow has {_lanes(len(records))} of {experiment}, {new} of them new", flush=True)
+        filled = mirror.fill(records, lambda name: None)
+    print(f"MLflow has {_lanes(len(records) - filled.left_out)} of {experiment}, {filled.new} of them new", flush=True)
 
 
 def ui(port: int) -> None:
     """Syncs, then becomes MLflow's server. Raises: UserError when the port is taken."""
-    if connection.uri().startswith("http"):
-        print(f"MLflow is at {connection.uri()}")
+    if connection.is_server():
+        print(f"MLflow is at {connection.address()}")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,11 +79,58 @@ def ui(port: int) -> None:
     # One worker and no job runner are enough: one person looks, on the machine that trains.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    artifacts = (connection.root() / connection.ARTIFACTS).as_uri()
-    os.execv(sys.executable, [*command, "--backend-store-uri", connection.uri(), "--default-artifact-root", artifacts])
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = connection.uri()  # everybody can read a command line, and a password may be in it
+    os.execv(sys.executable, [*command, "--default-artifact-root", connection.artifacts()])
 
 
 def main(arguments: list[str] | None = None) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        with _heeding_signals():
+            given = _parser().parse_args(arguments)
+            if given.command == "ui":
+                ui(given.port)
+            elif given.background:
+                sync_in_background(given.target)
+            else:
+                sync(given.target)
+    except UserError as error:
+        _say("")
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nthe sync was stopped; the next one goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+@contextmanager
+def _heeding_signals() -> Iterator[None]:
+    """Raises again what a signal raised while Python was removing an object, where it is only printed and the signal is lost."""
+    before = sys.unraisablehook
+
+    def raised(found: "sys.UnraisableHookArgs") -> None:
+        error = found.exc_value
+        if not isinstance(error, KeyboardInterrupt | SystemExit):
+            before(found)
+            return
+
+        def again(number: int, frame: FrameType | None) -> None:
+            raise error
+
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)  # when this function has ended
+
+    sys.unraisablehook = raised
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = before
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.tracking", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     syncing = commands.add_parser("sync", help="logs to MLflow what work/ and reports/ hold and MLflow lacks")
@@ -90,24 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     viewing = commands.add_parser("ui", help="syncs, then serves MLflow's pages to a browser on this machine")
     viewing.add_argument("--port", type=int, default=5000)
-    given = parser.parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
-    try:
-        if given.command == "ui":
-            ui(given.port)
-        elif given.background:
-            sync_in_background(given.target)
-        else:
-            sync(given.target)
-    except UserError as error:
-        _say("")
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nthe sync was stopped; the next one goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return parser
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -1,15 +1,16 @@
-"""The MLflow store: where it is, and how one process at a time opens it, even after the repository has been moved."""
+"""The MLflow store: where it is, how one process at a time opens it, and what a person is told when it cannot be used."""
 
 import fcntl
 import logging
 import os
 import re
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
+from pipeline.tracking import database
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 
@@ -19,12 +20,7 @@ if TYPE_CHECKING:
 DATABASE = Path("mlflow.db")
 ARTIFACTS = Path("mlflow-artifacts")
 LOG = paths.SCRATCH / "tracking.log"
-LOCATIONS = (  # the columns in which MLflow keeps where artifacts are
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "storage_location"),
-)
+DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}  # the others that MLflow takes are servers
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -46,7 +42,48 @@ def is_default() -> bool:
 
 
 def uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / DATABASE}"
+    """What MLflow takes as the address of the store. It may contain a password; `address` does not."""
+    path = root() / DATABASE
+    # SQLAlchemy decodes %20 and takes ? for the beginning of options; MLflow makes the folder of the path that is not decoded.
+    name = os.path.relpath(path) if {"%", "?"} & {*str(path)} else str(path)
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{name}"
+
+
+def is_server() -> bool:
+    return uri().startswith("http")
+
+
+def is_shared() -> bool:
+    """Whether other repositories may be writing to the store although this one holds the lock."""
+    return not is_default() and database.file_of(uri()) is None
+
+
+def artifacts() -> str:
+    """The URI of the folder of the artifacts, in the repository's own store."""
+    return (root() / ARTIFACTS).as_uri()
+
+
+def address() -> str:
+    """The address of the store without user, password and options, for people to read."""
+    before = f"{_credentials()}@" if _credentials() else ""
+    return uri().replace(before, "", 1).partition("?")[0]
+
+
+def without_secrets(text: str) -> str:
+    """Removes from a message of others what `address` leaves out, and parts of it, as an address may have been misread."""
+    given = [_credentials(), uri().partition("?")[2], *re.split("[:/@]", _credentials())[::-1]]
+    given += [os.environ.get(name, "") for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")]
+    text = text.replace(uri(), address())
+    for secret in given:
+        if len(secret) > 2:
+            text = text.replace(secret, "***").replace(unquote(secret), "***")
+    return text
+
+
+def _credentials() -> str:
+    """What stands before the host; a password may contain any character."""
+    found = re.match(r"[^/]*://(.*)@", uri())
+    return found[1] if found and not uri().startswith("sqlite") else ""
 
 
 def prepare_environment() -> None:
@@ -68,8 +105,11 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
 
 
 def lock_path() -> Path:
-    """The lock under which the store is opened and filled, because processes that create a sqlite store together corrupt it."""
-    return root() / paths.lock("tracking")
+    """The lock under which the store is opened and filled: that of an SQLite file, which several repositories may fill, or, as a
+    server cannot be locked, that of this repository.
+    """
+    file = None if is_default() else database.file_of(uri())
+    return file.with_name(f"{file.name}.lock") if file else root() / paths.lock("tracking")
 
 
 @contextmanager
@@ -80,12 +120,14 @@ def explained() -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        what = " ".join(str(error).split()) or type(error).__name__
+        what = " ".join(str(error).split("[SQL:")[0].split("(Background on")[0].split()) or type(error).__name__
         if "Max retries exceeded" in what:
             what = "it does not answer"
-        where = f"the MLflow server {uri()}" if uri().startswith("http") else f"the MLflow store {uri()}"
-        message = f"{where} cannot be used: {what[:300]}. The results are safe in work/; when it is mended, run the sync again"
-        raise UserError(re.sub(r"//[^/@\s]*@", "//", message)) from error  # a password may stand in the URI
+        mended = f"mended, or {DATABASE} is moved away," if is_default() else "mended,"
+        raise UserError(
+            f"the MLflow {'server' if is_server() else 'store'} {address()} cannot be used: {without_secrets(what)[:300]}. "
+            f"The results are safe in {paths.WORK}/; when it is {mended} run `python -m pipeline.tracking sync` again"
+        ) from error
 
 
 def connect() -> "MlflowClient":
@@ -93,10 +135,15 @@ def connect() -> "MlflowClient":
     prepare_environment()
     for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    if is_default():
-        adopt_moved_artifacts()
+    file = root() / DATABASE if is_default() else database.file_of(uri())
+    if file and not file.exists():
+        database.create(file, artifacts() if is_default() else "./mlruns")
+    elif file and is_default():
+        database.adopt_moved_artifacts(file, artifacts())
     from mlflow import MlflowClient
 
+    if re.split(r"[+:]", uri())[0] in DATABASES:
+        database.open_once(uri())
     return MlflowClient(uri())
 
 
@@ -109,20 +156,3 @@ def experiment_id(client: "MlflowClient", name: str) -> str:
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
-
-
-def adopt_moved_artifacts() -> None:
-    """Points a moved or copied store at the artifacts beside it: MLflow keeps absolute locations and cannot change them."""
-    path = root() / DATABASE
-    if not path.exists():
-        return
-    here, folder = root().as_uri(), f"/{ARTIFACTS}/"
-    with closing(sqlite3.connect(path, timeout=30)) as database, database:
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table, column in LOCATIONS:
-            if table in tables:
-                database.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, instr({column}, ?)) "
-                    f"WHERE instr({column}, ?) > 0 AND substr({column}, 1, instr({column}, ?) - 1) != ?",
-                    (here, folder, folder, folder, here),
-                )

@@ -9,58 +9,82 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from pipeline.files.store import MissingError
+from pipeline.files.store import DamagedError, MissingError
 from pipeline.settings import places
-from pipeline.tracking import connection, examination
-from pipeline.tracking.record import Point, Record, claims, curve, report, reported
+from pipeline.tracking import connection, examination, others
+from pipeline.tracking.others import FINISHED, PARENT, PRUNING
+from pipeline.tracking.record import Point, Record, curve
+from pipeline.tracking.tables import claims, report, reported, warn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PARENT = "mlflow.parentRunId"
-PRUNING = "pruning_key"
-FINISHED = "FINISHED"
+TRIES = 3  # of an experiment, when other clones log the same experiment to the same server
 Progress = Callable[[str], None]
 
 
-def fill(records: Sequence[Record], progress: Progress, with_reports: bool = True) -> int:
+class Filled(NamedTuple):
+    """How many lanes are new, had lost their artifacts and have them again, and could not be read to the end."""
+
+    new: int
+    mended: int
+    left_out: int
+
+
+def fill(records: Sequence[Record], progress: Progress, with_reports: bool = True) -> Filled:
     """Logs the lanes that MLflow does not have yet. The caller holds the lock of the store.
 
-    Returns: how many lanes are new.
     Raises: UserError when the store cannot be used.
     """
     with connection.explained():
-        client, new, commit = connection.connect(), 0, checked_out()
+        client, commit, count = connection.connect(), checked_out(), Counter[str]()
         for experiment, group in groupby(records, key=lambda record: record.item.experiment):
-            filling = Filling(client, experiment, commit)
-            new += filling.lanes(list(group), progress)
+            _fill(Filling(client, experiment, commit, count), list(group), progress, with_reports)
+        return Filled(*(count[field] for field in Filled._fields))
+
+
+def _fill(filling: "Filling", records: list[Record], progress: Progress, with_reports: bool) -> None:
+    """Fills one experiment, again from the beginning when another clone has deleted what was being written: nothing is twice."""
+    from mlflow.exceptions import MlflowException
+
+    left_out = filling.count["left_out"]
+    for left in reversed(range(TRIES)):
+        try:
+            filling.count["left_out"] = left_out
+            filling.begin()
+            filling.lanes(records, progress)
             if with_reports:
                 filling.reports()
-        return new
+            if connection.is_shared():
+                others.settle(filling.client, filling.id, records)
+            return
+        except MlflowException as error:
+            if not left or error.error_code not in others.OVERTAKEN:
+                raise
 
 
 class Filling:
     """One pass over one experiment, which asks MLflow only once what it has and not once for each lane."""
 
-    def __init__(self, client: "MlflowClient", experiment: str, commit: dict[str, str]) -> None:
-        self.client, self.experiment, self.commit = client, experiment, commit
-        self.id = connection.experiment_id(client, experiment)
-        runs = list(search(client, self.id))
-        self.lane_runs = _by_tag("input_key", runs)
-        self.done = {key for key, found in self.lane_runs.items() if any(run.info.status == FINISHED for run in found)}
+    def __init__(self, client: "MlflowClient", experiment: str, commit: dict[str, str], count: Counter[str]) -> None:
+        self.client, self.experiment, self.commit, self.count = client, experiment, commit, count
+
+    def begin(self) -> None:
+        self.id = connection.experiment_id(self.client, self.experiment)
+        runs = others.look(self.client, self.id)
+        # The lanes that MLflow has, and their runs unless they have just been logged.
+        self.done: dict[str, Run | None] = {run.data.tags["input_key"]: run for run in runs if others.is_finished_lane(run)}
         self.parents = _by_tag("recipe_key", (run for run in runs if "input_key" not in run.data.tags))
         self.sizes: Counter[str] = Counter()  # pruned lanes of each parent run
         self.identities: set[tuple[str, ...]] = set()  # those of all lanes, as `reported` returns them
 
-    def lanes(self, records: list[Record], progress: Progress) -> int:
-        """Logs the lanes below their parents. A dense lane belongs to every pruning setting, and is a child of the first one.
-
-        Returns: how many lanes are new.
-        """
-        new = 0
+    def lanes(self, records: list[Record], progress: Progress) -> None:
+        """Logs the lanes below their parents. A dense lane belongs to every pruning setting, and is a child of the first one."""
         self.identities |= {record.identity for record in records}
         for key in dict.fromkeys(record.recipe_key for record in records):
             alike = [record for record in records if record.recipe_key == key]
@@ -69,40 +93,47 @@ class Filling:
                 pruned = [record for record in alike if pruning and record.pruning_key == pruning]
                 parent = self.parent([*dense, *pruned], pruning)
                 self.sizes[parent] += len(pruned)
-                new += sum(self.missing(record, parent, progress) for record in [*dense, *pruned])
-        return new
+                for record in [*dense, *pruned]:
+                    self.missing(record, parent, progress)
 
-    def missing(self, record: Record, parent: str, progress: Progress) -> bool:
-        """Logs a lane unless MLflow has it. Returns: whether it is new."""
-        if record.input_key in self.done:
-            return False
+    def missing(self, record: Record, parent: str, progress: Progress) -> None:
+        """Logs a lane, or only its artifacts, unless MLflow has it. A stage that starts anew may delete the files meanwhile."""
+        run = self.done.get(record.input_key)
+        if record.input_key in self.done and (run is None or not lacks(run, record.files)):
+            return
         progress(f"{record.item.experiment}/{record.name}")
-        # A process that was killed left these: under the lock nobody else is writing them.
-        for run in self.lane_runs.pop(record.input_key, []):
-            self.client.delete_run(run.info.run_id)
-        logged = self.lane(record, parent)
-        if logged:
-            self.done.add(record.input_key)
-        return logged
+        try:
+            if run:
+                self.upload(run.info.run_id, record)
+            else:
+                self.lane(record, parent)
+        except (FileNotFoundError, MissingError, DamagedError) as error:
+            if record.complete and not isinstance(error, DamagedError):  # it is no file of the lane that is missing
+                raise
+            if isinstance(error, DamagedError):
+                warn([error])
+            self.count["left_out"] += 1
+        else:
+            self.count["mended" if run else "new"] += 1
+            self.done[record.input_key] = None
 
-    def lane(self, record: Record, parent: str) -> bool:
-        """Logs a lane. Returns: whether it could be read to the end; a stage that starts anew deletes its files."""
+    def lane(self, record: Record, parent: str) -> None:
+        """Logs a lane. Raises: MissingError, DamagedError or FileNotFoundError when it cannot be read to the end."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        name, file = record.data
+        points, (name, file) = record.points, record.data
         # This stands in for mlflow.data's own classes, which want the examples and hash them.
         data = Dataset(name, str(record.about["data_digest"])[:36], "local", json.dumps({"uri": file.as_posix()}))
-        try:
-            with self._run(record.name, record.tags | {PARENT: parent}, record.seconds) as run_id:
-                self._log(run_id, record.points, record.params)
-                self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
-                with tempfile.TemporaryDirectory() as folder:
-                    for artifact, stored in record.files.items():
-                        Path(folder, artifact).symlink_to(stored.resolve(strict=True))
-                    self.client.log_artifacts(run_id, folder)
-        except (FileNotFoundError, MissingError):
-            return False
-        return True
+        with self._run(record.name, record.tags | {PARENT: parent}, record.seconds) as run_id:
+            self._log(run_id, points, record.params)
+            self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+            self.upload(run_id, record)
+
+    def upload(self, run_id: str, record: Record) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for artifact, stored in record.files.items():
+                Path(folder, artifact).symlink_to(stored.resolve(strict=True))
+            self.client.log_artifacts(run_id, folder)
 
     def parent(self, records: list[Record], pruning: str) -> str:
         """Makes or completes the parent run of these lanes, which has their means at each round.
@@ -128,10 +159,10 @@ class Filling:
                 self.client.set_tag(id, PRUNING, pruning)
         for run in known:
             if run.info.run_id != id:
-                self._replace(run, id)
+                others.replace(self.client, self.id, run, id)
         gone = {run.info.run_id for run in known}
-        others = [run for run in self.parents.get(records[0].recipe_key, []) if run.info.run_id not in gone]
-        self.parents[records[0].recipe_key] = [*others, self.client.get_run(id)]
+        rest = [run for run in self.parents.get(records[0].recipe_key, []) if run.info.run_id not in gone]
+        self.parents[records[0].recipe_key] = [*rest, self.client.get_run(id)]
         return id
 
     def _examined(self, records: list[Record]) -> dict[tuple[str, int], float]:
@@ -140,13 +171,10 @@ class Filling:
         return examination.points(self.experiment) if lanes and lanes <= {record.identity for record in records} else {}
 
     def _known_parents(self, recipe_key: str, pruning: str) -> list["Run"]:
-        """Finds the parents of a pruning setting; else one that has only dense lanes, which belong to all settings."""
+        """Finds the parents of a pruning setting, then those that have only dense lanes, which belong to all settings."""
         known = self.parents.get(recipe_key, [])
-        return (
-            [run for run in known if run.data.tags.get(PRUNING) == pruning]
-            or [run for run in known if run.data.tags.get(PRUNING) == ""]
-            or ([] if pruning else known[:1])
-        )
+        found = [run for key in dict.fromkeys((pruning, "")) for run in known if run.data.tags.get(PRUNING) == key]
+        return found or ([] if pruning else known[:1])
 
     def reports(self) -> None:
         """Puts the experiment's tables, figures and verdicts on claims on the parent of most of its lanes.
@@ -157,10 +185,11 @@ class Filling:
         if not files or not self.sizes or not self.identities.issuperset(reported(self.experiment)):
             return
         [(id, _)] = self.sizes.most_common(1)
-        parent = self.client.get_run(id).data
+        run = self.client.get_run(id)
+        parent = run.data
         new = {key: value for key, value in claims(self.experiment).items() if parent.metrics.get(key) != value}
         self._log(id, [Point(key, 0, value) for key, value in new.items()], {})  # of two at a step MLflow shows the later one
-        if parent.tags.get("report_digest") != digest:
+        if parent.tags.get("report_digest") != digest or lacks(run, (Path("report", file) for file in files)):
             for file in files:
                 folder = Path("report", file.parent).as_posix()
                 self.client.log_artifact(id, str(places.report(self.experiment) / file), folder)
@@ -171,15 +200,16 @@ class Filling:
         """Yields a run that is FINISHED when the block ends without an error, KILLED otherwise, and never stays RUNNING."""
         started = int((time.time() - seconds) * 1000)  # MLflow's column "Duration" then shows the training time
         try:
-            run_id = str(self.client.create_run(self.id, started, tags | self.commit, name).info.run_id)
+            run_id = str(self.client.create_run(self.id, started, tags | self.commit | others.marks(), name).info.run_id)
             yield run_id
             self.client.set_terminated(run_id, FINISHED)
         except BaseException:
             # The run is found by its tags, because a signal may have come after it was made and before its id was known here.
             key = "input_key" if "input_key" in tags else "recipe_key"
             with suppress(Exception):
-                for run in search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):
-                    self.client.set_terminated(run.info.run_id, "KILLED")
+                for run in others.search(self.client, self.id, f"tags.{key} = '{tags[key]}' and attributes.status = 'RUNNING'"):
+                    if others.is_own(run):
+                        self.client.set_terminated(run.info.run_id, "KILLED")
             raise
 
     def _log(self, run_id: str, points: Iterable[Point], params: dict[str, str]) -> None:
@@ -194,20 +224,13 @@ class Filling:
         histories = [self.client.get_metric_history(parent.info.run_id, key) for key in parent.data.metrics]
         return {(metric.key, metric.step): metric.value for history in histories for metric in history}
 
-    def _replace(self, old: "Run", new: str) -> None:
-        for run in search(self.client, self.id, f"tags.`{PARENT}` = '{old.info.run_id}'"):
-            self.client.set_tag(run.info.run_id, PARENT, new)
-        self.client.delete_run(old.info.run_id)
 
-
-def search(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], query, page_token=token, order_by=["attributes.start_time DESC"])
-        yield from page
-        token = page.token
-        if not token:
-            return
+def lacks(run: "Run", artifacts: Iterable[Path | str]) -> bool:
+    """Whether somebody has deleted artifacts of a run from this machine; a server is not asked, as that takes long."""
+    if connection.is_server():
+        return False
+    folder = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
+    return not all((folder / artifact).exists() for artifact in artifacts)
 
 
 def _by_tag(tag: str, runs: Iterable["Run"]) -> dict[str, list["Run"]]:

@@ -4,30 +4,26 @@ import csv
 import hashlib
 import json
 import math
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.claims import verdicts
 from pipeline.files import notes, store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
 from pipeline.settings import places
 from pipeline.tracking import faults
+from pipeline.tracking.tables import IDENTITY, warn
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Data
 from pipeline.values.lanes import DENSE, TICKET, Item
 
 LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
-# The columns by which a lane of a report's table is recognised among those in work/.
-IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "validation_loss_at_early_stop")
-VERDICTS = {"holds": 1, "undecided": 0, "does not hold": -1}  # as metrics, of claims that were tested
 
 
 class Point(NamedTuple):
@@ -95,7 +91,10 @@ class Record:
     @cached_property
     def runtime(self) -> Mapping[str, Any]:
         """Timings and hardware; it is empty when the lane was not trained here but came from a cache."""
-        found = notes.read(paths.runtime(self.item.experiment, self.item.name))
+        try:
+            found = notes.read(paths.runtime(self.item.experiment, self.item.name))
+        except OSError:
+            return {}
         kinds = {"device": str, "torch": str, "stage_seconds": float, "training_seconds": float}
         return {key: found[key] for key, kind in kinds.items() if isinstance(found.get(key), kind)}
 
@@ -159,6 +158,15 @@ class Record:
         """The keys of how the lane ended."""
         return "density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration"
 
+    def usable(self) -> bool:
+        """Whether the lane is complete. Raises: UserError when a value of lane.json is of a wrong kind."""
+        try:
+            whole = self.complete
+            _ = whole and (self.tags, self.parent_params, self.pruning_key, self.identity, self.data, curve([self]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DamagedError(self._files.about, f"{type(error).__name__}: {error}") from None
+        return whole
+
     @property
     def _files(self) -> LaneFiles:
         return LaneFiles(paths.lanes(self.item.experiment, self.item.name) / self.lane)
@@ -181,53 +189,6 @@ def curve(records: Iterable[Record]) -> dict[tuple[str, int], float]:
                 for arm in arms:
                     values[f"{key}/{arm}", record.item.round].append(float(record.about[key]))
     return {place: _finite(fmean(found)) for place, found in values.items()}
-
-
-def report(experiment: str) -> tuple[str, list[Path]]:
-    """Finds the tables and figures of an experiment.
-
-    Returns: a digest of their content, and their paths relative to the experiment's folder in reports/.
-    """
-    folder, digest = places.report(experiment), hashlib.sha256()
-    files = sorted(file for file in folder.rglob("*") if file.suffix in (".csv", ".svg", ".png"))
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest(), [file.relative_to(folder) for file in files]
-
-
-def reported(experiment: str) -> set[tuple[str, ...]]:
-    """Reads the lanes of an experiment's table, each as its cells in the columns of IDENTITY. A table that cannot be read has one
-    that is no lane's, so that it is not taken for a table of the lanes in work/.
-    """
-    path = places.rounds(experiment)
-    if not path.is_file():
-        return set()
-    try:
-        rows = store.read_csv(path, f"{places.chain(experiment)}:aggregate")
-    except DamagedError as error:
-        _warn([error])
-        return {()}
-    return {tuple(row.get(column) or "" for column in IDENTITY) for row in rows}
-
-
-def claims(experiment: str) -> dict[str, float]:
-    """The claims that were tested in an experiment, by the report that comes first: `claim/<id>` is the effect, and
-    `claim_verdict/<id>` is 1 if the claim holds, -1 if it does not hold and 0 if it is undecided.
-    """
-    found: dict[str, float] = {}
-    further = sorted(path.parent.name for path in places.REPORTS.glob(f"*/{places.ledger().name}"))
-    for report in [places.MAIN, *further] if places.ledger().is_file() else further:
-        try:
-            rows = verdicts.rows(report)
-        except DamagedError as error:
-            _warn([error])
-            continue
-        for key, row in rows.items():
-            name, _, where = key.partition("/")
-            verdict, effect = str(row["verdict"]), row.get("effect")
-            if where == experiment and verdict in VERDICTS and isinstance(effect, float | int):
-                found = {f"claim/{name}": float(effect), f"claim_verdict/{name}": float(VERDICTS[verdict])} | found
-    return found
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -265,22 +226,16 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
                 record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
                 if record and (problem := faults.fault(record)):
                     raise DamagedError(files.about, problem)
+                whole = record is not None and record.usable()
             except DamagedError as error:
-                record = None
+                record, whole = None, False
                 damaged.append(error)
-            if record and record.complete:
+            if record and whole:
                 records.append(record)
             elif folder.is_dir():
                 incomplete += 1
-    _warn(damaged)
+    warn(damaged)
     return records, incomplete
-
-
-def _warn(damaged: Sequence[DamagedError]) -> None:
-    """What cannot be read does not keep MLflow from being told of the rest."""
-    if damaged:
-        more = f" ({len(damaged) - 1} more damaged)" if len(damaged) > 1 else ""
-        print(f"warning: {damaged[0]}{more}", file=sys.stderr)
 
 
 def _items(experiment: str) -> list[Item]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.domain.bundle import Array
 from pipeline.tracking import connection, mirror
+from pipeline.tracking.others import FINISHED, search
 from pipeline.tracking.record import Record, find
 
 if TYPE_CHECKING:
@@ -81,5 +82,5 @@ def _run_of(client: "MlflowClient", record: Record) -> "Run":
     """The lane's run, which is logged first if MLflow does not have it."""
     records, _ = find(record.item.experiment, record.item.name)
     mirror.fill(records, lambda name: None, with_reports=False)
-    query = f"tags.input_key = '{record.input_key}' and attributes.status = '{mirror.FINISHED}'"
-    return next(mirror.search(client, connection.experiment_id(client, record.item.experiment), query))
+    query = f"tags.input_key = '{record.input_key}' and attributes.status = '{FINISHED}'"
+    return next(search(client, connection.experiment_id(client, record.item.experiment), query))
