@@ -88,7 +88,7 @@ def _time() -> Iterator[None]:
 
 def _too_long(signum: int, frame: FrameType | None) -> NoReturn:
     raise UserError(
-        f"the code of the plug-ins, on a few examples, has not ended after {PATIENCE} s; the network or an option may be too large"
+        f"the code of plug-ins, on a few examples, has not ended after {PATIENCE} s; the network or an option may be too large"
     )
 
 
@@ -97,10 +97,10 @@ def _exit() -> Iterator[None]:
     """os._exit would end the process with any code, such as 0. Processes that a plug-in forks may call it."""
     ours, end = os.getpid(), os._exit
 
-    def refused(code: int) -> NoReturn:
+    def refused(status: int) -> NoReturn:
         if os.getpid() != ours:
-            end(code)
-        raise SystemExit(f"os._exit({code!r})")
+            end(status)
+        raise SystemExit(f"os._exit({status!r})")
 
     os._exit = refused
     try:
