@@ -1,12 +1,30 @@
 """The simulation of chains on other machines, against times that can be computed by hand."""
 
 import math
+import platform
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from dvc.dvcfile import load_file
+from dvc.repo import Repo
+from dvc.repo.index import Index
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.executors import processes
+from pipeline.scale import costs
+from pipeline.scale.__main__ import main
+from pipeline.scale.chain import links
+from pipeline.scale.costs import Cores, Gpu
 from pipeline.scale.simulation import Phase, Stage, critical_path, simulate
+from pipeline.scale.workload import Workload, workload
+from pipeline.settings import places
+from pipeline.tracking import record
+from pipeline.values import paths
+from pipeline.values.lanes import Item
+from tests import lottery
 
 
 def stage(name: str, needs: str = "", *phases: Phase) -> Stage:
@@ -15,7 +33,7 @@ def stage(name: str, needs: str = "", *phases: Phase) -> Stage:
 
 CHAIN = [stage("a", "", Phase(2)), stage("b", "a", Phase(3)), stage("c", "b", Phase(4))]
 FORK = [stage("a", "", Phase(1)), stage("b", "a", Phase(3)), stage("c", "a", Phase(5)), stage("d", "bc", Phase(2))]
-# Four threads of 3 s beside one of 2 s on two cores: at 2/5 each, the short stage ends at 5 s, when the others have 1 s left each.
+# Four threads of 3 s beside one of 2 s on two cores: at 2/5 each, the one ends at 5 s, when the others have 1 s left each.
 SHARED = [stage("a", "", Phase(3, threads=4)), stage("b", "", Phase(2))]
 LOCKED = [stage(n, "", Phase(1, locked=True), Phase(3), Phase(1, locked=True)) for n in "abc"]
 WAVES = [stage("a", "", Phase(2, threads=3), Phase(2, threads=2))]  # five lanes of 2 s, three at once, on two cores
@@ -34,7 +52,9 @@ DRIVEN = [stage(n, "", Phase(2, threads=0), Phase(4)) for n in "ab"]  # a driver
         ([], 1, 1, 0),
     ],
 )  # fmt: skip
-def test_small_graphs_take_the_time_that_was_computed_by_hand(stages: list[Stage], units: int, jobs: int, makespan: float) -> None:
+def test_small_graphs_take_the_time_that_was_computed_by_hand(
+    stages: list[Stage], units: int, jobs: int, makespan: float
+) -> None:
     assert simulate(stages, units, jobs).makespan == pytest.approx(makespan)
 
 
@@ -76,3 +96,132 @@ def test_a_makespan_is_within_its_bounds(stages: list[Stage], units: int, jobs: 
     # With jobs and units for all, nothing but the lock makes a stage wait.
     if not locked:
         assert simulate(stages, 100, 100).makespan == pytest.approx(sum(s.alone(math.inf) for s in critical_path(stages)))
+
+
+def test_more_jobs_can_take_longer() -> None:
+    """A stage beside the critical one slows it down, so that it is left over at the end, when it cannot use all units."""
+    stages = [stage("a", "", Phase(3)), stage("b", "", Phase(1)), stage("c", "", Phase(2, threads=2))]
+    assert [simulate(stages, 2, jobs).makespan for jobs in (1, 2, 3)] == [6, 4, 4.5]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lottery.ROOT)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a library of DVC
+def test_what_a_stage_waits_for_is_what_dvc_says() -> None:
+    """Of two chains, one of which takes masks of the other."""
+    names = ("lenet_anatomy", "fashion_transfer")
+    repo = Repo(str(lottery.ROOT))
+    loaded = {f"{name}:{s.name}": s for name in names for s in load_file(repo, str(places.chain(name))).stages.values()}
+    called = {s: name for name, s in loaded.items()}
+    graph = Index(repo, stages=[*loaded.values()]).graph
+    expected = {name: {called[before] for before in graph.successors(s)} for name, s in loaded.items()}
+    found = {link.name: link for link in links([lottery.bound(name) for name in names])}
+    assert {name: set(link.needs) for name, link in found.items()} == expected
+    assert "lenet_anatomy:prune@r03" in found["fashion_transfer:borrow_transferred@r03"].needs
+    assert {link.item for link in found.values() if link.item} == {i for name in names for i in lottery.plan(name).items()}
+
+
+@pytest.fixture
+def digits() -> Workload:
+    return workload(lottery.bound("digits"))
+
+
+def test_a_workload_counts_lanes_iterations_bytes_operations_and_rows(digits: Workload) -> None:
+    reinit = Item("digits", 2, "reinit")
+    parameters, weights = 64 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10, 64 * 32 + 32 * 16 + 16 * 10
+    assert (digits.lanes(reinit), digits.iterations(reinit)) == (10, 1500)
+    assert (digits.weights, digits.data) == (4 * parameters, 1797 * 64)
+    assert digits.moved == 2 * 4 * parameters + weights // 8
+    assert digits.operations == 2 * weights * (3 * 30 + (200 + 360) / 20)
+    assert digits.rows(reinit) == 10 * (76 * 5 - 1 + 9)
+
+
+def test_as_many_rows_are_counted_as_mlflow_is_told(tmp_path: Path) -> None:
+    with lottery.repository(tmp_path, lottery.params(digits=lottery.experiment(arms={}))):
+        lottery.run("digits", "r00")
+        records, _ = record.find("digits", "r00")
+        told = sum(len(found.points) for found in records)
+        assert told == workload(lottery.bound("digits")).rows(Item("digits", 0, "dense")) > 0
+
+
+def test_a_measured_training_is_shared_between_its_lanes(digits: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket, reinit = Item("digits", 1, "ticket"), Item("digits", 2, "reinit")
+    told = {"training_seconds": 30.0, "device": platform.processor() or platform.machine()}
+    known = {paths.runtime("digits", "r01"): told, paths.runtime("digits", "reinit_r02"): told | {"device": "a GPU"}}
+    monkeypatch.setattr("pipeline.scale.costs.notes.read", lambda path: known.get(path, {}))
+    monkeypatch.setattr("pipeline.scale.costs.cores", lambda: 2)
+    assert costs.measured(digits) == {ticket: 12.0}  # five lanes took two cores 30 s
+    on = {units: Cores(units, {ticket: 12.0, reinit: 6.0}) for units in (2, 4, 64)}
+    assert on[2].training(digits, ticket) == (Phase(12, 3), Phase(12, 2))
+    assert on[4].training(digits, reinit) == (Phase(6, 6), Phase(6, 4))
+    assert on[64].training(digits, reinit) == (Phase(6, 10),)
+    for units, machine in on.items():
+        monkeypatch.setattr(processes, "cores", lambda units=units: units)
+        assert [machine.training(digits, item)[0].threads for item in (ticket, reinit)] == [
+            processes.at_once(5),
+            processes.at_once(10),
+        ]
+
+
+def test_lanes_share_a_gpu_as_long_as_it_is_not_full(digits: Workload) -> None:
+    reinit = Item("digits", 2, "reinit")
+    assert Gpu(step=0.1, tflops=None, least=0.4).training(digits, reinit) == (Phase(pytest.approx(0.6), 3),)  # 4, 4 and 2 lanes
+    assert Gpu(step=2.0, tflops=None, least=0.4).training(digits, reinit) == (Phase(3.0, 10),)
+    rate = digits.operations / 1e9  # TFLOP/s at which an iteration takes a millisecond
+    assert Gpu(step=None, tflops=rate, least=0.4).training(digits, reinit) == (Phase(pytest.approx(1.5), 10),)
+    dropout = replace(digits, setup=replace(digits.setup, network=replace(digits.setup.network, draws=True)))
+    assert Gpu(step=0.1, tflops=None, least=0.4).training(dropout, reinit)[0].threads == 10  # trained one by one
+
+
+def test_a_prediction_is_compared_with_measured_times(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "measured", lambda work: dict.fromkeys(work.items, 2.0))
+    # One core and one job: 0.6 s, then 14 stages at 0.3 s, 7 of which train 45 lanes in all, 4 prune, and 3 tables and figures.
+    one = 0.6 + 14 * 0.3 + 7 * 1.9 + 45 * 2 + 4 * 1.0 + 1.9 + 2.4 + 6.0
+    command = ["digits", "--workers", "1", "--measured"]
+    assert main([*command, f"1={one / 1.1}"]) == 0
+    assert f"{one:.1f} s" in (shown := capsys.readouterr().out)
+    assert "the largest error is 10.0% (target: at most 15%)" in shown
+    assert main([*command, f"1={one / 1.1}", f"2={one / 0.8}"]) == 1
+    assert "the largest error is 20.0%" in capsys.readouterr().out
+
+
+def test_bad_input_gets_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["digitz"]) == 1
+    assert main(["lenet_at_100", "--gpus", "1", "--step", "1"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: there is no experiment 'digitz'")
+    assert second == "error: what a stage of stability costs was never measured; add --seconds stability=S"
+    for wrong in (
+        ["--gpus", "1"],
+        ["--step", "1"],
+        ["--jobs", "0"],
+        ["--seconds", "prun=1"],
+        ["--measured", "1"],
+        ["--price", "-1"],
+    ):
+        with pytest.raises(SystemExit):
+            main(["digits", *wrong])
+        assert "Traceback" not in capsys.readouterr().err
+
+
+SHOWN = re.findall(
+    r"```console\n\$ python -m pipeline\.scale (.+)\n((?:.*\n)+?)```", (lottery.ROOT / "docs/scale.md").read_text()
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [pytest.param(*found, marks=() if found[0].startswith("lenet") else pytest.mark.slow) for found in SHOWN],
+)
+def test_the_page_shows_what_its_commands_print(command: str, output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command.split()) == 0
+    assert capsys.readouterr().out == output
+
+
+def test_the_page_has_all_three_workloads() -> None:
+    assert {command.split()[0] for command, _ in SHOWN} == {"lenet_paper", "conv2", "resnet20_rewind"}

@@ -31,8 +31,8 @@ def links(bounds: Sequence[Bound]) -> list[Link]:
 
 def _link(name: str, stage: Mapping[str, Any], lottery: Lottery, made_by: Mapping[str, str]) -> Link:
     script, argument = stage["cmd"].removeprefix("python -m stages.").split()
-    trained = {"train_dense": lambda: lottery.dense, "retrain": lambda: Item.parse(argument), "control": lambda: Item.parse(argument)}
-    item = trained[script]() if script in trained else None
+    trains = script in ("retrain", "control")
+    item = lottery.dense if script == "train_dense" else Item.parse(argument) if trains else None
     return Link(name, script, item, frozenset(made_by[path] for path in stage["deps"] if path in made_by))
 
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.executors.processes import cores
 from pipeline.files import notes
@@ -14,12 +14,12 @@ from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
 
-# Seconds of one core of Zen 4 (docs/scale.md). dvc: of DVC for each stage, under the repository's lock. start: before the first
-# stage. train: of a training stage outside its training; the others are whole stages.
+# Seconds of one core (docs/scale.md). start: before the first stage. dvc: of DVC itself for each stage, under the lock of the
+# repository. train: of a training stage outside its training. The others are whole stages.
 SECONDS = {
     "start": 0.6, "dvc": 0.3, "train": 1.9, "prune": 1.0, "borrow": 1.0, "aggregate": 1.9, "examine": 2.4, "plot": 6.0,
 }  # fmt: skip
-START = "dvc"
+START = "start"
 
 
 @dataclass(frozen=True)
@@ -38,64 +38,50 @@ class Gpu:
         batch = 1 if workload.setup.network.draws else max(1, int(self.least / step))
         return (Phase(workload.iterations(item) * max(step, self.least) / 1e3, threads=-(-workload.lanes(item) // batch)),)
 
-    def __str__(self) -> str:
-        lane = f"{self.step:g} ms" if self.step else f"its operations at {self.tflops:g} TFLOP/s"
-        return f"assumed, not measured: {lane} for an iteration of a lane, at least {self.least:g} ms for one of a batch"
-
-
-@dataclass
-class Lanes:
-    """The core-seconds of a lane: what it took when it was trained on this machine, or else what a few steps of it take now."""
-
-    measured: dict[Item, float] = field(default_factory=dict)
-    estimated: dict[Item, float] = field(default_factory=dict)
-    estimates: dict[str, Estimate] = field(default_factory=dict)
-
-    def seconds(self, workload: Workload, item: Item) -> float:
-        """Raises: UserError when they can only be estimated and this machine has a GPU."""
-        if item not in self.measured and item not in self.estimated:
-            note, lanes = notes.read(paths.runtime(item.experiment, item.name)), workload.lanes(item)
-            if note.get("device") == (platform.processor() or platform.machine()):
-                self.measured[item] = float(note["training_seconds"]) * min(lanes, cores()) / lanes
-            else:
-                self.estimated[item] = self._estimate(workload, item)
-        return (self.measured | self.estimated)[item]
-
-    def _estimate(self, workload: Workload, item: Item) -> float:
-        estimate = self.estimates.setdefault(item.experiment, Estimate(workload.setup))
-        if estimate.device.type != "cpu":
-            raise UserError(f"{item.experiment}/{item.name} was never trained on the cores of this machine, which has a GPU")
-        return estimate.seconds(workload.setup.bound.lottery.masks_of(item), 1, workload.iterations(item))
-
 
 @dataclass(frozen=True)
 class Cores:
-    """So many cores as fast as those of this machine."""
+    """So many cores like those of this machine. lanes: the core-seconds of a lane of each item."""
 
     count: int
-    lanes: Lanes
+    lanes: Mapping[Item, float]
 
     def training(self, workload: Workload, item: Item) -> tuple[Phase, ...]:
         """One after the other, groups of as many lanes as run side by side (pipeline/executors/processes.py)."""
-        lanes, seconds = workload.lanes(item), self.lanes.seconds(workload, item)
+        lanes = workload.lanes(item)
         at_once = min(lanes, self.count + lanes % self.count)
         groups = [at_once] * (lanes // at_once) + [lanes % at_once]
-        return tuple(Phase(seconds, threads) for threads in groups if threads)
+        return tuple(Phase(self.lanes[item], threads) for threads in groups if threads)
 
-    def __str__(self) -> str:
-        return f"{len(self.lanes.measured)} items measured on this machine, {len(self.lanes.estimated)} estimated from a few steps"
+
+def measured(workload: Workload) -> dict[Item, float]:
+    """The core-seconds of a lane of each item that was trained on the cores of this machine."""
+    found = {}
+    for item in workload.items:
+        note, lanes = notes.read(paths.runtime(item.experiment, item.name)), workload.lanes(item)
+        if note.get("device") == (platform.processor() or platform.machine()):
+            found[item] = float(note["training_seconds"]) * min(lanes, cores()) / lanes
+    return found
+
+
+def estimated(workload: Workload) -> dict[Item, float]:
+    """What a few steps of each item take now. Raises: UserError on a machine with a GPU, which would be measured instead."""
+    estimate, lottery = Estimate(workload.setup), workload.setup.bound.lottery
+    if estimate.device.type != "cpu":
+        raise UserError(f"{lottery.name} was not trained on the cores of this machine, and they are not timed beside a GPU")
+    return {item: estimate.seconds(lottery.masks_of(item), 1, workload.iterations(item)) for item in workload.items}
 
 
 def stages(
     links: Sequence[Link], workloads: Mapping[str, Workload], machine: Cores | Gpu, seconds: Mapping[str, float]
 ) -> list[Stage]:
-    """The stages with their phases; the first one is the start of DVC. Raises: UserError when the cost of a stage is not known."""
+    """The stages with their phases, after the start of DVC. Raises: UserError when the cost of a stage is not known."""
     unknown = sorted({link.script for link in links if not link.item} - {*seconds})
     if unknown:
         raise UserError(f"what a stage of {unknown[0]} costs was never measured; add --seconds {unknown[0]}=S")
-    beside = 0 if isinstance(machine, Gpu) else 1  # what does not train runs on the driver's cores, of which there are enough
-    found = [Stage(START, frozenset(), (Phase(seconds["start"], beside),))]
+    beside = 0 if isinstance(machine, Gpu) else 1  # the driver of GPUs has cores enough
     dvc = Phase(seconds["dvc"] / 2, beside, locked=True)
+    found = [Stage(START, frozenset(), (Phase(seconds["start"], beside),))]
     for link in links:
         outside = Phase(seconds["train" if link.item else link.script], beside)
         training = machine.training(workloads[link.item.experiment], link.item) if link.item else ()

@@ -1,7 +1,7 @@
 """A graph of stages on shared cores or GPUs ("units"), simulated from event to event."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
@@ -26,7 +26,7 @@ class Stage:
     needs: frozenset[str]
     phases: tuple[Phase, ...]
 
-    def alone(self, units: float) -> float:
+    def alone(self, units: float = math.inf) -> float:
         """The seconds that it takes if nothing runs beside it."""
         return sum(phase.seconds * max(1.0, phase.threads / units) for phase in self.phases)
 
@@ -49,76 +49,65 @@ class Timeline:
         return max(self.ended.values(), default=0.0)
 
 
+def critical_path(stages: Sequence[Stage], units: float = math.inf) -> list[Stage]:
+    """The path that takes longest if each stage has all units to itself. No schedule on so many units is shorter."""
+    known, (ahead, then) = {stage.name: stage for stage in stages}, _ahead(stages, units)
+    name, path = max(ahead, key=ahead.__getitem__, default=""), []
+    while name:
+        path.append(known[name])
+        name = then[name]
+    return path
+
+
+def _ahead(stages: Sequence[Stage], units: float) -> tuple[dict[str, float], dict[str, str]]:
+    """For each stage, the seconds of the longest path that begins with it, and the next stage of that path, "" at its end."""
+    known, seconds, then = {stage.name: stage for stage in stages}, {"": 0.0}, dict.fromkeys((s.name for s in stages), "")
+    order = [*TopologicalSorter({stage.name: stage.needs for stage in stages}).static_order()]
+    for name in reversed(order):
+        seconds[name] = known[name].alone(units) + seconds[then[name]]
+        for before in known[name].needs:
+            if seconds[name] > seconds[then[before]]:
+                then[before] = name
+    return {name: seconds[name] for name in order}, then
+
+
 @dataclass
 class _Running:
-    phases: list[Phase]  # the first is the present one
-    left: float  # seconds of work of each of its threads
-
-    def next(self) -> None:
-        self.phases.pop(0)
-        self.left = self.phases[0].seconds if self.phases else 0.0
-
-
-def longest_paths(stages: Iterable[Stage], units: float = math.inf) -> dict[str, tuple[str, ...]]:
-    """For each stage, the path that ends with it and takes longest if every stage has all units to itself."""
-    known = {stage.name: stage for stage in stages}
-    paths: dict[str, tuple[str, ...]] = {}
-    seconds: dict[str, float] = {}
-    for name in TopologicalSorter({name: stage.needs for name, stage in known.items()}).static_order():
-        last = max(sorted(known[name].needs), key=seconds.__getitem__, default="")
-        paths[name] = (*paths.get(last, ()), name)
-        seconds[name] = seconds.get(last, 0.0) + known[name].alone(units)
-    return paths
-
-
-def critical_path(stages: Sequence[Stage], units: float = math.inf) -> list[Stage]:
-    """The longest path of all. No schedule on so many units is shorter."""
-    known = {stage.name: stage for stage in stages}
-    every = [[known[name] for name in path] for path in longest_paths(stages, units).values()]
-    return max(every, key=lambda path: sum(stage.alone(units) for stage in path), default=[])
+    waiting: list[Phase]
+    phase: Phase
+    left: float  # seconds of each thread
 
 
 def simulate(stages: Sequence[Stage], units: float, jobs: int) -> Timeline:
-    """Runs at most `jobs` stages at once, each as soon as it can begin. Those whose remaining path is longest begin first.
+    """Runs at most `jobs` stages at once, each as soon as it can begin; those with the longest path ahead begin first.
 
     Threads share the units evenly, as processes share cores: when there are more threads than units, all are equally slow.
     """
-    urgent, timeline = _urgency(stages), Timeline()
-    waiting = {stage.name: stage for stage in sorted(stages, key=lambda stage: -urgent[stage.name])}
+    ahead, timeline, clock = _ahead(stages, math.inf)[0], Timeline(), 0.0
+    waiting = {stage.name: stage for stage in sorted(stages, key=lambda stage: -ahead[stage.name])}
     running: dict[str, _Running] = {}
     queue: list[str] = []  # of stages in a locked phase; the first has the lock
-    clock = 0.0
     while waiting or running:
         for name in [name for name, stage in waiting.items() if stage.needs <= timeline.ended.keys()][: jobs - len(running)]:
-            phases = list(waiting.pop(name).phases)
-            running[name], timeline.began[name] = _Running(phases, phases[0].seconds), clock
-        queue += [name for name, stage in running.items() if stage.phases[0].locked and name not in queue]
-        active = {name: stage for name, stage in running.items() if not stage.phases[0].locked or name == queue[0]}
-        threads = sum(stage.phases[0].threads for stage in active.values())
+            first, *others = waiting.pop(name).phases
+            running[name], timeline.began[name] = _Running(others, first, first.seconds), clock
+        queue += [name for name, stage in running.items() if stage.phase.locked and name not in queue]
+        active = {name: stage for name, stage in running.items() if not stage.phase.locked or name == queue[0]}
+        threads = sum(stage.phase.threads for stage in active.values())
         timeline.most = max(timeline.most, min(threads, units))
-        shared = min(1.0, units / threads) if threads else 1.0
-        rates = {name: shared if stage.phases[0].threads else 1.0 for name, stage in active.items()}
+        rates = {name: min(1.0, units / threads) if stage.phase.threads else 1.0 for name, stage in active.items()}
         step = min(stage.left / rates[name] for name, stage in active.items())
         clock += step
         for name, stage in active.items():
             stage.left -= step * rates[name]
-            if stage.left > 1e-9 * stage.phases[0].seconds:
+            if stage.left > 1e-9 * stage.phase.seconds:
                 continue
-            if stage.phases[0].locked:
+            if stage.phase.locked:
                 queue.remove(name)
-            stage.next()
-            if not stage.phases:
+            if stage.waiting:
+                stage.phase = stage.waiting.pop(0)
+                stage.left = stage.phase.seconds
+            else:
                 timeline.ended[name] = clock
                 del running[name]
     return timeline
-
-
-def _urgency(stages: Sequence[Stage]) -> Mapping[str, float]:
-    """For each stage, the seconds of the longest path that begins with it."""
-    after: dict[str, set[str]] = {stage.name: set() for stage in stages}
-    for stage in stages:
-        for name in stage.needs:
-            after[name].add(stage.name)
-    backward = [Stage(stage.name, frozenset(after[stage.name]), stage.phases) for stage in stages]
-    own = {stage.name: stage.alone(math.inf) for stage in stages}
-    return {name: sum(own[step] for step in path) for name, path in longest_paths(backward).items()}

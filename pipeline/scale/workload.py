@@ -1,6 +1,7 @@
 """What an experiment asks of a machine: lanes, iterations, operations, bytes and rows for MLflow."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -26,6 +27,10 @@ class Workload:
     weights: int
     data: int
 
+    @property
+    def items(self) -> list[Item]:
+        return self.setup.bound.lottery.items()
+
     def lanes(self, item: Item) -> int:
         return len(self.setup.bound.lottery.lanes(item))
 
@@ -42,21 +47,16 @@ class Workload:
     @property
     def moved(self) -> int:
         """The bytes that go to the worker of a lane, a mask of one bit a weight and the weights, and come back, the weights."""
-        masks = sum(layer.size for layer in self.setup.network.layers.values()) // 8
-        return masks + 2 * self.weights
+        return sum(layer.size for layer in self.setup.network.layers.values()) // 8 + 2 * self.weights
 
-    @property
+    @cached_property
     def operations(self) -> float:
-        """The floating-point operations of a lane-iteration. A backward pass costs twice a forward pass, and each iteration its
-        share of an evaluation.
-        """
-        training, form = self.setup.bound.experiment.training, self.setup.form
-        held_out = (form.test if form.own_validation else self.setup.bound.experiment.data.validation) + form.test
-        passes = 3 * training.batch_size + held_out / training.evaluate_every
-        inputs = torch.from_numpy(self.setup.bundle.train_inputs[:2])
-        return passes * cost.operations(
-            self.setup.network.module, Examples(self.setup.bundle, torch.device("cpu")).normalise(inputs)
-        )
+        """Floating-point operations of a lane-iteration and its share of an evaluation. A backward pass costs two forward."""
+        experiment, form, bundle = self.setup.bound.experiment, self.setup.form, self.setup.bundle
+        held_out = (form.test if form.own_validation else experiment.data.validation) + form.test
+        inputs = Examples(bundle, torch.device("cpu")).normalise(torch.from_numpy(bundle.train_inputs[:2]))
+        passes = 3 * experiment.training.batch_size + held_out / experiment.training.evaluate_every
+        return passes * cost.operations(self.setup.network.module, inputs)
 
 
 def workload(bound: Bound, weights: int | None = None, data: int | None = None) -> Workload:
@@ -66,5 +66,5 @@ def workload(bound: Bound, weights: int | None = None, data: int | None = None) 
         raise UserError(f"the size of {bound.data} is not known before its file is there; make it with `dvc repro`")
     setup = build(bound, form.noise(2, 2), form)
     examples = form.train + form.test * (2 if form.own_validation else 1)
-    each = int(np.prod(form.shape)) * np.dtype(form.dtype).itemsize
-    return Workload(setup, weights or cost.size_of(setup.network.module), data or examples * each)
+    size = examples * int(np.prod(form.shape)) * np.dtype(form.dtype).itemsize
+    return Workload(setup, weights or cost.size_of(setup.network.module), data or size)
