@@ -73,7 +73,8 @@ def _run(given: argparse.Namespace) -> int:
     seconds, measured = SECONDS | dict(given.seconds), dict(given.measured)
     study = Study(links(bounds), workloads, seconds["dvc"])
     lanes, source = _assumed(given) if given.gpus else _lanes(workloads, changed=bool(given.iterations))
-    rows, errors, first = [], [], 0.0
+    rows: list[dict[str, str]] = []
+    errors, first = [], 0.0
     for units in given.gpus or given.workers or [cores()]:
         machine = Gpu(given.step, given.tflops, given.least) if given.gpus else Cores(units, lanes)
         stages = costs.stages(study.links, workloads, machine, seconds)

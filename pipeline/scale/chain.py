@@ -45,8 +45,11 @@ def _stages(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
             continue
         for key, item in arms[stage["foreach"].removeprefix("${arms.").removesuffix("}")].items():
             values = {"key": key, **{f"item.{what}": value for what, value in item.items()}}
-            filled = re.sub(r"\$\{([\w.]+)\}", lambda found, of=values: of[found[1]], json.dumps(stage["do"]))
-            yield f"{name}@{key}", json.loads(filled)
+            yield f"{name}@{key}", json.loads(_filled(json.dumps(stage["do"]), values))
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"\$\{([\w.]+)\}", lambda found: values[found[1]], template)
 
 
 def _made(stage: Mapping[str, Any]) -> Iterator[str]:
