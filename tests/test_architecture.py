@@ -18,7 +18,7 @@ PLUG_INS = set(plugins.KINDS)
 # Each may use those before it; all that is not named here is in the last: nothing that is trained depends on it.
 LAYERS = (
     {"values"}, {"domain"}, PLUG_INS, {"training"}, {"files"}, {"run"}, {"scoring", "transfer"},
-    {"settings", "executors", "tracking"},
+    {"settings", "executors", "tracking", "scale"},
 )  # fmt: skip
 # What the layers above use inside functions, because it changes no output: it refuses, carries out or tells.
 WITHOUT_EFFECT = {"dag", "executors", "settings", "tracking"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.preview.estimate import Estimate
-from pipeline.preview.show import _duration, show
+from pipeline.preview.show import duration, show
 from pipeline.settings import check, config
 from pipeline.values.errors import UserError
 from tests import lottery
@@ -35,7 +35,7 @@ def test_an_estimate_counts_steps_evaluations_and_cores(estimate: Estimate) -> N
 
 
 def test_a_duration_has_two_digits_and_a_readable_unit() -> None:
-    assert [_duration(s) for s in (0.123, 99, 101, 5990, 6100, 170_000, 1e6)] == [
+    assert [duration(s) for s in (0.123, 99, 101, 5990, 6100, 170_000, 1e6)] == [
         "0.12 s", "99 s", "1.7 min", "100 min", "1.7 h", "47 h", "12 days",
     ]  # fmt: skip
 

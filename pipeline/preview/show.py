@@ -32,19 +32,19 @@ def show(name: str, experiment: Experiment) -> str:
     estimate = Estimate(setup)
     items = lottery.items()
     lanes = {item: len(lottery.lanes(item)) for item in items}
-    iterations = {item: _iterations(lottery, item, setup.origin) for item in items}
+    iterations = {item: trained_for(lottery, item, setup.origin) for item in items}
     masks = {item: lottery.masks_of(item) for item in items}
     with check.under(name, experiment), bounds.bounded(), bounds.memory():
         seconds = {item: estimate.seconds(masks[item], lanes[item], iterations[item]) for item in items}
     work = {item: lanes[item] * iterations[item] for item in items}
     rows = [
         (places.target(item, lottery.is_control(item)), f"{_density(setup, masks[item]):.2%}", item.arm,
-         lanes[item], work[item], _duration(seconds[item]))
+         lanes[item], work[item], duration(seconds[item]))
         for item in items
     ]  # fmt: skip
     cost = (
         f"{len(items)} items, {sum(lanes.values())} lanes, {sum(work.values()):,} lane-iterations; training takes about "
-        f"{_duration(sum(seconds.values()))} on this machine ({estimate.device.type}), estimated from a few steps measured now"
+        f"{duration(sum(seconds.values()))} on this machine ({estimate.device.type}), estimated from a few steps measured now"
     )
     table = tabulate(rows, ("target of dvc repro", "density", "arm", "lanes", "lane-iterations", "time"), intfmt=",")
     return "\n".join([f"{name}: {_sizes(layers)}", *_left_out(setup.network.left_out), table, cost, ""])
@@ -61,7 +61,7 @@ def _density(setup: Setup, masks: Item) -> float:
     return setup.plans[masks.arm].density(masks.round) if masks.round else 1.0
 
 
-def _iterations(lottery: Lottery, item: Item, origin: int) -> int:
+def trained_for(lottery: Lottery, item: Item, origin: int) -> int:
     """The number of iterations of one lane."""
     iterations = lottery.experiment.training.iterations
     if item == lottery.dense:
@@ -70,7 +70,7 @@ def _iterations(lottery: Lottery, item: Item, origin: int) -> int:
     return iterations * (1 + item.round if arm.training == "all_rounds" else 1) - (origin if arm.begins_at_rewind else 0)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration with two digits, because a few steps cannot tell more."""
     for unit, size, limit in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
         if seconds < limit * size:
