@@ -73,17 +73,18 @@ def _number(file: Path, key: str) -> int | None:
 
 @contextmanager
 def _time() -> Iterator[None]:
-    """Only the main thread of a process gets signals."""
+    """Only the main thread of a process gets signals. An alarm that was set before goes on afterwards."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGALRM, _too_long)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    earlier = signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *earlier)
 
 
 def _too_long(signum: int, frame: FrameType | None) -> NoReturn:
