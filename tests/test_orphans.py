@@ -18,7 +18,7 @@ from tests.test_resume import until
 
 # So long that nothing here ends by itself; and without an evaluation, at which lanes look whether they should stop.
 ENDLESS = {"iterations": 10_000_000, "batch_size": 20, "evaluate_every": 1000}
-SELDOM = ENDLESS | {"evaluate_every": 10_000_000}
+SELDOM = ENDLESS | {"evaluate_every": 1_000_000}
 PARAMS = lottery.params(
     toy=lottery.experiment(), endless=lottery.experiment(training=ENDLESS), seldom=lottery.experiment(training=SELDOM)
 )

@@ -24,7 +24,8 @@ ROOT = lottery.ROOT
 SOURCES = sorted(path for folder in ("pipeline", "stages", "benchmarks", ".ci") for path in (ROOT / folder).rglob("*.py"))
 # Calls that can run code from a file or from a text, by the name with which they are written.
 UNSAFE = {
-    *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pickle.loads", "pickle.Unpickler"),
+    *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pickle.loads"),
+    *("pickle.Unpickler", "pickle._Unpickler"),
     *(
         "pandas.read_pickle",
         "pd.read_pickle",
@@ -38,7 +39,7 @@ UNSAFE = {
     *("subprocess.getoutput", "subprocess.getstatusoutput", "tempfile.mktemp"),
 }
 ALLOWED = {
-    "pipeline/data/_pickles.py": {"pickle.Unpickler"},  # its find_class admits nothing but arrays (tests/test_data.py)
+    "pipeline/data/_pickles.py": {"pickle._Unpickler"},  # its find_class admits nothing but arrays (tests/test_data.py)
     "pipeline/export/folder.py": {"torch.export.load"},  # of the file that the line before it wrote into a folder of its own
 }
 HOSTILE = (
@@ -71,7 +72,7 @@ def unsafe(tree: ast.AST) -> Iterator[str]:
     "code",
     [
         "pickle.load(f)", "torch.load(f)", "torch.load(f, weights_only=False)", "subprocess.run(c, shell=True)", "os.system('x')",
-        "eval('1')", "YAML(typ='unsafe')", "np.load(f, allow_pickle=True)", "class U(pickle.Unpickler): ...", "yaml.load(f)",
+        "eval('1')", "YAML(typ='unsafe')", "np.load(f, allow_pickle=True)", "class U(pickle._Unpickler): ...", "yaml.load(f)",
         "from pickle import loads",
     ],
 )  # fmt: skip
@@ -182,7 +183,8 @@ def test_readers_of_secrets_are_few() -> None:
 
 READ_THE_ENVIRONMENT = {
     "pipeline/data/_sources.py",  # hands it to pip, npm and apt-get, which know their own registries
-    "pipeline/executors/__init__.py",  # DVC_ROOT
+    "pipeline/executors/stop.py",  # DVC_STAGE
+    "pipeline/executors/waiting.py",  # DVC_STAGE
     "pipeline/run/runner.py",  # sets CUBLAS_WORKSPACE_CONFIG
     "pipeline/tracking/__init__.py",  # LOTTERY_TRACKING
     "pipeline/tracking/__main__.py",  # sets what MLflow's server needs
