@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: scm help repro smoke test test-all check ui export-deps clean
+.PHONY: scm help repro smoke test test-all check ui export-deps ray clean
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
@@ -13,6 +13,7 @@ help:
 	@echo "make ui        open MLflow to browse all runs"
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
 	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
+	@echo "make ray       install Ray, for lanes on several machines (docs/cluster.md)"
 	@echo "make check     run the linter and the type checker"
 
 repro: scm
@@ -41,6 +42,9 @@ ui: $(VENV)/.ready
 export-deps: $(VENV)/.ready
 	python -m pip install --quiet --requirement requirements-export.txt
 
+ray: $(VENV)/.ready
+	python -m pip install --quiet --requirement requirements-ray.txt
+
 scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting
 	@[ -e .git ] || dvc config --local core.no_scm true
 
@@ -51,7 +55,7 @@ $(VENV)/.ready: requirements.txt constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt requirements-ray.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 

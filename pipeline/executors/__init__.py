@@ -20,9 +20,9 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, device: "to
     Raises: UserError of the first group that failed; KeyboardInterrupt when interrupted, terminated, or orphaned.
     In both cases the other groups save checkpoints and stop.
     """
-    from pipeline.executors import one_by_one, processes
+    from pipeline.executors import processes, several_gpus
 
-    chosen: ModuleType = one_by_one if device.type == "cuda" else processes
+    chosen: ModuleType = several_gpus if device.type == "cuda" else processes
     match os.environ.get("LOTTERY_EXECUTOR", "local"):
         case "local" | "":
             pass

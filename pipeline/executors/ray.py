@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
 from pipeline.executors import processes, ray_cluster
 from pipeline.executors.ray_worker import End, News, Prepared, Worker, fingerprint, versions
 from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report, Tally
-from pipeline.executors.work import Work
+from pipeline.executors.work import Work, split
 from pipeline.files import checkpoints, store
 from pipeline.run.job import Job
 from pipeline.values import paths
@@ -49,9 +48,8 @@ def spread(job: Job, groups: Sequence[Sequence[int]], slots: int) -> list[Group]
     lanes = len(job.lanes)
     if job.device.type == "cuda":
         return [tuple(group) for group in groups] if slots else [(i,) for i in range(lanes)]
-    if slots:
-        whole = runner._groups(job.setup, lanes, torch.device("cuda"))  # one lane each when the network cannot be batched
-        groups = [part.tolist() for group in whole for part in np.array_split(group, min(slots, len(group)))]
+    if slots:  # one lane in a group when the network cannot be batched
+        return split(runner._groups(job.setup, lanes, torch.device("cuda")), slots)
     return [tuple(group) for group in groups]
 
 
