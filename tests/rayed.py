@@ -40,9 +40,9 @@ def net(shape, outputs):
 class Cluster:
     """ray.cluster_utils.Cluster in a process of its own. The first node added is the head, where the stages run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         (folder / "ray").mkdir()
-        self.environment = os.environ | {
+        self.environment = os.environ | environment | {
             "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),  # otherwise Ray writes one into the home folder
         }  # fmt: skip
@@ -68,9 +68,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(*nodes: dict[str, Any]) -> Iterator[Cluster]:
+def cluster(*nodes: dict[str, Any], **environment: str) -> Iterator[Cluster]:
     folder = scratch.make()
-    started = Cluster(folder)
+    started = Cluster(folder, **environment)
     try:
         for node in nodes:
             started.add(**node)

@@ -51,10 +51,10 @@ RUN = "from stages import run_stage, train_dense; run_stage(train_dense.main)"
 class Stage:
     """A repository whose dense lanes are to be trained."""
 
-    def __init__(self, folder: Path, pause: float = 0.02, after: int = 150) -> None:
+    def __init__(self, folder: Path, pause: float = 0.02, after: int = 150, model: str = "own:net") -> None:
         self.folder, self.flag = folder, folder / "flag"
-        model, training = {"name": "own:net"}, {"iterations": STEPS, "batch_size": 20, "evaluate_every": 25}
-        params = lottery.params(toy=lottery.experiment(model=model, training=training))
+        training = {"iterations": STEPS, "batch_size": 20, "evaluate_every": 25}
+        params = lottery.params(toy=lottery.experiment(model={"name": model}, training=training))
         with rayed.repository(folder, params, NET.format(flag=str(self.flag), pause=pause, after=after)):
             pass
 
@@ -140,8 +140,9 @@ def test_workers_that_are_out_of_memory(stage: Stage) -> None:
     assert re.search(r"^error: .* was lost 3 times in a row, perhaps for lack of memory .*OutOfMemory", errors.splitlines()[-1])
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize(
+    ("how", "local"), [(signal.SIGKILL, True), (signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, True)]
+)
 def test_a_driver_that_is_stopped_and_started_again(
     how: signal.Signals, local: bool, stage: Stage, expected: dict[str, bytes]
 ) -> None:
@@ -182,5 +183,12 @@ def test_a_node_with_another_torch_is_refused(stage: Stage, three: rayed.Cluster
     )
 
 
-def test_a_node_with_other_code_outside_the_repository_is_refused(stage: Stage, three: rayed.Cluster, tmp_path: Path) -> None:
-    pytest.fail("todo")
+def test_a_node_with_other_code_outside_the_repository_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, more in (("ours", ""), ("theirs", "# another version")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.py").write_text(rayed.NET + more)
+    monkeypatch.syspath_prepend(tmp_path / "ours")
+    stage = Stage(tmp_path, model="mine:net")
+    with rayed.cluster({"num_cpus": 1}, PYTHONPATH=str(tmp_path / "theirs")) as started:
+        errors = said(stage.start(**started.environment | {"PYTHONPATH": str(tmp_path / "ours")}), 1)
+    assert re.search(r"^error: the node .* of the Ray cluster: its code is not that of this machine; install", errors, re.M)

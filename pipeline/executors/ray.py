@@ -200,6 +200,7 @@ class _Crew:
         self._next(slot)
 
     def _lost(self, slot: _Slot, error: Exception) -> None:
+        slot.waiting.clear()  # all of it would tell the same
         if self.stopping:
             self.slots.remove(slot)
             return

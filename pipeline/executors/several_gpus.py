@@ -54,7 +54,7 @@ class _Gpus(processes._Pool):
     def __init__(self, gpus: Sequence[str], work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
         super().__init__(work, groups, report, stop)
         self.gpus, self.limit, self.used = gpus, len(gpus), dict[BaseProcess, str]()
-        self.context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        self.context = multiprocessing.get_context("spawn")  # type: ignore[assignment]  # CUDA does not survive a fork
 
     def _start(self, group: Sequence[int]) -> None:
         taken = {self.used.get(process) for process in self.running.values()}
