@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: scm help repro smoke test test-all torture check audit ui export-deps clean
+.PHONY: scm help repro smoke test test-all torture check audit ui export-deps ray clean
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
@@ -14,6 +14,7 @@ help:
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
 	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
 	@echo "make torture   kill, damage and mutate what the pipeline runs and reads, for half an hour"
+	@echo "make ray       install Ray, for lanes on several machines (docs/cluster.md)"
 	@echo "make check     run the linter and the type checker"
 	@echo "make audit     ask whether a pinned package has a known vulnerability"
 
@@ -49,6 +50,9 @@ ui: $(VENV)/.ready
 export-deps: $(VENV)/.ready
 	python -m pip install --quiet --requirement requirements-export.txt
 
+ray: $(VENV)/.ready
+	python -m pip install --quiet --requirement requirements-ray.txt
+
 scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting
 	@[ -e .git ] || dvc config --local core.no_scm true
 
@@ -59,7 +63,7 @@ $(VENV)/.ready: requirements.txt constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-export.txt requirements-ray.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 

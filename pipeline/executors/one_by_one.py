@@ -2,18 +2,17 @@
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 
-from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report, Tally
 from pipeline.executors.work import Work
 from pipeline.values.errors import UserError
 
 
-def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
+def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Callable[[], bool]) -> None:
     """Runs the groups. A group that does not fit in the GPU's memory is split in two, and so on.
 
     Raises: UserError when one lane alone does not fit.
