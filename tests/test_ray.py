@@ -77,7 +77,7 @@ def test_the_sentence_of_a_lane_that_fails_comes_back(trained: tuple[Path, str, 
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"LOTTERY_EXECUTOR": "dask"}, "LOTTERY_EXECUTOR is 'dask', should be local or ray"),
+        ({"LOTTERY_EXECUTOR": "dask"}, "LOTTERY_EXECUTOR is 'dask', but should be local or ray"),
         ({"LOTTERY_RAY_GPUS_PER_TASK": "2"}, "LOTTERY_RAY_GPUS_PER_TASK is '2', should be the share of a GPU .* from 0 .* to 1"),
         ({"LOTTERY_RAY_GPUS_PER_TASK": "half"}, "LOTTERY_RAY_GPUS_PER_TASK is 'half', should be"),
         ({"LOTTERY_RAY_GPUS_PER_TASK": "nan"}, "LOTTERY_RAY_GPUS_PER_TASK is 'nan', should be"),

@@ -40,6 +40,7 @@ UNSAFE = {
 }
 ALLOWED = {
     "pipeline/data/_pickles.py": {"pickle._Unpickler"},  # its find_class admits nothing but arrays (tests/test_data.py)
+    "pipeline/executors/several_gpus.py": {"cloudpickle.loads"},  # of what the parent process has just made
     "pipeline/export/folder.py": {"torch.export.load"},  # of the file that the line before it wrote into a folder of its own
 }
 HOSTILE = (
@@ -183,6 +184,9 @@ def test_readers_of_secrets_are_few() -> None:
 
 READ_THE_ENVIRONMENT = {
     "pipeline/data/_sources.py",  # hands it to pip, npm and apt-get, which know their own registries
+    "pipeline/executors/__init__.py",  # LOTTERY_EXECUTOR
+    "pipeline/executors/ray_cluster.py",  # RAY_ADDRESS and the share of a GPU; makes the token of a cluster on this machine
+    "pipeline/executors/several_gpus.py",  # CUDA_VISIBLE_DEVICES
     "pipeline/executors/stop.py",  # DVC_STAGE
     "pipeline/executors/waiting.py",  # DVC_STAGE
     "pipeline/run/runner.py",  # sets CUBLAS_WORKSPACE_CONFIG
