@@ -87,4 +87,8 @@ def _writing() -> set[int] | None:
 def _ancestors() -> list[int]:
     import psutil  # only a stage under DVC needs it
 
-    return [process.pid for process in psutil.Process().parents()]
+    found, process = [], psutil.Process()
+    with suppress(psutil.AccessDenied):  # some clusters hide the processes of others, which come last
+        while process := process.parent():
+            found.append(process.pid)
+    return found
