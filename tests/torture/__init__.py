@@ -1,11 +1,13 @@
-"""Faults on purpose, more of them than the test suite has time for: the package behind `make torture`."""
+"""Faults on purpose, more and longer than in the test suite: `make torture` runs them and prints docs/reliability.md's table."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Row:
-    fault: str  # what was done to the pipeline, e.g. "SIGKILL of DVC during training"
+    """What was tried: the fault, how often, what happened, and the command that shows it."""
+
+    fault: str
     tries: int
-    outcome: str  # what happened, e.g. "41 resumed, 9 had ended; the files are those of an undisturbed run"
-    command: str  # what shows it, e.g. "python -m tests.torture.kills --count 50 --seed 1"
+    outcome: str
+    command: str
