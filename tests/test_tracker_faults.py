@@ -8,7 +8,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,16 @@ def test_a_damaged_database_is_told_with_its_remedy(root: Path, capsys: pytest.C
     connection.DATABASE.write_bytes(b"no database" * 100)
     assert main(["sync"]) == 1
     assert "or mlflow.db is moved away, run `python -m pipeline.tracking sync` again" in capsys.readouterr().err
+
+
+def test_an_error_of_the_database_is_one_sentence(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(dense())
+    with closing(sqlite3.connect(connection.DATABASE)) as database, database:
+        database.execute("ALTER TABLE metrics RENAME COLUMN step TO other")
+    assert main(["sync"]) == 1
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert "no column named step" in said
 
 
 def test_deleted_artifacts_come_back(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,15 +133,15 @@ def explained() -> Iterator[None]:
 def connect() -> "MlflowClient":
     """Opens the store and creates it when it is new. The caller holds the lock."""
     prepare_environment()
-    for name in ("mlflow", "alembic", "urllib3"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic", "urllib3"):  # what they raise is told in one sentence; they would log it with a traceback
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     file = root() / DATABASE if is_default() else database.file_of(uri())
     if file and not file.exists():
         database.create(file, artifacts() if is_default() else "./mlruns")
     elif file and is_default():
         database.adopt_moved_artifacts(file, artifacts())
-    from mlflow import MlflowClient
-
     if re.split(r"[+:]", uri())[0] in DATABASES:
         database.open_once(uri())
     return MlflowClient(uri())

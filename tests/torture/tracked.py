@@ -25,7 +25,7 @@ from tests import mirrored
 
 LANES = ["r00/seed1", "r00/seed2", "r01/seed1", "r01/seed2", "reinit_r01/seed1_draw1", "reinit_r01/seed2_draw1"]
 POINTS, FILES = 3, 3  # of each lane at least
-LONGEST = 120  # seconds after which a sync counts as hanging; its own limits are far below
+LONGEST = 300  # seconds after which a sync counts as hanging; its own limits are far below
 
 
 class Sync:
