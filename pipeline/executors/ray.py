@@ -38,6 +38,8 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop)
 
         gpus = ray.cluster_resources().get("GPU", 0.0) if share else 0.0
         slots = int(gpus) * int(1 / share) if gpus else 0
+        if share and not slots and job.device.type == "cuda":
+            print("the Ray cluster has no GPU, so the lanes are trained on its CPUs", file=sys.stderr)
         _Crew(job, spread(job, groups, slots), share if slots else 0.0, Tally(report), stop).run()
 
 
@@ -158,9 +160,9 @@ class _Crew:
         if found.problem:
             raise UserError(found.problem)
         if self.computes and found.computes not in self.computes:
-            some, other = *self.computes, found.computes
-            print(f"warning: lanes are trained on {some} and on {other}, whose results differ in the last bits", file=sys.stderr)
-        self.computes = self.computes or {found.computes}
+            kinds = " and on ".join(sorted({*self.computes, found.computes}))
+            print(f"warning: lanes are trained on {kinds}, whose results differ in the last bits", file=sys.stderr)
+        self.computes.add(found.computes)
         self._next(slot)
 
     def _next(self, slot: _Slot) -> None:
@@ -181,12 +183,14 @@ class _Crew:
         return found
 
     def _heard(self, slot: _Slot, news: News) -> None:
+        if news.group != slot.group:  # it is late: the group has ended since, and its end told more
+            return
         for name, arrays in news.checkpoints.items():
             checkpoints.save(paths.CHECKPOINTS / name, arrays)
             slot.losses = 0
-        if news.done is not None and slot.group:
-            self.tally.count(slot.group, news.began)
-            self.tally.count(slot.group, news.done)
+        if news.done is not None:
+            self.tally.count(news.group, news.began)
+            self.tally.count(news.group, news.done)
 
     def _ended(self, slot: _Slot, end: End) -> None:
         self._heard(slot, end.news)
@@ -200,6 +204,9 @@ class _Crew:
         self._next(slot)
 
     def _lost(self, slot: _Slot, error: Exception) -> None:
+        import ray
+
+        ray.kill(slot.worker)  # it may be alive and out of reach
         slot.waiting.clear()  # all of it would tell the same
         if self.stopping:
             self.slots.remove(slot)

@@ -10,6 +10,7 @@ import shutil
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 class News:
     """How far a group is. done, began: as a Report takes them, None before the first report. checkpoints: the new ones."""
 
+    group: tuple[int, ...]
     done: int | None
     began: int
     checkpoints: Mapping[str, "Arrays"]
@@ -98,32 +100,31 @@ class Worker:
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         job, self.data = ray.get(reference)
         bound = job.setup.bound
-        if (
-            keys.recipe_key(bound.name, bound.experiment, job.data_digest, [bound.model.source, bound.task.source])
-            != job.recipe_key
-        ):
+        used = [bound.model.source, bound.task.source]
+        if keys.recipe_key(bound.name, bound.experiment, job.data_digest, used) != job.recipe_key:
             raise UserError("its code is not that of this machine; install the same version of all plug-ins on every node")
         device = runner._device(bound.experiment.training.precision) if on_gpu else torch.device("cpu")
         if on_gpu and device.type != "cuda":
             raise UserError("Ray says that it has a GPU, but torch cannot use it")
         self.job: Job = replace(job, device=device)
         self.done: int | None = None
+        self.group: tuple[int, ...] = ()
         self.began, self.asked, self.sent = 0, False, dict[str, int]()
         os.chdir(scratch.make())
         return Prepared("", torch.cuda.get_device_name() if on_gpu else _processor())
 
-    def run(self, group: Sequence[int], checkpoints: Mapping[str, "Arrays"]) -> End:
+    def run(self, group: tuple[int, ...], checkpoints: Mapping[str, "Arrays"]) -> End:
         """Trains a group. checkpoints: what there is of these lanes, to go on from."""
         from pipeline.executors import one_by_one
         from pipeline.files import checkpoints as saved
         from pipeline.values import paths
 
-        self.done, self.began, self.asked = None, 0, False
-        for name, arrays in checkpoints.items():
-            saved.save(paths.CHECKPOINTS / name, arrays)
-        self.sent = {path.name: path.stat().st_mtime_ns for path in paths.CHECKPOINTS.glob("*.safetensors")}
+        self.group, self.done, self.began, self.asked = group, None, 0, False
         problem = trace = ""
         try:
+            for name, arrays in checkpoints.items():
+                saved.save(paths.CHECKPOINTS / name, arrays)
+                self.sent[name] = (paths.CHECKPOINTS / name).stat().st_mtime_ns
             one_by_one.run(self.job.run, [group], self._report, lambda: self.asked)
             if fingerprint(self.job.setup.bundle) != self.data:
                 problem = "the model or the task writes into the arrays of the data set, which the lanes of a node share"
@@ -134,6 +135,7 @@ class Worker:
             problem, trace = f"{problem}; its traceback is above", traceback.format_exc()
         folder = self.job.folder
         files = {} if problem else {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+        self.sent = {}  # the end tells everything, because the last news may come after it
         end = End(self._news(), files, problem, trace)
         for done in (folder, paths.CHECKPOINTS):  # they are the driver's now
             shutil.rmtree(done, ignore_errors=True)
@@ -148,7 +150,7 @@ class Worker:
         self.done, self.began = done, began
 
     def _news(self) -> News:
-        return News(self.done, self.began, self._checkpoints())
+        return News(self.group, self.done, self.began, self._checkpoints())
 
     def _checkpoints(self) -> dict[str, "Arrays"]:
         """Those that have changed since they were last sent."""
@@ -156,14 +158,12 @@ class Worker:
         from pipeline.values import paths
 
         found = {}
-        for path in paths.CHECKPOINTS.glob("*.safetensors"):
-            try:
+        with suppress(FileNotFoundError, store.MissingError):  # one is just being replaced, and is sent the next time
+            for path in paths.CHECKPOINTS.glob("*.safetensors"):
                 written = path.stat().st_mtime_ns
                 if self.sent.get(path.name) != written:
                     found[path.name] = store.read_arrays(path)
                     self.sent[path.name] = written
-            except (FileNotFoundError, store.MissingError):  # it is just being replaced
-                pass
         return found
 
 

@@ -1,0 +1,88 @@
+"""A stage's lanes on several GPUs. There is none here: processes that are told of two GPUs train on the CPU."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.executors import several_gpus
+from pipeline.executors.stop import Stop
+from pipeline.executors.work import split
+from tests import lottery, rayed
+
+
+@pytest.mark.parametrize(
+    ("groups", "gpus", "expected"),
+    [
+        ([range(5)], 2, [(0, 1, 2), (3, 4)]),
+        ([range(2)], 8, [(0,), (1,)]),
+        ([[0], [1], [2]], 2, [(0,), (1,), (2,)]),  # a network that cannot be batched
+        ([[0, 1], [2, 3]], 2, [(0, 1), (2, 3)]),
+    ],
+)
+def test_lanes_are_divided_evenly_and_none_is_lost(groups: Any, gpus: int, expected: Any) -> None:
+    assert split(groups, gpus) == expected
+
+
+@pytest.mark.parametrize(("gpus", "lanes"), [(["0"], 3), (["0", "1"], 1), ([], 3)])
+def test_one_gpu_or_one_lane_needs_no_other_process(gpus: list[str], lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(several_gpus, "devices", lambda: gpus)
+    seen: list[Any] = []
+    several_gpus.run(lambda group, report, stop: seen.append(group), [range(lanes)], print, Stop(None))  # it has no job to send
+    assert seen == [range(lanes)]
+
+
+def test_the_visible_gpus_keep_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(several_gpus.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-5,3")
+    assert several_gpus.devices() == ["GPU-5", "3"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert several_gpus.devices() == ["0", "1"]
+
+
+# The network tells which GPU its process sees.
+NET = """
+import os, pathlib
+from torch import nn
+
+def net(shape, outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], 8), nn.Tanh(), nn.Linear(8, outputs))
+
+with pathlib.Path("seen").open("a") as file:
+    print(os.environ.get("CUDA_VISIBLE_DEVICES"), file=file)
+"""
+TRAIN = """
+import os
+from pipeline import executors
+from pipeline.executors import processes, several_gpus
+from pipeline.executors.stop import Stop
+from stages import train_dense
+several_gpus.devices = lambda: ["5", "7"]
+executors.run = lambda work, groups, report, device: processes.run(work, [(0, 1), (2,)], report, Stop(None))
+train_dense.main("toy")
+os.rename("work/toy/r00", "local")
+executors.run = lambda work, groups, report, device: several_gpus.run(work, [range(3)], report, Stop(None))
+train_dense.main("toy")
+executors.run = lambda work, groups, report, device: several_gpus.run(work, [range(2)], report, Stop(None))
+try:
+    train_dense.main("wild")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.slow
+def test_each_gpu_has_a_process_with_its_share_of_the_lanes(tmp_path: Path) -> None:
+    """The bytes are those of the same groups in this process; the sentence of a lane that fails comes back."""
+    own = {"name": "own:net"}
+    params = lottery.params(
+        toy=lottery.experiment(model=own, seeds=[1, 2, 3]),
+        wild=lottery.experiment(model=own, optimizer={"name": "sgd", "lr": 1e38}),
+    )
+    with rayed.repository(tmp_path, params, NET):
+        process = rayed.started(TRAIN, tmp_path, LOTTERY_EXECUTOR="local")
+        output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert lottery.files(tmp_path / "local") == lottery.files(tmp_path / "work/toy/r00")
+    assert sorted((tmp_path / "seen").read_text().split()) == ["5", "5", "7", "7", "None"]
+    assert output.startswith("UserError lane wild/r00/seed")
