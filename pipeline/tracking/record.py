@@ -159,13 +159,11 @@ class Record:
         return "density", "weights", *self.quantities, "validation_loss_at_early_stop", "final_iteration"
 
     def usable(self) -> bool:
-        """Whether the lane is complete. Raises: UserError when a value of lane.json is of a wrong kind."""
-        try:
-            whole = self.complete
-            _ = whole and (self.tags, self.parent_params, self.pruning_key, self.identity, self.data, curve([self]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DamagedError(self._files.about, f"{type(error).__name__}: {error}") from None
-        return whole
+        """Whether the lane is complete. Raises: UserError for another lane's lane.json, or a value of a wrong kind."""
+        problem = faults.fault(self)
+        if problem:
+            raise DamagedError(self._files.about, problem)
+        return self.complete
 
     @property
     def _files(self) -> LaneFiles:
@@ -224,8 +222,6 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
             files = LaneFiles(folder)
             try:
                 record = Record(chosen, folder.name, files.read_about()) if files.about.exists() else None
-                if record and (problem := faults.fault(record)):
-                    raise DamagedError(files.about, problem)
                 whole = record is not None and record.usable()
             except DamagedError as error:
                 record, whole = None, False
