@@ -106,7 +106,7 @@ class Kills:
         stopped = victim != "tracker" and self._stops(run, how)
         if stopped:
             self.longest = max(self.longest, moment - since)
-            self.dying.append(self.watch.submit(psutil.wait_procs, doomed, self._ends))
+            self.dying.append(self.watch.submit(psutil.wait_procs, doomed, self.ends))
         self.kinds[stage.split(":")[-1].split("@")[0].split("_")[0]] += 1
         self.seen[victim, STOPPED if stopped else WENT_ON] += 1
         what = f"{how.name} of {WHOM[victim]} in {stage} {STOPPED if stopped else WENT_ON}"
@@ -116,13 +116,13 @@ class Kills:
     def _stops(self, run: Run, how: signal.Signals) -> bool:
         """Whether the run ends. It goes on when DVC or a lane ignores SIGINT, and when the stage was done."""
         run.hurt.add(how)
-        stages, end = len(run.starts), time.monotonic() + self._ends
+        stages, end = len(run.starts), time.monotonic() + self.ends
         while not run.ended and len(run.starts) == stages and time.monotonic() < end:
             time.sleep(0.05)
         return run.ended
 
     @property
-    def _ends(self) -> float:
+    def ends(self) -> float:
         return ENDS * max(1.0, self.startup / STARTUP)
 
     def _at_a_moment(self, run: Run, victim: str) -> tuple[psutil.Process | None, float]:
@@ -178,7 +178,7 @@ class Kills:
     def _compare(self) -> None:
         for _, alive in (future.result() for future in self.dying):
             left = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-            assert not left, f"{self.case}: {left} of a killed run were there {self._ends:.0f} s later"
+            assert not left, f"{self.case}: {left} of a killed run were there {self.ends:.0f} s later"
         self.dying.clear()
         if self.is_cut:  # and DVC could still read what was left: the entries are in another order afterwards
             assert self.clone.stages() == self.stages, f"{self.case}: DVC's lock files are other ones"
@@ -228,7 +228,7 @@ def _table(count: int, seed: int, shares: list[Kills], records: list[str]) -> li
     where = ", ".join(f"{n} in {kind}" for kind, n in kinds.most_common())
     found.append(
         Row("all these kills together", sum(kinds.values()),
-            f"no process was left {ENDS:.0f} s later, at most {lost:.0f} s of work were repeated, "
+            f"no process was left {max(share.ends for share in shares):.0f} s later, at most {lost:.0f} s of work were repeated, "
             f"{sum(share.tracebacks for share in shares)} tracebacks of Ctrl-C during imports; {where}",
             f"python -m tests.torture.kills --count {count} --seed {seed}")
     )  # fmt: skip
