@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from pipeline.values.errors import UserError, reason
 
-PATIENCE = 300  # seconds that the trial of an experiment may take; that of VGG-19 takes ten
+PATIENCE = 1800  # seconds of a trial; that of VGG-19 takes ten, but more on a machine that is busy with something else
 CGROUP = Path("/sys/fs/cgroup")
 
 
