@@ -195,6 +195,23 @@ def test_a_clone_that_logs_the_same_meanwhile_doubles_nothing(moment: int, root:
     is_whole()
 
 
+def test_a_data_set_that_another_clone_makes_at_the_same_moment_is_no_fault(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    def log(self: MlflowClient, *arguments: Any) -> None:
+        patch.undo()
+        raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.name", BAD_REQUEST)
+
+    write_experiment()
+    monkeypatch.setattr(connection, "is_shared", lambda: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_inputs", log)
+        assert main(["sync"]) == 0
+    is_whole()
+
+
 @pytest.mark.parametrize(
     ("tags", "stays"),
     [

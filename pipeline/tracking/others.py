@@ -23,8 +23,8 @@ FINISHED = "FINISHED"
 PARENT, PRUNING = "mlflow.parentRunId", "pruning_key"
 CLONE, BEGUN = "sync.clone", "sync.begun"
 PATIENCE = 3600  # seconds after which a run that another clone has begun and not finished is taken for a killed process's
-# What a server answers when another clone has deleted a run or created an experiment in the meantime.
-OVERTAKEN = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
+# What a server answers when another clone has deleted a run, or made the same experiment or data set (BAD_REQUEST), meanwhile.
+OVERTAKEN = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 
 
 def marks() -> dict[str, str]:

@@ -69,7 +69,8 @@ def _become(folder: Path, said: Path, address: str, prepare: Callable[[], object
         os.chdir(folder)
         for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
             os.environ.pop(name, None)
-        os.environ |= mirrored.environment() | ({"MLFLOW_TRACKING_URI": address} if address else {})
+        os.environ |= mirrored.environment() | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}  # this machine may be busy
+        os.environ |= {"MLFLOW_TRACKING_URI": address} if address else {}
         prepare()
         os.write(ready, b"!")
         code = main(["sync"])
