@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     folder = tmp_path_factory.mktemp("trained")
     with rayed.cluster({"num_cpus": 2}) as cluster, rayed.repository(folder, PARAMS):
         process = rayed.started(TRAIN, folder, **cluster.environment)
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
         return folder, output, errors
 
