@@ -115,6 +115,7 @@ class _Crew:
         import ray
 
         ray.kill(slot.worker)
+        slot.waiting.clear()
         self.slots.remove(slot)
 
     def _step(self) -> None:
