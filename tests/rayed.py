@@ -76,7 +76,7 @@ def cluster(*nodes: dict[str, Any], **environment: str) -> Iterator[Cluster]:
             started.add(**node)
         yield started
     finally:
-        started.host.communicate(timeout=60)
+        started.host.communicate(timeout=120)
         scratch.remove(folder)
 
 

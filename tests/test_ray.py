@@ -3,21 +3,30 @@
 The workers are real processes of a real cluster of one node; tests/test_ray_faults.py has clusters of several nodes.
 """
 
+import os
 import re
 import socket
+import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from pipeline import executors
-from pipeline.executors import ray_cluster
+from pipeline.executors import ray_cluster, scratch
+from pipeline.executors.ray_worker import End, News, Worker, fingerprint
+from pipeline.files import checkpoints, store
 from pipeline.run import runner
 from pipeline.run.job import Job
+from pipeline.values import paths
 from pipeline.values.errors import UserError
-from tests import lottery, rayed
+from tests import lottery, rayed, toy
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 OWN = {"name": "own:net"}
@@ -50,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     folder = tmp_path_factory.mktemp("trained")
     with rayed.cluster({"num_cpus": 2}) as cluster, rayed.repository(folder, PARAMS):
         process = rayed.started(TRAIN, folder, **cluster.environment)
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
         return folder, output, errors
 
@@ -153,3 +162,74 @@ def test_the_code_of_the_repository_travels_and_nothing_else(tmp_path: Path) -> 
     (tmp_path / "root/own/loop").symlink_to(tmp_path / "root")
     ray_cluster._pack(tmp_path / "root", tmp_path / "packed")
     assert lottery.files(tmp_path / "packed") == {name: name.encode() for name in sorted(there)}
+
+
+def worker(run: Callable[..., None], folder: Path) -> Worker:
+    """One that has been prepared for a job without a cluster."""
+    found, data = Worker(), toy.bundle()
+    found.job = SimpleNamespace(run=run, setup=SimpleNamespace(bundle=data), folder=folder)
+    found.data, found.sent, found.asked = fingerprint(data), {}, False
+    return found
+
+
+def test_a_network_that_writes_into_the_data_that_lanes_share_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def run(group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        chosen.job.setup.bundle.test_inputs[0] += 1
+
+    chosen = worker(run, tmp_path / "lanes")
+    end = chosen.run((0,), {})
+    assert end.problem == "the model or the task writes into the arrays of the data set, which the lanes of a node share"
+    assert not end.files
+
+
+def test_a_worker_hands_over_what_it_wrote_and_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved = {"iteration": np.array(5)}
+
+    def run(group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        assert store.read_arrays(paths.CHECKPOINTS / "old.safetensors") == {"iteration": 3}
+        report(3)
+        (paths.CHECKPOINTS / "old.safetensors").unlink()
+        assert chosen.news(False) == News((1, 2), 3, 3, {})
+        checkpoints.save(paths.CHECKPOINTS / "new.safetensors", saved)
+        assert not stopped()
+        assert chosen.news(True) == News((1, 2), 3, 3, {"new.safetensors": saved})
+        assert stopped()
+        assert chosen.news(False).checkpoints == {}  # it was handed over
+        assert stopped()
+        report(8)
+        store.write_bytes(tmp_path / "lanes/seed1/lane.json", b"{}")
+
+    chosen = worker(run, tmp_path / "lanes")
+    end = chosen.run((1, 2), {"old.safetensors": {"iteration": np.array(3)}})
+    assert end == End(News((1, 2), 8, 3, {"new.safetensors": saved}), {"seed1/lane.json": b"{}"})
+    assert not lottery.files(tmp_path)
+
+
+def test_an_error_of_a_plug_in_brings_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*_: Any) -> None:
+        raise ZeroDivisionError("of mine")
+
+    end = worker(run, tmp_path / "lanes").run((0,), {})
+    assert end.problem.endswith("an error in this program or in a plug-in; its traceback is above")
+    assert "ZeroDivisionError: of mine" in end.trace
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = "import os, sys; from pipeline.executors import scratch; print(scratch.make(), flush=True); os.kill(os.getpid(), 9)"
+    mine = scratch.make()
+    other = subprocess.run(
+        [sys.executable, "-c", left], capture_output=True, text=True, check=False, cwd=lottery.ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert {str(path) for path in tmp_path.iterdir()} == {str(mine), other.stdout.strip()}
+    another = scratch.make()
+    assert {*tmp_path.iterdir()} == {mine, another}
+    for folder in (mine, another):
+        scratch.remove(folder)
+    assert not list(tmp_path.iterdir())

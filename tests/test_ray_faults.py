@@ -92,7 +92,7 @@ def three() -> Iterator[rayed.Cluster]:
 
 
 def said(process: subprocess.Popen[str], code: int = 0) -> str:
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     return errors
@@ -105,7 +105,7 @@ def resumed(errors: str) -> int:
 
 def test_a_node_that_is_removed_in_the_middle(stage: Stage, three: rayed.Cluster, expected: dict[str, bytes]) -> None:
     process = stage.start(**three.environment)
-    until(lambda: len(stage.checkpoints()) == 2, 120)
+    until(lambda: len(stage.checkpoints()) == 2, 300)
     three.remove()
     errors = said(process)
     assert re.search(r"warning: toy/r00/seed[12] was lost \(.*\) and goes on from its last checkpoint elsewhere", errors)
@@ -149,11 +149,11 @@ def test_a_driver_that_is_stopped_and_started_again(
     with rayed.cluster({"num_cpus": 2}) as started:
         environment = started.environment | ({"RAY_ADDRESS": "local"} if local else {})
         process = stage.start(**environment)
-        until(lambda: len(stage.checkpoints()) == 2, 120)
+        until(lambda: len(stage.checkpoints()) == 2, 300)
         process.send_signal(how)
         errors = said(process, -how if how == signal.SIGKILL else 130)
         assert how == signal.SIGKILL or "stopped; the same command goes on from the last checkpoint" in errors
-        until(lambda: not rayed.workers(), 60)
+        until(lambda: not rayed.workers(), 120)
         assert len(stage.checkpoints()) == 2
         errors = said(stage.start(**environment))
     assert resumed(errors) > 0

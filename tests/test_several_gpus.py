@@ -81,7 +81,7 @@ def test_each_gpu_has_a_process_with_its_share_of_the_lanes(tmp_path: Path) -> N
     )
     with rayed.repository(tmp_path, params, NET):
         process = rayed.started(TRAIN, tmp_path, LOTTERY_EXECUTOR="local")
-        output, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert lottery.files(tmp_path / "local") == lottery.files(tmp_path / "work/toy/r00")
     assert sorted((tmp_path / "seen").read_text().split()) == ["5", "5", "7", "7", "None"]

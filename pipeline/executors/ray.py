@@ -115,15 +115,17 @@ class _Crew:
         import ray
 
         ray.kill(slot.worker)
+        slot.waiting.clear()
         self.slots.remove(slot)
 
     def _step(self) -> None:
         import ray
 
         for slot in list(self.slots):
-            if self.stopping and "run" not in slot.waiting.values():
+            idle = "run" not in slot.waiting.values()
+            if idle and (self.stopping or not (slot.group or self.groups)):
                 self._dismiss(slot)
-            elif "run" in slot.waiting.values() and "news" not in slot.waiting.values():
+            elif not idle and "news" not in slot.waiting.values():
                 self._ask(slot)
         expected = {reference: slot for slot in self.slots for reference in slot.waiting}
         if not expected:

@@ -27,6 +27,7 @@ def connected(processes: int) -> Iterator[None]:
     Raises: UserError when Ray is not installed, or there is no such cluster, or it has another version of Ray or Python.
     """
     address = os.environ.get("RAY_ADDRESS") or "local"
+    _require_answer(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address == "local":  # its own secret, so that Ray writes none into the home folder
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -35,7 +36,6 @@ def connected(processes: int) -> Iterator[None]:
         import ray
     except ImportError:
         raise UserError("LOTTERY_EXECUTOR is ray, but Ray is not installed; `make ray` installs it") from None
-    _require_answer(address)
     folder, handler = scratch.make(), signal.getsignal(signal.SIGTERM)
     try:
         _pack(Path.cwd(), folder / "code")
