@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from tests.torture import Row
 
 # Modules side by side, one group after the other. The first tries two clones at once by itself.
-GROUPS = ({"kills": 200}, {"files": 100_000, "settings": 10_000}, {"tracker": 3, "together": 3})
+GROUPS = ({"kills": 200}, {"files": 100_000, "settings": 10_000}, {"tracker": 20, "together": 3})
 SEED = 1
 
 
