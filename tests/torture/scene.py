@@ -144,7 +144,7 @@ def children(process: psutil.Process) -> list[psutil.Process]:
 
 def is_in(process: psutil.Process, folder: Path) -> bool:
     try:
-        return bool(process.cwd() == str(folder))
+        return Path(process.cwd()).is_relative_to(folder)
     except psutil.Error:
         return False
 
