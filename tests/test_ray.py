@@ -64,6 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
         return folder, output, errors
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_bytes_of_the_local_executor(trained: tuple[Path, str, str]) -> None:
     """For a lane alone and for a batch; the model is a plug-in of the user's in the repository."""
     folder, _, errors = trained
@@ -74,6 +75,7 @@ def test_a_cluster_gives_the_bytes_of_the_local_executor(trained: tuple[Path, st
     assert {path.name for path in folder.iterdir()} - {"__pycache__"} == there
 
 
+@pytest.mark.slow
 def test_the_sentence_of_a_lane_that_fails_comes_back(trained: tuple[Path, str, str]) -> None:
     folder, output, errors = trained
     sentence = r"UserError lane wild/r00/seed[12]: the training loss is (nan|inf) at iteration \d+; a smaller optimizer.lr .*"

@@ -76,6 +76,7 @@ def test_an_emptied_database_is_filled_again(root: Path, monkeypatch: pytest.Mon
     assert set(runs()) == before
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_on_a_new_store_log_each_lane_once(root: Path) -> None:
     write_experiment()
     connection.DATABASE.unlink()
