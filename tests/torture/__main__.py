@@ -3,22 +3,16 @@
 The first wrong result ends it with a sentence that names the case, from which the module's own command repeats it.
 """
 
-import importlib
 import multiprocessing
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.torture import Row
+from tests.torture import Row, rows_of
 
 # Modules side by side, one group after the other. The first tries two clones at once by itself.
 GROUPS = ({"kills": 200}, {"files": 100_000, "settings": 10_000}, {"tracker": 20, "together": 3})
 SEED = 1
-
-
-def rows(module: str, count: int) -> list[Row]:
-    found: list[Row] = importlib.import_module(f"tests.torture.{module}").rows(count, SEED)
-    return found
 
 
 def table(found: list[Row]) -> str:
@@ -32,7 +26,7 @@ def main() -> int:
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         for group in GROUPS:
             print(f"{' and '.join(group)} …", file=sys.stderr, flush=True)
-            for done in [pool.submit(rows, *task) for task in group.items()]:
+            for done in [pool.submit(rows_of, *task, SEED) for task in group.items()]:
                 try:
                     found += done.result()
                 except AssertionError as error:
