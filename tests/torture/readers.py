@@ -17,7 +17,8 @@ from pipeline.results import examined, numbers, statistics, tables
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, measured, places
 from pipeline.tracking import examination, faults
-from pipeline.tracking.record import Record, claims, reported
+from pipeline.tracking.record import Record
+from pipeline.tracking.tables import claims, reported
 from pipeline.training.trainer import Trainer
 from pipeline.values import paths
 from pipeline.values.errors import UserError
