@@ -33,11 +33,11 @@ def report(packages: Sequence[dict[str, Any]]) -> int:
     bad = [(package, vulnerability) for package in packages for vulnerability in package.get("vulns", [])]
     for package, vulnerability in bad:
         fixed = ", ".join(vulnerability["fix_versions"]) or "no version yet"
-        print(f"{package['name']} {package['version']}: {vulnerability['id']}, mended in {fixed}")
+        print(f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in {fixed}")
     if skipped or not packages:
         example = f"; the first is {skipped[0]['name']}: {skipped[0]['skip_reason']}" if skipped else ""
         print(
-            f"The audit was not done, or not to its end: the vulnerability service does not know {len(skipped)} of "
+            f"The audit is incomplete: the vulnerability service does not know {len(skipped)} of "
             f"{len(packages)} packages, or cannot be reached from here{example}",
             file=sys.stderr,
         )

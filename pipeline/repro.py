@@ -122,7 +122,7 @@ class Run:
                 self._fail(stage)
             else:
                 self.ended.add(stage)
-                others = f", {len(self.running)} more at work" if self.running else ""
+                others = f"; stages still at work: {len(self.running)}" if self.running else ""
                 _say(f"{self._count()} '{stage.addressing}' took {time.monotonic() - since:.0f} s{others}")
 
     def _fail(self, stage: "Stage") -> None:
@@ -197,8 +197,9 @@ def _sort(repo: "Repo", plan: Plan, known: Mapping[Path, Sequence[str]]) -> None
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.repro", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`; without it, dvc.yaml")
-    parser.add_argument("--jobs", type=int, default=cores(), help="stages side by side (default: %(default)s, the cores)")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="a target as `dvc repro` takes it (default: dvc.yaml)")
+    jobs = "how many stages run side by side (default: %(default)s, the number of cores)"
+    parser.add_argument("--jobs", type=int, default=cores(), help=jobs)
     given = parser.parse_args(arguments)
     if given.jobs < 1:
         parser.error(f"--jobs is {given.jobs}, but should be at least 1")
@@ -230,7 +231,7 @@ def repro(targets: Sequence[str], jobs: int) -> int:
         print(f"error: {stage.addressing} failed; its messages are above", file=sys.stderr)
     if run.skipped:
         names = ", ".join(stage.addressing for stage in plan.stages if stage in run.skipped)
-        print(f"error: not run, because they depend on what failed: {names}", file=sys.stderr)
+        print(f"error: these stages were not run, because they depend on a stage that failed: {names}", file=sys.stderr)
     return 1 if run.failed else 0
 
 

@@ -28,13 +28,13 @@ def audit() -> ModuleType:
     ("packages", "code", "said"),
     [
         ([GOOD], 0, "Packages with known vulnerabilities: none of 1"),
-        ([GOOD, BAD], 1, "mlflow 3.0.0: PYSEC-2026-1, mended in 3.1.0, 3.2.0"),
+        ([GOOD, BAD], 1, "mlflow 3.0.0: PYSEC-2026-1, fixed in 3.1.0, 3.2.0"),
         (
             [GOOD, UNKNOWN],
             2,
-            "The audit was not done, or not to its end: the vulnerability service does not know 1 of 2 packages",
+            "The audit is incomplete: the vulnerability service does not know 1 of 2 packages",
         ),
-        ([], 2, "The audit was not done"),
+        ([], 2, "The audit is incomplete"),
     ],
 )
 def test_only_a_whole_audit_passes(

@@ -224,5 +224,5 @@ def test_two_data_sets_with_one_file_are_refused(first: dict[str, Any], second: 
         Experiment.model_validate_json(json.dumps(lottery.experiment(data=d | {"validation": 1}))) for d in (first, second)
     ]
     assert check.data_sets([sections[0], sections[0]])
-    with pytest.raises(UserError, match=rf"have the same file, work/data/{file}\.safetensors; the name or an option"):
+    with pytest.raises(UserError, match=rf"have the same file, work/data/{file}\.safetensors, but should have one each; change"):
         check.data_sets(sections)

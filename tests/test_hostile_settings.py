@@ -139,7 +139,7 @@ def training(iterations: int, every: int) -> dict[str, Any]:
         ({"seeds": [1, 2**63]}, "the largest of seeds is a number of more than 18 digits, but"),
         ({"arms": {"a" * 101: {"name": "one_shot", "rounds": [1]}}}, "the length of the longest name in arms is 101, but"),
         ({"arms": {f"a{i}": {"name": "one_shot", "rounds": [1]} for i in range(201)}}, "the number of arms is 201, but"),
-        ({"seeds": [*range(900)], "arms": {"reinit": {"rounds": [3], "draws": 1000}}}, "the number of lanes, which is that of"),
+        ({"seeds": [*range(900)], "arms": {"reinit": {"rounds": [3], "draws": 1000}}}, "the number of lanes, one for each seed"),
     ],
 )  # fmt: skip
 def test_numbers_that_would_fill_the_memory_are_told(changes: dict[str, Any], words: str) -> None:
@@ -184,7 +184,7 @@ def test_two_data_sets_may_not_share_a_file() -> None:
     [
         ("import os\nos._exit(0)", "cannot be loaded: SystemExit: os._exit(0)"),
         ("import sys\nsys.exit()", "cannot be loaded: SystemExit"),
-        ("raise GeneratorExit", "something that a plug-in called ended with GeneratorExit"),
+        ("raise GeneratorExit", "the code of a plug-in raised GeneratorExit"),
         ("raise ValueError('x' * 10**6)", "cannot be loaded: ValueError: xxx"),
         ("def net(shape, outputs):\n    import os\n    os._exit(0)", "failed: SystemExit: os._exit(0)"),
         ("import time\ndef net(shape, outputs):\n    while True:\n        time.sleep(0.01)", "has not ended after 0.3 s"),

@@ -52,7 +52,7 @@ def test_ready_stages_run_side_by_side_and_a_failure_stops_only_what_depends_on_
     errors = done.stderr.splitlines()
     assert errors == [
         "error: wrong failed; its messages are above",
-        "error: not run, because they depend on what failed: after_wrong, at_last",
+        "error: these stages were not run, because they depend on a stage that failed: after_wrong, at_last",
     ]
     again = repro(folder, "both")
     assert again.returncode == 0

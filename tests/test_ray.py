@@ -89,11 +89,11 @@ def test_the_sentence_of_a_lane_that_fails_comes_back(trained: tuple[Path, str, 
     ("environment", "sentence"),
     [
         ({"LOTTERY_EXECUTOR": "dask"}, "LOTTERY_EXECUTOR is 'dask', but should be local or ray"),
-        ({"LOTTERY_RAY_GPUS_PER_TASK": "2"}, "LOTTERY_RAY_GPUS_PER_TASK is '2', should be the share of a GPU .* from 0 .* to 1"),
-        ({"LOTTERY_RAY_GPUS_PER_TASK": "half"}, "LOTTERY_RAY_GPUS_PER_TASK is 'half', should be"),
-        ({"LOTTERY_RAY_GPUS_PER_TASK": "nan"}, "LOTTERY_RAY_GPUS_PER_TASK is 'nan', should be"),
-        ({"RAY_ADDRESS": "ray://127.0.0.1:10001"}, "RAY_ADDRESS is ray://127.0.0.1:10001, should be host:port"),
-        ({"RAY_ADDRESS": "127.0.0.1:port"}, "no Ray cluster answers at 127.0.0.1:port"),
+        ({"LOTTERY_RAY_GPUS_PER_TASK": "2"}, "LOTTERY_RAY_GPUS_PER_TASK is '2', but should be the share of a GPU .* to 1"),
+        ({"LOTTERY_RAY_GPUS_PER_TASK": "half"}, "LOTTERY_RAY_GPUS_PER_TASK is 'half', but should be"),
+        ({"LOTTERY_RAY_GPUS_PER_TASK": "nan"}, "LOTTERY_RAY_GPUS_PER_TASK is 'nan', but should be"),
+        ({"RAY_ADDRESS": "ray://127.0.0.1:10001"}, "RAY_ADDRESS is ray://127.0.0.1:10001, but should be host:port"),
+        ({"RAY_ADDRESS": "127.0.0.1:port"}, "RAY_ADDRESS is 127.0.0.1:port, where nothing answers"),
     ],
 )
 def test_an_environment_that_cannot_work_is_refused(
@@ -109,7 +109,7 @@ def test_an_address_at_which_nothing_answers_is_refused(monkeypatch: pytest.Monk
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # it does not listen
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{bound.getsockname()[1]}")
-        sentence = r"^no Ray cluster answers at 127.0.0.1:\d+ \(.*refused\), which RAY_ADDRESS names$"
+        sentence = r"^RAY_ADDRESS is 127.0.0.1:\d+, where nothing answers \(.*refused\), but should be the address of .* cluster$"
         with pytest.raises(UserError, match=sentence), ray_cluster.connected(1):
             pass
 
@@ -182,7 +182,7 @@ def test_a_network_that_writes_into_the_data_that_lanes_share_is_refused(tmp_pat
 
     chosen = worker(run, tmp_path / "lanes")
     end = chosen.run((0,), {})
-    assert end.problem == "the model or the task writes into the arrays of the data set, which the lanes of a node share"
+    assert end.problem == "the model or the task writes into the arrays of the data set, but should not, because lanes share them"
     assert not end.files
 
 

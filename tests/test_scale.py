@@ -220,7 +220,7 @@ def test_bad_input_gets_one_sentence(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["lenet_at_100", "--gpus", "1", "--step", "1"]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("error: there is no experiment 'digitz'")
-    assert second == "error: what a stage of stability costs was never measured; add --seconds stability=S"
+    assert second == "error: the cost of a stage of stability is not known; it should be given by --seconds stability=S"
     for wrong in (
         ["--gpus", "1"],
         ["--step", "1"],

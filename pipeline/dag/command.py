@@ -12,7 +12,7 @@ def of(script: str, argument: str) -> str:
     """Raises: UserError for an argument that a shell could read as anything but one word."""
     if not _ARGUMENT.fullmatch(argument):
         raise UserError(
-            f"{argument!r} cannot be the argument of the stage {script}, because DVC gives it to a shell; it should contain only "
-            "letters, digits and underscores"
+            f"the argument of the stage {script} is {argument!r}, but should contain only letters, digits, underscores and "
+            "slashes, because DVC gives it to a shell"
         )
     return f"python -m stages.{script} {argument}"

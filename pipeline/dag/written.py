@@ -70,7 +70,8 @@ def _text(content: Mapping[str, Any], source: Path = paths.PARAMS) -> str:
     Raises: UserError when its name could be read as more of the DVC file, such as another line or a template.
     """
     if not re.fullmatch(r"[\w. -]+", source.name):
-        raise UserError(f"the file {source.as_posix()!r} should have a name of letters, digits, spaces, '.', '_' and '-' only")
+        allowed = "letters, digits, spaces, '.', '_' and '-'"
+        raise UserError(f"the file of settings is called {source.as_posix()!r}, but its name should contain only {allowed}")
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 120

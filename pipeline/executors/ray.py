@@ -213,13 +213,14 @@ class _Crew:
         if self.stopping:
             self.slots.remove(slot)
             return
-        lanes = ", ".join(str(self.job.lanes[i]) for i in slot.group or ()) or "a worker"
+        lanes = ", ".join(str(self.job.lanes[i]) for i in slot.group or ())
+        worker = f"the worker of {lanes}" if lanes else "a worker"
         why = f"{type(error).__name__}: {_first_line(error)}"
         slot.losses += 1
         if slot.losses >= LOSSES:
             many = f"was lost {LOSSES} times in a row, perhaps for lack of memory on a node of the Ray cluster"
-            raise UserError(f"{lanes} {many} ({why}); the same command goes on from the last checkpoint")
-        print(f"warning: {lanes} was lost ({why}) and goes on from its last checkpoint elsewhere", file=sys.stderr)
+            raise UserError(f"{worker} {many} ({why}); the same command goes on from the last checkpoint")
+        print(f"warning: {worker} was lost ({why}); another one goes on from the last checkpoint", file=sys.stderr)
         if slot.group:
             self.tally.forget(slot.group)
         self._hire(slot)
@@ -234,7 +235,7 @@ class _Crew:
             self.idle_since, self.patience = now, 6 * SILENT
             kind = "GPU" if self.share else "CPU"
             free, there = (found.get(kind, 0.0) for found in (ray.available_resources(), ray.cluster_resources()))
-            print(f"waiting for a worker; {free:g} of {there:g} {kind}s of the Ray cluster are free", file=sys.stderr)
+            print(f"the stage waits for a worker; {free:g} of {there:g} {kind}s of the Ray cluster are free", file=sys.stderr)
 
 
 def _first_line(error: Exception) -> str:

@@ -63,22 +63,24 @@ def gpus_per_task() -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise UserError(f"{GPUS} is {given!r}, should be the share of a GPU that a task takes, from 0 (CPUs only) to 1")
+        should = "the share of a GPU that a group of lanes takes, from 0 (CPUs only) to 1"
+        raise UserError(f"{GPUS} is {given!r}, but should be {should}")
     return share
 
 
 def _require_answer(address: str) -> None:
     """Ray itself would try for a minute or more. Raises: UserError when nothing answers at host:port."""
     if "://" in address:
-        why = "the files of the results are written where the stage runs"
-        raise UserError(f"RAY_ADDRESS is {address}, should be host:port, with the stage on a node of the cluster, because {why}")
+        why = "the stage has to run on a node of the cluster, where it writes the files of the results"
+        raise UserError(f"RAY_ADDRESS is {address}, but should be host:port, because {why}")
     host, colon, port = address.rpartition(":")
     if not colon:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
     except (OSError, ValueError, OverflowError) as error:
-        raise UserError(f"no Ray cluster answers at {address} ({error}), which RAY_ADDRESS names") from None
+        should = "should be the address of a running Ray cluster"
+        raise UserError(f"RAY_ADDRESS is {address}, where nothing answers ({error}), but {should}") from None
 
 
 def _pack(root: Path, folder: Path) -> None:

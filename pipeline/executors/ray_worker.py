@@ -81,12 +81,12 @@ class Worker:
         node, found = platform.node(), versions()
         for name, version in wanted.items():
             if found[name] != version:
-                problem = f"the node {node} of the Ray cluster has {name} {found[name]}, this machine has {version}"
-                return Prepared(f"{problem}; the same lane would get other bits, so install the same versions on every node")
+                problem = f"the node {node} of the Ray cluster has {name} {found[name]}, but should have {version}"
+                return Prepared(f"{problem} like this machine, because its lanes would otherwise get other bits")
         try:
             return self._load(job[0], on_gpu)
         except UserError as error:
-            return Prepared(f"the node {node} of the Ray cluster: {error}")
+            return Prepared(f"the node {node} of the Ray cluster cannot be used: {error}")
         except Exception as error:  # such as a module of a plug-in that is not there
             return Prepared(f"the node {node} of the Ray cluster cannot load the lanes: {type(error).__name__}: {error}")
 
@@ -127,7 +127,7 @@ class Worker:
                 self.sent[name] = (paths.CHECKPOINTS / name).stat().st_mtime_ns
             one_by_one.run(self.job.run, [group], self._report, lambda: self.asked)
             if fingerprint(self.job.setup.bundle) != self.data:
-                problem = "the model or the task writes into the arrays of the data set, which the lanes of a node share"
+                problem = "the model or the task writes into the arrays of the data set, but should not, because lanes share them"
         except UserError as error:
             problem = str(error)
         except Exception:

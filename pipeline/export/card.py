@@ -31,8 +31,8 @@ network = torch.export.load("network.pt2").module()
 outputs = network(inputs)
 ```
 
-A program of torch.export can run any code while it is loaded, so load one only from a source that you trust. The other files
-cannot."""
+A program of torch.export can run any code while it is loaded, so load one only from a source that you trust. Loading the
+other files runs no code."""
 LOAD_ONNX = """```python
 import onnxruntime
 session = onnxruntime.InferenceSession("network.onnx")

@@ -37,32 +37,33 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipeline.scale", description=__doc__)
     add = parser.add_argument
-    add("experiments", nargs="+", metavar="EXPERIMENT")
-    add("--jobs", nargs="+", type=_above_0(int), metavar="N", help="stages side by side (default 1, 2 and 4; all with --gpus)")
+    add("experiments", nargs="+", metavar="EXPERIMENT", help="such as lenet; several are simulated together")
+    add("--jobs", nargs="+", type=_above_0(int), metavar="N", help="stages side by side (default: 1, 2 and 4; all with --gpus)")
     units = parser.add_mutually_exclusive_group()
-    units.add_argument("--workers", nargs="+", type=_above_0(int), metavar="N", help="cores (default those of this machine)")
-    units.add_argument("--gpus", nargs="+", type=_above_0(int), metavar="N", help="with one of --step and --tflops")
+    units.add_argument("--workers", nargs="+", type=_above_0(int), metavar="N", help="number of cores (default: as here)")
+    units.add_argument("--gpus", nargs="+", type=_above_0(int), metavar="N", help="number of GPUs; needs --step or --tflops")
     step = parser.add_mutually_exclusive_group()
     step.add_argument("--step", type=_above_0(float), metavar="MS", help="assumed: an iteration of one lane with its evaluation")
     step.add_argument("--tflops", type=_above_0(float), metavar="RATE", help="assumed: the rate of the network's operations")
     add("--least", type=_above_0(float), default=0.25, metavar="MS", help="assumed: the shortest iteration of a batch of lanes")
-    add("--price", type=_above_0(float), help="of an hour of a GPU or core")
-    add("--weights", type=_above_0(int), metavar="BYTES", help="of a lane, instead of the network's")
-    add("--data", type=_above_0(int), metavar="BYTES", help="of the data set, instead of the experiment's")
-    add("--iterations", type=_above_0(int), metavar="N", help="of a training, instead of the experiment's")
-    add("--evaluate-every", type=_above_0(int), metavar="N", help="iterations, instead of the experiment's")
-    add("--seconds", nargs="+", type=_pair(_kind, _above_0(float)), default=[], metavar="KIND=S", help=", ".join(KINDS))
+    add("--price", type=_above_0(float), help="the price of an hour of a GPU or core")
+    add("--weights", type=_above_0(int), metavar="BYTES", help="the weights of a lane, instead of those of the network")
+    add("--data", type=_above_0(int), metavar="BYTES", help="the data set, instead of that of the experiment")
+    add("--iterations", type=_above_0(int), metavar="N", help="the length of a training, instead of that in the settings")
+    add("--evaluate-every", type=_above_0(int), metavar="N", help="between evaluations, instead of those in the settings")
+    kinds = f"what a stage costs; KIND is one of {', '.join(KINDS)}"
+    add("--seconds", nargs="+", type=_pair(_kind, _above_0(float)), default=[], metavar="KIND=S", help=kinds)
     add(
         "--measured",
         nargs="+",
         type=_pair(_above_0(int), _above_0(float)),
         default=[],
         metavar="JOBS=S",
-        help="times to compare with",
+        help="measured times to compare with",
     )
     given = parser.parse_args(arguments)
     if bool(given.gpus) != bool(given.step or given.tflops):
-        parser.error("--gpus needs what --step or --tflops assumes about a GPU, and they need --gpus")
+        parser.error("--gpus should be given together with --step or --tflops, which say how fast a GPU is assumed to be")
     return given
 
 
@@ -116,7 +117,7 @@ def _bound(name: str, experiment: Experiment, given: argparse.Namespace) -> Boun
 def _above_0(of: Callable[[str], Any]) -> Callable[[str], Any]:
     def number(text: str) -> Any:
         if not 0 < of(text) < float("inf"):
-            raise ValueError
+            raise argparse.ArgumentTypeError(f"the value is {text}, but should be a finite number above 0")
         return of(text)
 
     return number

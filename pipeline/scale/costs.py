@@ -68,7 +68,8 @@ def estimated(workload: Workload) -> dict[Item, float]:
     """What a few steps of each item take now. Raises: UserError on a machine with a GPU, which would be measured instead."""
     estimate, lottery = Estimate(workload.setup), workload.setup.bound.lottery
     if estimate.device.type != "cpu":
-        raise UserError(f"{lottery.name} was not trained on the cores of this machine, and they are not timed beside a GPU")
+        why = "and its time on them is not estimated on a machine with a GPU"
+        raise UserError(f"{lottery.name} was not trained on the cores of this machine, {why}")
     return {item: estimate.seconds(lottery.masks_of(item), 1, workload.iterations(item)) for item in workload.items}
 
 
@@ -78,7 +79,7 @@ def stages(
     """The stages with their phases, after the start of DVC. Raises: UserError when the cost of a stage is not known."""
     unknown = sorted({link.script for link in links if not link.item} - {*seconds})
     if unknown:
-        raise UserError(f"what a stage of {unknown[0]} costs was never measured; add --seconds {unknown[0]}=S")
+        raise UserError(f"the cost of a stage of {unknown[0]} is not known; it should be given by --seconds {unknown[0]}=S")
     beside = 0 if isinstance(machine, Gpu) else 1  # the driver of GPUs has cores enough
     dvc = Phase(seconds["dvc"] / 2, beside, locked=True)
     found = [Stage(START, frozenset(), (Phase(seconds["start"], beside),))]

@@ -25,7 +25,8 @@ def bounded() -> Iterator[None]:
         except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise UserError(f"something that a plug-in called ended with {reason(error)}") from error
+            should = "should only raise errors that are derived from Exception"
+            raise UserError(f"the code of a plug-in raised {reason(error)}, but {should}") from error
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def _time() -> Iterator[None]:
 
 def _too_long(signum: int, frame: FrameType | None) -> NoReturn:
     raise UserError(
-        f"the code of plug-ins, on a few examples, has not ended after {PATIENCE} s; the network or an option may be too large"
+        f"the trial of the plug-ins on a few examples has not ended after {PATIENCE} s; the network or an option may be too large"
     )
 
 

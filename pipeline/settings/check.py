@@ -155,7 +155,7 @@ def data_sets(experiments: Iterable[Experiment]) -> dict[str, tuple[str, dict[st
         if found.setdefault(data.slug, mine) != mine:  # one experiment would be trained on the data of the other
             raise UserError(
                 f"the data sets {_described(*found[data.slug])} and {_described(*mine)} have the same file, "
-                f"{paths.data(data.slug)}; the name or an option of one of them should be another"
+                f"{paths.data(data.slug)}, but should have one each; change the name or an option of one of them"
             )
     return found
 

@@ -37,4 +37,4 @@ def _sizes(name: str, experiment: Experiment) -> Iterator[tuple[str, int, int]]:
     yield "the number of rounds of all arms", sum(rounds.values()), MOST_ITEMS
     draws = {arm: settings.draws or 1 for arm, settings in experiment.all_arms.items()}
     lanes = len(experiment.seeds) * (1 + sum(rounds[arm] * draws[arm] for arm in rounds))
-    yield "the number of lanes, which is that of seeds times rounds times draws of all arms,", lanes, MOST_LANES
+    yield "the number of lanes, one for each seed, arm, round and draw,", lanes, MOST_LANES

@@ -123,10 +123,11 @@ def explained() -> Iterator[None]:
         what = " ".join(str(error).split("[SQL:")[0].split("(Background on")[0].split()) or type(error).__name__
         if "Max retries exceeded" in what:
             what = "it does not answer"
-        mended = f"mended, or {DATABASE} is moved away," if is_default() else "mended,"
+        repaired = f"repaired, or {DATABASE} is moved away," if is_default() else "repaired,"
+        kind = "server" if is_server() else "store"
         raise UserError(
-            f"the MLflow {'server' if is_server() else 'store'} {address()} cannot be used: {without_secrets(what)[:300]}. "
-            f"The results are safe in {paths.WORK}/; when it is {mended} run `python -m pipeline.tracking sync` again"
+            f"the MLflow {kind} {address()} cannot be used: {without_secrets(what)[:300]}. "
+            f"The results are safe in {paths.WORK}/; when the {kind} is {repaired} run `python -m pipeline.tracking sync` again"
         ) from error
 
 

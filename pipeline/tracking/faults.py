@@ -29,11 +29,11 @@ def fault(record: Record) -> str:
     try:
         json.dumps(about, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        return "it has half a character"
+        return "it contains half of a surrogate pair"
     config = about["config"]
     parts: list[Any] = [config.get(key, {}) for key in ("data", "pruning", "arm")] if isinstance(config, Mapping) else [None]
     if not all(isinstance(part, Mapping) for part in parts) or not isinstance(parts[0].get("name"), str):
-        return "its config is not one of an experiment"
+        return "its config is not that of an experiment"
     problem = tables.wrong_metric(about)
     wrong = [] if problem else [key for key in record.ended if not _is_number(about.get(key))]
     return problem or (f"{wrong[0]} is {tables.short(about.get(wrong[0]))}" if wrong else "")
