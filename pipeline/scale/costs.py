@@ -14,8 +14,8 @@ from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
 
-# Seconds of one core (docs/scale.md). start: before the first stage and after the last. dvc: of DVC itself for each stage, under the
-# lock of the repository. train: of a training stage outside its training. The others are whole stages.
+# Seconds of one core (docs/scale.md). start: before the first stage and after the last. dvc: of DVC itself for each stage, under
+# the lock of the repository. train: of a training stage outside its training. The others are whole stages.
 SECONDS = {
     "start": 4.9, "dvc": 0.45, "train": 2.95, "prune": 1.0, "borrow": 1.0, "aggregate": 1.7, "examine": 2.3, "plot": 5.0,
 }  # fmt: skip

@@ -129,7 +129,7 @@ class Torture:
                         self._fails(folder, case, has_scratch=False)
                         tries += 1
                 completes(folder, case)
-        what = "the stage went on, the sync ended with one sentence; mended, " + COMPLETED
+        what = "the stage went on, the sync ended with one sentence; once it was repaired, " + COMPLETED
         return self.row("read-only folder, or something else in the place of the store", tries, what)
 
     def _fails(self, folder: Path, case: str, has_scratch: bool) -> None:
