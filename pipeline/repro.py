@@ -17,14 +17,15 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import dvc.stage.run
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 from pipeline.executors.processes import cores
 
 if TYPE_CHECKING:
-    from dvc.repo import Repo
     from dvc.stage import Stage
 
 FORK = multiprocessing.get_context("fork")  # with DVC imported, which takes 1.5 s
@@ -33,7 +34,7 @@ FORK = multiprocessing.get_context("fork")  # with DVC imported, which takes 1.5
 class Plan:
     """The stages of a run in DVC's own order, what each waits for, and how many stages follow each at least."""
 
-    def __init__(self, repo: "Repo", targets: Sequence[str]) -> None:
+    def __init__(self, repo: Repo, targets: Sequence[str]) -> None:
         """Raises: DvcException when there is no such target."""
         from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
@@ -57,7 +58,7 @@ class Plan:
 class Run:
     """The run of a plan. `failed` and `skipped` are what it could not make."""
 
-    def __init__(self, repo: "Repo", plan: Plan, jobs: int) -> None:
+    def __init__(self, repo: Repo, plan: Plan, jobs: int) -> None:
         self.repo, self.plan, self.jobs = repo, plan, jobs
         self.ended: set[Stage] = set()
         self.failed: list[Stage] = []
@@ -92,6 +93,8 @@ class Run:
                 receiver, sender = FORK.Pipe(duplex=False)
                 process = FORK.Process(target=_reproduce, args=(stage.addressing, sender, self.alive, self.held))
                 process.start()
+                with suppress(OSError):  # the process does the same, but may have to be interrupted before it does
+                    os.setpgid(process.pid or 0, process.pid or 0)
                 sender.close()
                 self.running[receiver] = stage, process, time.monotonic()
             else:
@@ -139,14 +142,12 @@ def _say(text: str) -> None:
 
 def _interrupt(process: BaseProcess) -> None:
     """Stops a stage as Ctrl-C would in its terminal: it saves a checkpoint, and DVC gives its locks back."""
-    with suppress(ProcessLookupError):  # it has just ended, or it has not yet a group of its own
+    with suppress(ProcessLookupError):  # it has just ended
         os.killpg(process.pid or 0, signal.SIGINT)
 
 
 def _reproduce(target: str, sender: Connection, alive: Connection, held: Connection) -> None:
     """Runs one stage as `dvc repro --single-item` does, in a process that is interrupted when its parent is gone."""
-    from dvc.repo import Repo
-
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     held.close()
@@ -154,15 +155,29 @@ def _reproduce(target: str, sender: Connection, alive: Connection, held: Connect
     for stream in (1, 2):
         os.dup2(sender.fileno(), stream)
     sender.close()
-    repo = Repo(_wait_for_lock=True)
-    repo.scm_context.quiet = True  # it would say after each stage what to add to git
     try:
+        _record_what_ends()
+        repo = Repo(_wait_for_lock=True)
+        repo.scm_context.quiet = True  # it would say after each stage what to add to git
         repo.reproduce([target], single_item=True)
-    except DvcException as error:
+    except (DvcException, OSError) as error:
         _say(f"error: {error}: {error.__cause__}" if error.__cause__ else f"error: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)
+
+
+def _record_what_ends() -> None:
+    """From the end of a stage's command on, this process cannot be interrupted. To record the stage, DVC may have to wait for its
+    lock, and what it does not record has to be trained again.
+    """
+    run = dvc.stage.run.cmd_run
+
+    def cmd_run(*arguments: Any, **options: Any) -> None:
+        run(*arguments, **options)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    dvc.stage.run.cmd_run = cmd_run
 
 
 def _watch(alive: Connection) -> None:
@@ -182,31 +197,34 @@ def _lock_of(stage: "Stage") -> Path:
     return Path(stage.path).with_name("dvc.lock")
 
 
-def _sort(repo: "Repo", plan: Plan, known: Mapping[Path, Sequence[str]]) -> None:
+def _sort(repo: Repo, plan: Plan, known: Mapping[Path, Sequence[str]]) -> None:
     """Puts new entries of each dvc.lock into the order in which `dvc repro` would have made them."""
-    from dvc.utils.serialize import modify_yaml
+    from dvc.utils.serialize import load_yaml, modify_yaml
 
     with repo.lock:
         for file, before in known.items():
-            order = [*before, *(stage.name for stage in plan.stages if _lock_of(stage) == file and stage.name not in before)]
-            if file.exists():
+            planned = [stage.name for stage in plan.stages if _lock_of(stage) == file and stage.name not in before]
+            found = list(load_yaml(file).get("stages", {})) if file.exists() else []
+            order = {name: place for place, name in enumerate([*before, *planned])}
+            wanted = sorted(found, key=lambda name: order.get(name, len(order)))  # those of another run come last
+            if wanted != found:
                 with modify_yaml(file) as lock:
-                    for name in sorted(lock["stages"], key=order.index):
+                    for name in wanted:
                         lock["stages"][name] = lock["stages"].pop(name)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.repro", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="a target as `dvc repro` takes it (default: dvc.yaml)")
-    jobs = "how many stages run side by side (default: %(default)s, the number of cores)"
-    parser.add_argument("--jobs", type=int, default=cores(), help=jobs)
+    jobs = "how many stages run side by side (default: %(default)s; the number of cores, but 1 with a GPU or Ray)"
+    parser.add_argument("--jobs", type=int, default=default_jobs(), help=jobs)
     given = parser.parse_args(arguments)
     if given.jobs < 1:
         parser.error(f"--jobs is {given.jobs}, but should be at least 1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return repro(given.targets or ["dvc.yaml"], given.jobs)
-    except DvcException as error:
+    except (DvcException, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -214,10 +232,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def default_jobs() -> int:
+    """Stages that share a GPU may together not fit into its memory, and without an address each starts a Ray of its own."""
+    shared = any(Path("/dev").glob("nvidia[0-9]*")) or os.environ.get("LOTTERY_EXECUTOR") == "ray"
+    return 1 if shared else cores()
+
+
 def repro(targets: Sequence[str], jobs: int) -> int:
     """Returns: the exit code, which is 1 when a stage failed. Raises: DvcException when there is no such target."""
-    from dvc.repo import Repo
-
     repo = Repo(_wait_for_lock=True)
     with repo.lock:
         plan = Plan(repo, targets)

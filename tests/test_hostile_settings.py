@@ -211,6 +211,22 @@ def test_code_that_ends_the_process_or_never_ends_is_told(
     assert before == (resource.getrlimit(resource.RLIMIT_DATA), signal.getsignal(signal.SIGALRM), os._exit)
 
 
+def test_the_watch_for_a_dvc_that_is_gone_goes_on_during_a_trial() -> None:
+    looks: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda signum, frame: looks.append(signum))
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        with bounds.bounded():
+            time.sleep(1.2)
+            during = len(looks)
+        assert during >= 2
+        time.sleep(0.35)
+        assert len(looks) >= during + 2
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_process_that_a_plug_in_forks_may_end() -> None:
     with bounds.bounded():
         child = os.fork()
@@ -239,6 +255,8 @@ def test_a_container_has_less_memory_than_the_machine(tmp_path: Path, monkeypatc
     (tmp_path / "memory.current").write_text("2000000\n")
     monkeypatch.setattr(bounds, "CGROUP", tmp_path)
     assert bounds._free() == 3_000_000
+    (tmp_path / "memory.stat").write_text("anon 500000\ninactive_file 700000\nactive_file 300000\n")
+    assert bounds._free() == 4_000_000  # the system gives its cache of files back
     (tmp_path / "memory.max").write_text("max\n")
     assert bounds._free() == pytest.approx(everything, rel=0.5)
 

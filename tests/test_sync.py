@@ -246,6 +246,7 @@ def test_a_damaged_table_is_named_and_not_put_on_the_parent(root: Path, capsys: 
         {"config": 3},
         {"config": {"data": {}}},
         {"masks": 3},
+        {"masks": "r" + 300 * "0"},
         {"seed": [1]},
         {"seed": 1},
         {"round": 2},

@@ -191,7 +191,8 @@ class _Crew:
             checkpoints.save(paths.CHECKPOINTS / name, arrays)
             slot.losses = 0
         if news.done is not None:
-            self.tally.count(news.group, news.began)
+            if news.group not in self.tally.began:
+                self.tally.count(news.group, news.began)
             self.tally.count(news.group, news.done)
 
     def _ended(self, slot: _Slot, end: End) -> None:

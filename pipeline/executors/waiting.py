@@ -54,8 +54,8 @@ def _first_asked() -> float:
 
 
 def interrupt() -> None:
-    """Raises: KeyboardInterrupt, once."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    """Raises: KeyboardInterrupt, and again after a while: where Python calls a destructor, the first one is lost."""
+    signal.setitimer(signal.ITIMER_REAL, 2 * PATIENCE, 2 * PATIENCE)
     raise KeyboardInterrupt
 
 
@@ -88,7 +88,8 @@ def _ancestors() -> list[int]:
     import psutil  # only a stage under DVC needs it
 
     found, process = [], psutil.Process()
-    with suppress(psutil.AccessDenied):  # some clusters hide the processes of others, which come last
+    # Some clusters hide the processes of others, which come last, and an ancestor above DVC may end while we look.
+    with suppress(psutil.AccessDenied, psutil.NoSuchProcess):
         while process := process.parent():
             found.append(process.pid)
     return found

@@ -4,12 +4,14 @@ import os
 import resource
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from pipeline.executors import waiting
 from pipeline.values.errors import UserError, reason
 
 PATIENCE = 1800  # seconds of a trial; that of VGG-19 takes ten, but more on a machine that is busy with something else
@@ -60,38 +62,49 @@ def _free() -> int | None:
         inside = int((CGROUP / "memory.max").read_text()) - int((CGROUP / "memory.current").read_text())
     except (OSError, ValueError):  # there is no container, or it has no limit
         return free
+    inside += sum(_number(CGROUP / "memory.stat", f"{kind}_file ", 1) or 0 for kind in ("inactive", "active"))  # a cache of files
     return inside if free is None else min(free, inside)
 
 
-def _number(file: Path, key: str) -> int | None:
-    """A number of kB in a file of the system, in bytes."""
+def _number(file: Path, key: str, unit: int = 1024) -> int | None:
+    """A number in a file of the system, in bytes. unit: how many of them it counts by."""
     try:
         words = next(line.split() for line in file.read_text().splitlines() if line.startswith(key))
     except (OSError, StopIteration):
         return None
-    return int(words[1]) * 1024
+    return int(words[1]) * unit
 
 
 @contextmanager
 def _time() -> Iterator[None]:
-    """Only the main thread of a process gets signals. An alarm that was set before goes on afterwards."""
+    """Only the main thread of a process gets signals. The watch for a DVC that is gone, which uses the same alarm, goes on."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, _too_long)
-    earlier = signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    end, watch = time.monotonic() + PATIENCE, signal.getsignal(signal.SIGALRM)
+
+    def look(signum: int, frame: FrameType | None) -> None:
+        if time.monotonic() > end:
+            raise UserError(
+                f"the trial of the plug-ins on a few examples has not ended after {PATIENCE} s; "
+                "the network or an option may be too large"
+            )
+        if callable(watch):
+            watch(signum, frame)
+
+    _on_alarm(look)
+    earlier = signal.setitimer(signal.ITIMER_REAL, waiting.PERIOD, waiting.PERIOD)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        _on_alarm(watch)
         signal.setitimer(signal.ITIMER_REAL, *earlier)
 
 
-def _too_long(signum: int, frame: FrameType | None) -> NoReturn:
-    raise UserError(
-        f"the trial of the plug-ins on a few examples has not ended after {PATIENCE} s; the network or an option may be too large"
-    )
+def _on_alarm(look: Any) -> None:
+    signal.signal(signal.SIGALRM, look)
+    signal.siginterrupt(signal.SIGALRM, False)
 
 
 @contextmanager

@@ -18,14 +18,14 @@ from pipeline.values.errors import UserError
 def sync(target: str | None) -> None:
     """Logs the lanes of an experiment, of one of its items, or all lanes. Raises: UserError when there are no such lanes."""
     experiment, _, item = (target or "").strip("/").partition("/")
-    records, incomplete = find(experiment or None, item or None)
-    if not records and not incomplete:
-        print(f"{paths.WORK}/ has no results yet; `dvc repro` makes them")
-        return
     with connection.explained(), ExitStack() as stack:
         if not stack.enter_context(connection.locked(connection.lock_path(), wait=False)):
             _say("this sync waits for another one to end")
             stack.enter_context(connection.locked(connection.lock_path()))
+        records, incomplete = find(experiment or None, item or None)  # now: a lane may have been trained again meanwhile
+        if not records and not incomplete:
+            print(f"{paths.WORK}/ has no results yet; `dvc repro` makes them")
+            return
         done = 0
 
         def progress(name: str) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.results import tables
-from pipeline.values.lanes import Lane
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item, Lane
 
 if TYPE_CHECKING:
     from pipeline.tracking.record import Record
 
 # A lane.json without one of these comes from an older version of the pipeline; `dvc repro` trains its lane anew.
+LONGEST_NAME = 100  # of an item; one that is too long for a file system is not one of ours
 NEEDED = frozenset({"experiment", "seed", "masks", "metric", "input_key", "recipe_key", "config", "data_digest"})
 
 
@@ -24,7 +26,7 @@ def fault(record: Record) -> str:
     where = (about["experiment"], about.get("round"), about.get("arm"), Lane(item, about["seed"], about.get("draw")).name)
     if where != (item.experiment, item.round, item.arm, record.lane):
         return f"it is about {tables.short(where)}"
-    if not isinstance(about["masks"], str | None):
+    if about["masks"] is not None and not _is_item(about["masks"]):
         return f"masks is {tables.short(about['masks'])}"
     try:
         json.dumps(about, ensure_ascii=False).encode()
@@ -37,6 +39,13 @@ def fault(record: Record) -> str:
     problem = tables.wrong_metric(about)
     wrong = [] if problem else [key for key in record.ended if not _is_number(about.get(key))]
     return problem or (f"{wrong[0]} is {tables.short(about.get(wrong[0]))}" if wrong else "")
+
+
+def _is_item(name: Any) -> bool:
+    try:
+        return isinstance(name, str) and len(name) < LONGEST_NAME and bool(Item.parse(f"any/{name}"))
+    except UserError:
+        return False
 
 
 def _is_number(value: Any) -> bool:
