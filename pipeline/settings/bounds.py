@@ -89,11 +89,12 @@ def _time() -> Iterator[None]:
                 f"the trial of the plug-ins on a few examples has not ended after {PATIENCE} s; "
                 "the network or an option may be too large"
             )
-        if callable(watch):
+        if earlier[0] and callable(watch):
             watch(signum, frame)
 
+    earlier = signal.setitimer(signal.ITIMER_REAL, 0)
     _on_alarm(look)
-    earlier = signal.setitimer(signal.ITIMER_REAL, waiting.PERIOD, waiting.PERIOD)
+    signal.setitimer(signal.ITIMER_REAL, waiting.PERIOD, waiting.PERIOD)
     try:
         yield
     finally:

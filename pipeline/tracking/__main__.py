@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
 @contextmanager
 def _heeding_signals() -> Iterator[None]:
     """Raises again what a signal raised while Python was removing an object, where it is only printed and the signal is lost."""
-    before = sys.unraisablehook
+    before, on_alarm = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
 
     def raised(found: "sys.UnraisableHookArgs") -> None:
         error = found.exc_value
@@ -127,6 +127,7 @@ def _heeding_signals() -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, on_alarm)
         sys.unraisablehook = before
 
 
