@@ -148,6 +148,12 @@ def test_numbers_that_would_fill_the_memory_are_told(changes: dict[str, Any], wo
     assert str(error.value).startswith(f"params.yaml: experiments.toy: {words}")
 
 
+def test_a_name_of_a_criterion_that_is_nothing_is_told() -> None:
+    arms = {"own": {"name": "one_shot", "criterion": {"name": None}, "rounds": [1]}}
+    with pytest.raises(UserError, match=r"arms.own has the criterion \{'name': None\}, but should have a name"):
+        check.settings("toy", experiment(lottery.experiment(arms=arms)))
+
+
 def test_the_rounds_of_all_arms_are_counted_without_being_made() -> None:
     rounds = {"criterion": "magnitude", "scope": "layer", "rates": {"fc": 0.4, "output": 0.2}, "rounds": 1000}
     arms = {f"a{i}": {"name": "ticket", "rounds": "all"} for i in range(5)}

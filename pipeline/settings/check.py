@@ -186,7 +186,7 @@ def _check_arms(experiment: Experiment) -> None:
         for what, such in (("criterion", "magnitude"), ("structure", "unit")):
             own = getattr(arm, what, None)
             named = own.get("name", "") if isinstance(own, Mapping) else own
-            if named is not None and not isinstance(named, str):
+            if own is not None and not isinstance(named, str):
                 raise UserError(f"arms.{name} has the {what} {own!r}, but should have a name, such as {such}")
 
 
