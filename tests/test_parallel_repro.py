@@ -12,7 +12,9 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline import repro as repro_module
+from pipeline.repro import plan as plans
+from pipeline.repro import stage as stages
+from pipeline.repro.__main__ import default_jobs
 
 ROOT = Path(__file__).parents[1]
 MEET = "touch {me}.here; for i in $(seq 100); do [ -e {other}.here ] && echo {me} > {me} && exit 0; sleep 0.1; done; exit 1"
@@ -107,7 +109,7 @@ def test_what_a_command_has_made_is_recorded_also_after_ctrl_c(monkeypatch: pyte
     monkeypatch.setattr(dvc.stage.run, "cmd_run", lambda: None)
     before = signal.getsignal(signal.SIGINT)
     try:
-        repro_module._record_what_ends()
+        stages._record_what_ends()
         assert signal.getsignal(signal.SIGINT) == before
         dvc.stage.run.cmd_run()
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
@@ -119,19 +121,19 @@ def test_what_a_command_has_made_is_recorded_also_after_ctrl_c(monkeypatch: pyte
 def test_entries_of_another_run_stay_and_a_sorted_lock_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline(tmp_path / "one", STAGES))
     file, repo = Path("dvc.lock").absolute(), Repo()
-    plan = repro_module.Plan(repo, ["both"])
+    plan = plans.Plan(repo, ["both"])
     written = (
         "schema: '2.0'\nstages:\n  both: {cmd: b}\n  others: {cmd: o}\n  right: {cmd: r}\n  old: {cmd: x}\n  left: {cmd: l}\n"
     )
     file.write_text(written)
-    repro_module._sort(repo, plan, {file: ["old"]})
+    plans.sort(repo, plan, {file: ["old"]})
     planned = [stage.name for stage in plan.stages]
     assert list(YAML(typ="safe").load(file)["stages"]) == ["old", *planned, "others"]
     inode, when = file.stat().st_ino, file.stat().st_mtime_ns
-    repro_module._sort(repo, plan, {file: ["old"]})
+    plans.sort(repo, plan, {file: ["old"]})
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (inode, when)
 
 
 def test_a_gpu_and_a_ray_of_its_own_for_each_stage_are_not_shared_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOTTERY_EXECUTOR", "ray")
-    assert repro_module.default_jobs() == 1
+    assert default_jobs() == 1

@@ -189,7 +189,7 @@ READ_THE_ENVIRONMENT = {
     "pipeline/executors/several_gpus.py",  # CUDA_VISIBLE_DEVICES
     "pipeline/executors/stop.py",  # DVC_STAGE
     "pipeline/executors/waiting.py",  # DVC_STAGE
-    "pipeline/repro.py",  # LOTTERY_EXECUTOR
+    "pipeline/repro/__main__.py",  # LOTTERY_EXECUTOR
     "pipeline/run/runner.py",  # sets CUBLAS_WORKSPACE_CONFIG
     "pipeline/tracking/__init__.py",  # LOTTERY_TRACKING
     "pipeline/tracking/__main__.py",  # sets what MLflow's server needs

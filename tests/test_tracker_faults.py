@@ -4,10 +4,8 @@ import os
 import shutil
 import signal
 import sqlite3
-import sys
 import time
 import weakref
-from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,10 @@ import pytest
 
 from pipeline.files import store
 from pipeline.settings import places
-from pipeline.tracking import connection, mirror, others
+from pipeline.tracking import connection, mirror
 from pipeline.tracking.__main__ import main
-from pipeline.tracking.record import find
-from pipeline.values.errors import UserError
 from tests import mirrored
-from tests.mirrored import artifacts, children, dense, every_run, runs, ticket, write, write_experiment
+from tests.mirrored import artifacts, children, dense, runs, ticket, write, write_experiment
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
 root = mirrored.root
@@ -164,151 +160,3 @@ def test_a_signal_that_comes_while_an_object_is_removed_is_not_lost(
 
 class Doomed:
     """Something that a weak reference can refer to."""
-
-
-# --- Several clones, one store
-
-
-@pytest.mark.parametrize("moment", [1, 5])  # the creation of the parent, of a lane
-def test_a_clone_that_logs_the_same_meanwhile_doubles_nothing(moment: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlflow import MlflowClient
-
-    write_experiment()
-    monkeypatch.setattr(connection, "is_shared", lambda: True)
-    made: list[str] = []
-    whole = MlflowClient.create_run
-
-    def create(self: MlflowClient, *arguments: Any) -> Any:
-        run = whole(self, *arguments)
-        made.append(run.info.run_id)
-        if len(made) == moment:
-            with monkeypatch.context() as patch:
-                patch.setattr(others, "_clone", lambda: "another")
-                mirror.fill(find()[0], lambda name: None)
-        return run
-
-    monkeypatch.setattr(MlflowClient, "create_run", create)
-    assert main(["sync"]) == 0
-    assert len(made) > 7
-    is_whole()
-    assert main(["sync"]) == 0
-    is_whole()
-
-
-def test_a_data_set_that_another_clone_makes_at_the_same_moment_is_no_fault(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from mlflow.protos.databricks_pb2 import BAD_REQUEST
-
-    def log(self: MlflowClient, *arguments: Any) -> None:
-        patch.undo()
-        raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.name", BAD_REQUEST)
-
-    write_experiment()
-    monkeypatch.setattr(connection, "is_shared", lambda: True)
-    with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_inputs", log)
-        assert main(["sync"]) == 0
-    is_whole()
-
-
-@pytest.mark.parametrize(
-    ("tags", "stays"),
-    [
-        ({}, False),
-        (lambda: {others.CLONE: others._clone(), others.BEGUN: str(int(time.time()))}, False),
-        (lambda: {others.CLONE: "another", others.BEGUN: str(int(time.time()))}, True),
-        (lambda: {others.CLONE: "another", others.BEGUN: str(int(time.time()) - 2 * others.PATIENCE)}, False),
-    ],
-)
-def test_the_open_run_of_another_clone_is_left_for_an_hour(
-    tags: dict[str, str] | Callable[[], dict[str, str]], stays: bool, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mlflow import MlflowClient
-
-    monkeypatch.setattr(connection, "is_shared", lambda: True)
-    key = write(dense()).read_about()["input_key"]
-    assert main(["sync"]) == 0
-    experiment = runs()["toy"].info.experiment_id
-    open_tags = (tags() if callable(tags) else tags) | {"input_key": key}
-    left = MlflowClient(connection.uri()).create_run(experiment, run_name="open", tags=open_tags).info.run_id
-    assert main(["sync"]) == 0
-    assert (left in {run.info.run_id for run in every_run()}) == stays
-    assert {"r00/seed1", "toy"} <= set(runs())
-
-
-def test_the_open_run_of_a_lane_whose_files_are_gone_is_removed(root: Path) -> None:
-    from mlflow import MlflowClient
-
-    write(dense())
-    assert main(["sync"]) == 0
-    MlflowClient(connection.uri()).create_run(runs()["toy"].info.experiment_id, run_name="open", tags={"input_key": "gone"})
-    assert main(["sync"]) == 0
-    assert sorted(runs()) == ["r00/seed1", "toy"]
-
-
-def test_repositories_that_share_an_sqlite_file_share_its_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/shared.db")
-    first = connection.lock_path()
-    (root / "another").mkdir()
-    monkeypatch.chdir(root / "another")
-    assert connection.lock_path() == first == root / "shared.db.lock"
-    assert not connection.is_shared()
-
-
-# --- Secrets
-
-SECRETS = [
-    ("http://me:s3cret@host:5000", "http://host:5000"),
-    ("https://s3cret@host/mlflow", "https://host/mlflow"),
-    ("http://me:p@s3cret@host", "http://host"),
-    ("http://me:a/s3cret@host", "http://host"),
-    ("http://me:%73%33cret@host", "http://host"),
-    ("postgresql://me:s3cret@host/runs?password=s3cret", "postgresql://host/runs"),
-    ("http://[me:s3cret@host", "http://host"),
-]
-
-
-@pytest.mark.parametrize(("uri", "shown"), SECRETS)
-def test_the_address_that_is_shown_has_no_password(
-    uri: str, shown: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
-    assert connection.address() == shown
-    with pytest.raises(UserError) as told, connection.explained():
-        raise OSError(f"cannot reach {uri} as me with s3cret or t0ken")
-    if uri.startswith("http"):
-        assert main(["ui"]) == 0
-    said = f"{told.value} {capsys.readouterr()}"
-    assert "s3cret" not in said and "t0ken" not in said and "%73" not in said
-    assert shown in said
-
-
-def test_the_path_of_a_database_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////tmp/a@b/mlflow.db")
-    assert connection.address() == "sqlite:////tmp/a@b/mlflow.db"
-    assert connection.without_secrets("no such file: /tmp/a@b") == "no such file: /tmp/a@b"
-
-
-def test_the_server_listens_here_only_and_its_command_line_has_no_password(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[str] = []
-    monkeypatch.setattr(os, "execv", lambda program, command: ran.extend(command))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:s3cret@127.0.0.1:9/runs")
-    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "")  # restored afterwards
-    assert main(["ui", "--port", "5987"]) == 0
-    assert ran[:4] == [sys.executable, "-m", "mlflow", "server"]
-    assert ran[ran.index("--host") + 1] == "127.0.0.1"
-    assert not [word for word in ran if "s3cret" in word]
-    assert os.environ["MLFLOW_BACKEND_STORE_URI"] == "postgresql://me:s3cret@127.0.0.1:9/runs"
-
-
-def test_a_driver_that_is_missing_is_told_without_the_password(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(dense())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql+nodriver://me:s3cret@127.0.0.1:9/runs")
-    assert main(["sync"]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("the MLflow store mysql+nodriver://127.0.0.1:9/runs cannot be used: ")
-    assert said.count("\n") == 1 and "s3cret" not in said

@@ -16,7 +16,7 @@ from pipeline.executors import processes, ray_cluster
 from pipeline.executors.ray_worker import End, News, Prepared, Worker, fingerprint, versions
 from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report, Tally
-from pipeline.executors.work import Work, split
+from pipeline.executors.work import Work, job_of, split
 from pipeline.files import checkpoints, store
 from pipeline.run.job import Job
 from pipeline.values import paths
@@ -31,7 +31,7 @@ Group = tuple[int, ...]
 
 def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
     """Raises: UserError of the first group that failed; the others then save checkpoints and stop."""
-    job: Job = work.__self__  # type: ignore[attr-defined]
+    job = job_of(work)
     share = ray_cluster.gpus_per_task()
     with ray_cluster.connected(processes.at_once(len(groups))):
         import ray

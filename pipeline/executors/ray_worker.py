@@ -130,7 +130,7 @@ class Worker:
                 problem = "the model or the task writes into the arrays of the data set, but should not, because lanes share them"
         except UserError as error:
             problem = str(error)
-        except Exception:
+        except Exception:  # nothing is hidden: the driver prints the traceback and ends with the problem
             problem = "a worker of the Ray cluster failed because of an error in this program or in a plug-in"
             problem, trace = f"{problem}; its traceback is above", traceback.format_exc()
         folder = self.job.folder

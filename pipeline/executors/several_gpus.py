@@ -12,7 +12,7 @@ import torch
 from pipeline.executors import one_by_one, processes
 from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report
-from pipeline.executors.work import Work, split
+from pipeline.executors.work import Work, job_of, split
 from pipeline.run.job import Job
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -29,7 +29,7 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop)
         return
     import cloudpickle  # the network's `make` is a function inside a function, which pickle refuses
 
-    job: Job = work.__self__  # type: ignore[attr-defined]
+    job = job_of(work)
     _Gpus(gpus, partial(_train, cloudpickle.dumps(job)), split(groups, len(gpus)), report, stop).run()
 
 

@@ -1,6 +1,5 @@
 """Damaged and forged files, each read as the stages read it: the written values, or one sentence that names the file."""
 
-import argparse
 import json
 import os
 import random
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.values.errors import UserError
-from tests.torture import Row, mutants
+from tests.torture import Row, command_line, mutants
 from tests.torture.readers import AWAY, Kind, kinds, world
 
 BATCH = 500  # mutants read by one process
@@ -118,9 +117,4 @@ def _outcome(kind: Kind, expected: Any, is_forged: bool, what: str) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    for row in rows(given.count, given.seed):
-        print(f"{row.fault} | {row.tries:,} | {row.outcome} | {row.command}")
+    command_line(rows, count=2000)

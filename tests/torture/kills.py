@@ -16,9 +16,10 @@ from itertools import product
 from pathlib import Path
 
 import psutil
+from ruamel.yaml.error import YAMLError
 
-from tests.torture import Row
-from tests.torture.scene import CHAIN, DVC, LOCKS, Clone, Run, as_in_a_terminal, command_line, emptied_record, record_of, scenes
+from tests.torture import Row, command_line
+from tests.torture.scene import CHAIN, DVC, LOCKS, Clone, Run, as_in_a_terminal, emptied_record, record_of, scenes
 
 WHOM = {
     "dvc": "DVC", "all": "DVC with all its processes", "stage": "a stage", "worker": "a lane's process", "tracker": "the mirror",
@@ -172,7 +173,7 @@ class Kills:
         """Whether DVC's files hold all stages; when they cannot be read, the next run says so."""
         try:
             return self.clone.stages().keys() == self.stages.keys()
-        except Exception:
+        except (OSError, YAMLError, AttributeError, KeyError, TypeError):
             return True
 
     def _compare(self) -> None:

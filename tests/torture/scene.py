@@ -1,6 +1,5 @@
 """A clone of the repository in which `dvc repro` may be killed, and its run as a process whose output can be watched."""
 
-import argparse
 import os
 import shutil
 import signal
@@ -10,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -20,7 +19,6 @@ import psutil
 from ruamel.yaml import YAML
 
 from pipeline.files import store
-from tests.torture import Row
 
 ROOT = Path(__file__).parents[2]
 CHAIN = Path("experiments/digits/dvc.yaml")
@@ -196,16 +194,6 @@ def record_of(clone: Clone) -> str:
     assert running == 0, f"{clone.folder.name}: {running} runs of MLflow never ended"
     assert logged == Counter(lanes), f"{clone.folder.name}: MLflow has {dict(logged)} instead of each lane once"
     return f"MLflow has each of the {len(lanes)} lanes once and no run that never ended"
-
-
-def command_line(rows: Callable[[int, int], list[Row]], count: int) -> None:
-    """`python -m tests.torture.<module> [--count N] [--seed S]` prints the module's rows."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=count)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    for row in rows(given.count, given.seed):
-        print(f"{row.fault} | {row.tries} | {row.outcome} | {row.command}")
 
 
 def as_in_a_terminal() -> None:

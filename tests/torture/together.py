@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from tests.torture import Row
-from tests.torture.scene import CHAIN, DVC, LOCKS, Clone, Run, as_in_a_terminal, command_line, scenes
+from tests.torture import Row, command_line
+from tests.torture.scene import CHAIN, DVC, LOCKS, Clone, Run, as_in_a_terminal, scenes
 
 TWIN = "digits_twin"  # another experiment with the data set of digits
 # What the one that is refused says: it names the process that is in its way.

@@ -3,7 +3,6 @@
 `python -m tests.torture.tracker [--count N] [--seed S]`
 """
 
-import argparse
 import os
 import random
 import resource
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.tracking import connection
-from tests.torture import Row
+from tests.torture import Row, command_line
 from tests.torture.tracked import Server, Sync, completes, is_whole, mounted, repository, with_store
 
 COUNT = 20
@@ -249,9 +248,4 @@ def _end_as_a_stage() -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.torture.tracker", description=__doc__)
-    parser.add_argument("--count", type=int, default=COUNT)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    for row in rows(given.count, given.seed):
-        print(row)
+    command_line(rows, count=COUNT)

@@ -1,0 +1,113 @@
+"""Several clones of the repository, or repositories, that fill one MLflow store."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.tracking import connection, mirror, others
+from pipeline.tracking.__main__ import main
+from pipeline.tracking.record import find
+from tests import mirrored
+from tests.mirrored import children, dense, every_run, runs, write, write_experiment
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
+root = mirrored.root
+LANES = ["r00/seed1", "r00/seed2", "r01/seed1", "r01/seed2", "reinit_r01/seed1_draw1", "reinit_r01/seed2_draw1"]
+
+
+def is_whole() -> None:
+    """Asserts that MLflow has each lane of `write_experiment` once, below one parent, and nothing that is not finished."""
+    found = runs()
+    assert sorted(found) == [*LANES, "toy"]
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert children(found["toy"]) == LANES
+
+
+@pytest.mark.parametrize("moment", [1, 5])  # the creation of the parent, of a lane
+def test_a_clone_that_logs_the_same_meanwhile_doubles_nothing(moment: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    write_experiment()
+    monkeypatch.setattr(connection, "is_shared", lambda: True)
+    made: list[str] = []
+    whole = MlflowClient.create_run
+
+    def create(self: MlflowClient, *arguments: Any) -> Any:
+        run = whole(self, *arguments)
+        made.append(run.info.run_id)
+        if len(made) == moment:
+            with monkeypatch.context() as patch:
+                patch.setattr(others, "_clone", lambda: "another")
+                mirror.fill(find()[0], lambda name: None)
+        return run
+
+    monkeypatch.setattr(MlflowClient, "create_run", create)
+    assert main(["sync"]) == 0
+    assert len(made) > 7
+    is_whole()
+    assert main(["sync"]) == 0
+    is_whole()
+
+
+def test_a_data_set_that_another_clone_makes_at_the_same_moment_is_no_fault(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    def log(self: MlflowClient, *arguments: Any) -> None:
+        patch.undo()
+        raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.name", BAD_REQUEST)
+
+    write_experiment()
+    monkeypatch.setattr(connection, "is_shared", lambda: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_inputs", log)
+        assert main(["sync"]) == 0
+    is_whole()
+
+
+@pytest.mark.parametrize(
+    ("tags", "stays"),
+    [
+        ({}, False),
+        (lambda: {others.CLONE: others._clone(), others.BEGUN: str(int(time.time()))}, False),
+        (lambda: {others.CLONE: "another", others.BEGUN: str(int(time.time()))}, True),
+        (lambda: {others.CLONE: "another", others.BEGUN: str(int(time.time()) - 2 * others.PATIENCE)}, False),
+    ],
+)
+def test_the_open_run_of_another_clone_is_left_for_an_hour(
+    tags: dict[str, str] | Callable[[], dict[str, str]], stays: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setattr(connection, "is_shared", lambda: True)
+    key = write(dense()).read_about()["input_key"]
+    assert main(["sync"]) == 0
+    experiment = runs()["toy"].info.experiment_id
+    open_tags = (tags() if callable(tags) else tags) | {"input_key": key}
+    left = MlflowClient(connection.uri()).create_run(experiment, run_name="open", tags=open_tags).info.run_id
+    assert main(["sync"]) == 0
+    assert (left in {run.info.run_id for run in every_run()}) == stays
+    assert {"r00/seed1", "toy"} <= set(runs())
+
+
+def test_the_open_run_of_a_lane_whose_files_are_gone_is_removed(root: Path) -> None:
+    from mlflow import MlflowClient
+
+    write(dense())
+    assert main(["sync"]) == 0
+    MlflowClient(connection.uri()).create_run(runs()["toy"].info.experiment_id, run_name="open", tags={"input_key": "gone"})
+    assert main(["sync"]) == 0
+    assert sorted(runs()) == ["r00/seed1", "toy"]
+
+
+def test_repositories_that_share_an_sqlite_file_share_its_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/shared.db")
+    first = connection.lock_path()
+    (root / "another").mkdir()
+    monkeypatch.chdir(root / "another")
+    assert connection.lock_path() == first == root / "shared.db.lock"
+    assert not connection.is_shared()
