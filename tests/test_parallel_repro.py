@@ -84,10 +84,25 @@ def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_in_the_background_of_a_script_stops_its_stages_too(tmp_path: Path) -> None:
+    """Such a script ignores SIGINT, and so would all that it starts."""
+    folder = pipeline(tmp_path / "one", SLOW)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = subprocess.Popen([sys.executable, "-m", "pipeline.repro"], cwd=folder, env=ENVIRONMENT)
+    signal.signal(signal.SIGINT, before)
+    wait_for(folder / "begun")
+    process.terminate()
+    assert process.wait(20) == 130
+    wait_for(folder / "ended")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_goes_on_after_a_kill(tmp_path: Path, number: signal.Signals) -> None:
     folder = pipeline(tmp_path / "one", SLOW)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what the background of a script ignores, children ignore
     process = subprocess.Popen([sys.executable, "-m", "pipeline.repro"], cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
     wait_for(folder / "begun")
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)

@@ -16,6 +16,7 @@ def reproduce(target: str, sender: Connection, alive: Connection, held: Connecti
     """Runs one stage as `dvc repro --single-item` does, in a process that is interrupted when its parent is gone."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a script it is ignored, also by the command
     held.close()
     threading.Thread(target=_watch, args=(alive,), daemon=True).start()
     for stream in (1, 2):
