@@ -17,7 +17,7 @@ from benchmarks.results import Row, Section, interleaved, ratios
 from benchmarks.workload import Workload
 from pipeline.domain.bundle import of_images
 from pipeline.domain.tickets import Ticket
-from pipeline.run import runner
+from pipeline.run.device import chosen as device_for
 from pipeline.settings import config
 from pipeline.values.experiment import Model
 
@@ -30,7 +30,7 @@ def run(work: Workload, repetitions: int = 5, steps: int = 20) -> Section:
     rows = on_cpu(work, repetitions=repetitions, steps=steps)
     if not torch.cuda.is_available():
         return Section([*_not_measured(), *rows])
-    device = runner._device("fp32")  # with the settings it trains with
+    device = device_for("fp32")  # with the settings it trains with
     return Section([*(lenet(work, lanes, device) for lanes in LANES), conv(device), *rows])
 
 

@@ -50,7 +50,7 @@ def pool(work: Workload, count: int, iterations: int) -> float:
             folder=Path(folder, "lanes"), data_digest="", recipe_key="", keys=names,
         )  # fmt: skip
         started = time.perf_counter()
-        executors.run(job.run, [[i] for i in range(count)], lambda *_: None, loops.CPU)
+        executors.dispatch(job, [[i] for i in range(count)], lambda *_: None)
         return time.perf_counter() - started
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 
 from pipeline.claims.verdicts import Verdicts
+from pipeline.executors import notes
 from pipeline.figures.shown import Shown
-from pipeline.files import notes
 from pipeline.report.findings import findings
 from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome

@@ -1,8 +1,5 @@
 """`python -m stages.download mnist`: writes work/data/mnist.safetensors from the first source that has the data set."""
 
-import tempfile
-from pathlib import Path
-
 from pipeline.domain.bundle import Bundle
 from pipeline.files import datasets
 from pipeline.values import paths
@@ -11,15 +8,15 @@ from stages import run_stage
 
 
 def main(name: str) -> None:
-    # No output depends on these modules: they find the plug-in that the settings mean, whose options are in the name.
+    # No output depends on these modules: they find a folder and the plug-in that the settings mean, with its options.
+    from pipeline.executors import scratch
     from pipeline.settings import check, config
 
     obtain = check.data_set(config.load().experiments.values(), name)
-    paths.SCRATCH.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="download-", dir=paths.SCRATCH) as folder:
-        bundle = obtain(folder=Path(folder))
+    with scratch.folder(paths.SCRATCH) as empty:
+        bundle = obtain(folder=empty)
         if not isinstance(bundle, Bundle):
-            raise UserError(f"{obtain} gives {type_of(bundle)}, should give a Bundle (pipeline.domain.bundle)")
+            raise UserError(f"{obtain} gives {type_of(bundle)}, but should give a Bundle (pipeline.domain.bundle)")
         check.agrees(obtain, bundle)
         datasets.write_bundle(paths.data(name), bundle)
 

@@ -125,7 +125,7 @@ def test_what_does_not_go_together_is_one_sentence(arms: dict[str, Any], words: 
 
 @pytest.mark.parametrize("sigma", [-1, True, "loud", None, float("inf")])
 def test_noise_needs_a_number_that_is_not_negative(sigma: Any) -> None:
-    with pytest.raises(UserError, match=rf"arms\.loud: .*sigma is {sigma!r}, should be a number from 0 on") as error:
+    with pytest.raises(UserError, match=rf"arms\.loud: .*sigma is {sigma!r}, but should be a number from 0 on") as error:
         plan({"loud": {"name": "noise", "rounds": 1, "sigma": sigma}})
     assert "\n" not in str(error.value)
 
@@ -174,16 +174,16 @@ def test_parts_of_an_arm_that_params_yaml_may_give_are_checked(name: str, fact: 
 
 
 WRONG: dict[str, dict[str, Any]] = {
-    "its `training` is 'forever', should be one of scheduled, last_rate, all_rounds": {
+    "its `training` is 'forever', but should be one of scheduled, last_rate, all_rounds": {
         "masks_of": "dense",
         "training": "forever",
     },
-    "its `order` is 'mine', should be one of replicate, drawn": {"masks_of": "dense", "order": "mine"},
-    "its `prunes` is 'all', should be one of own, dense": {"prunes": "all"},
+    "its `order` is 'mine', but should be one of replicate, drawn": {"masks_of": "dense", "order": "mine"},
+    "its `prunes` is 'all', but should be one of own, dense": {"prunes": "all"},
     "it has both of `prunes` and `masks_of`": {"prunes": "own", "masks_of": "dense"},
     "it has neither of `prunes` and `masks_of`": {},
-    "its `weights` is None, should be a function": {"masks_of": "dense", "weights": None},
-    "its `mask` is an int, should be a function": {"masks_of": "dense", "mask": 3},
+    "its `weights` is None, but should be a function": {"masks_of": "dense", "weights": None},
+    "its `mask` is an int, but should be a function": {"masks_of": "dense", "mask": 3},
 }
 
 

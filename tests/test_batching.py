@@ -1,6 +1,7 @@
 """Lanes batched on one device: which networks can be, and what happens when they don't fit."""
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_lanes_that_do_not_fit_in_memory_are_split(capsys: pytest.CaptureFixture
         ran.append(list(group))
         report(10 * len(group))
 
-    one_by_one.run(work, [range(7)], lambda done, resumed: seen.append(done), Stop(None))
+    one_by_one.run(SimpleNamespace(run=work), [range(7)], lambda done, resumed: seen.append(done), Stop(None))
     assert ran == [[0], [1, 2], [3, 4], [5, 6]]
     assert seen[-1] == 70
     assert "7 lanes do not fit" in capsys.readouterr().err
@@ -55,4 +56,4 @@ def test_lanes_that_do_not_fit_in_memory_are_split(capsys: pytest.CaptureFixture
         raise torch.OutOfMemoryError("no more")
 
     with pytest.raises(UserError, match="one lane alone does not fit"):
-        one_by_one.run(never, [range(2)], lambda done, resumed: seen.append(done), Stop(None))
+        one_by_one.run(SimpleNamespace(run=never), [range(2)], lambda done, resumed: seen.append(done), Stop(None))

@@ -44,7 +44,7 @@ def test_digits_are_the_same_each_time(tmp_path: Path) -> None:
         ({"train_inputs": np.zeros((3, 8, 8), np.uint8)}, r"train_targets is uint8 .*one for each of 3 inputs"),
         ({"train_inputs": np.zeros(1437, np.uint8)}, "train_inputs is uint8 .*at least two dimensions"),
         ({"train_inputs": np.zeros((1437, 1, 8, 8), np.complex64)}, "train_inputs is complex64 .*an array of numbers"),
-        ({"train_inputs": [[1, 2]]}, "train_inputs is list, should be an array of numbers"),
+        ({"train_inputs": [[1, 2]]}, "train_inputs is list, but should be an array of numbers"),
         ({"test_inputs": np.zeros((360, 1, 8, 8), np.float32)}, "test_inputs is float32 .*uint8 as train_inputs are"),
         ({"test_inputs": np.zeros((360, 1, 9, 8), np.uint8)}, r"test_inputs is .*\(N, \*\(1, 8, 8\)\) as train_inputs are"),
         ({"test_inputs": np.zeros((0, 1, 8, 8), np.uint8), "test_targets": np.zeros(0, np.uint8)}, "test_inputs is .*not empty"),
@@ -71,7 +71,7 @@ def test_a_bundle_is_validated(change: dict[str, Any], message: str) -> None:
     [
         ({"train_images": np.zeros((1437, 1, 8, 8), np.float32)}, r"train_images is float32 .*uint8 \(N, C, H, W\)"),
         ({"test_images": np.zeros((360, 8, 8), np.uint8)}, r"test_images is uint8 .*uint8 \(N, C, H, W\)"),
-        ({"mean": np.zeros(3, np.float32)}, r"mean is float32 \(3,\), should be float32 \(1,\)"),
+        ({"mean": np.zeros(3, np.float32)}, r"mean is float32 \(3,\), but should be float32 \(1,\)"),
         ({"std": np.zeros(1, np.float32)}, "std is .*positive"),
     ],
 )
@@ -89,9 +89,9 @@ def test_images_are_validated(change: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_targets": np.full(1437, 2, np.uint8)}, r"has the classes \[2\], should have all of 0\.\.2"),
+        ({"train_targets": np.full(1437, 2, np.uint8)}, r"has the classes \[2\], but should have all of 0\.\.2"),
         ({"train_targets": np.zeros(1437, np.uint8)}, "test_targets has the class 1, which train_targets has not"),
-        ({"train_targets": np.full(1437, -1)}, "train_targets has the class -1, should have classes from 0 on"),
+        ({"train_targets": np.full(1437, -1)}, "train_targets has the class -1, but should have classes from 0 on"),
         ({"test_targets": np.full(360, -3)}, "test_targets has the class -3, which train_targets has not"),
         ({"train_targets": np.zeros((1437, 1), np.uint8)}, r"train_targets is uint8 \(1437, 1\), .*whole numbers"),
         ({"test_targets": np.zeros(360, np.float32)}, "test_targets is float32 .*whole numbers"),

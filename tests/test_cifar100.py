@@ -94,7 +94,7 @@ def test_smaller_images_are_means_of_blocks(small: Path, tmp_path: Path, monkeyp
     assert Form.of(half) == replace(cifar100.FORM(side=16), train=100, test=4)
     block = whole.test_inputs[2, 1, 6:8, 10:12].astype(float)
     assert half.test_inputs[2, 1, 3, 5] == np.rint(block.mean())
-    with pytest.raises(ValueError, match="side is 20, should be 32, 16 or 8"):
+    with pytest.raises(ValueError, match="side is 20, but should be 32, 16 or 8"):
         cifar100.cifar100(tmp_path, side=20)
 
 

@@ -210,7 +210,7 @@ def test_what_is_not_yaml_is_said_in_one_line(text: str, tmp_path: Path) -> None
         (f"{TOY}.optimizer.warmup", "3ep", ["optimizer.warmup is 3ep, iteration 15", "before the end of training, 15"]),
         (f"{TOY}.optimizer.decay", {"at": ["9it", "16it"]}, ["optimizer.decay.at[1] is 16it", "before the end of training, 15"]),
         (f"{TOY}.data.augment", {"crop": 4}, ["data.augment.crop is 4", "less than the images' 4 pixels"]),
-        (f"{TOY}.model", {"name": "conv", "dropout": 1.0}, ["dropout is 1.0, should be a number from 0 on and below 1"]),
+        (f"{TOY}.model", {"name": "conv", "dropout": 1.0}, ["dropout is 1.0, but should be a number from 0 on and below 1"]),
         (
             f"{TOY}.model",
             {"name": "conv", "depth": 6},

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.domain.bundle import Bundle
-from pipeline.run import runner, setup
+from pipeline.run import device, setup
 from pipeline.training.examples import split
 from pipeline.training.trainer import Trainer
 from pipeline.values.optimizer import Sgd
@@ -48,7 +48,7 @@ def alike() -> Bundle:
 
 def groups(begun: setup.Setup, lanes: int) -> list[list[int]]:
     """Which lanes are trained as one batch on CUDA."""
-    return [list(group) for group in runner._groups(begun, lanes, torch.device("cuda"))]
+    return [list(group) for group in device.groups(begun, lanes, torch.device("cuda"))]
 
 
 def experiment(model: dict[str, Any], seeds: Sequence[int] = SEEDS) -> dict[str, Any]:

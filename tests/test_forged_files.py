@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline import headline
 from pipeline.claims import verdicts
-from pipeline.files import notes, store
+from pipeline.executors import notes
+from pipeline.files import store
 from pipeline.results import examined
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places

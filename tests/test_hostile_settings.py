@@ -49,6 +49,7 @@ def said(text: str | bytes, folder: Path) -> str:
         ("a: 1\nmargin: !!bool maybe", "'maybe' cannot be read as !!bool ('maybe') in line 2, column 9"),
         ("margin: !!int ''", "'' cannot be read as !!int"),
         ("margin: 2001-99-99", "'2001-99-99' cannot be read as !!timestamp (month must be in 1..12) in line 1"),
+        (f"margin: 0x{NINES}", "is too long for a number"),
         (f"margin: {NINES}", "cannot be read as !!int (Exceeds the limit (4300 digits)"),
         ("margin: 2001-09-09", "!!timestamp is not text, a number, a list or a mapping; text that looks like it should be in"),
         ("margin: !!set {a, b}", "!!set is not text"),

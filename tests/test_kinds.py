@@ -163,5 +163,5 @@ def test_a_layers_own_kind_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(_2="output") == ["conv", "output", "fc"]
     assert found(_3="fc") == ["conv", "output", "fc"]
     assert found(_2="stem") == ["conv", "stem", "output"]  # any name that params.yaml has a rate for
-    with pytest.raises(UserError, match="kind of 2 is 7, should be a name"):
+    with pytest.raises(UserError, match="kind of 2 is 7, but should be a name"):
         found(_2=7)

@@ -102,8 +102,8 @@ def test_heads_are_those_of_torchs_own_attention() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("gpt", {"width": 10, "heads": 4}, "width is 10, should be a multiple of heads, 4"),
-        ("gpt", {"depth": 0}, "depth is 0, should be a whole number of at least 1"),
+        ("gpt", {"width": 10, "heads": 4}, "width is 10, but should be a multiple of heads, 4"),
+        ("gpt", {"depth": 0}, "depth is 0, but should be a whole number of at least 1"),
         ("gpt", {"heads": 2.0}, "heads is 2.0, should"),
         ("lstm", {"width": "8"}, "width is '8', should"),
     ],
@@ -111,7 +111,7 @@ def test_heads_are_those_of_torchs_own_attention() -> None:
 def test_what_a_network_cannot_be_is_refused(name: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         network(name, options)
-    with pytest.raises(UserError, match=r"the inputs have the shape \(1, 4, 4\), should be tokens"):
+    with pytest.raises(UserError, match=r"the inputs have the shape \(1, 4, 4\), but should be tokens"):
         toy.network(name)
 
 

@@ -92,7 +92,6 @@ def test_dvc_s_lock_may_be_incomplete_while_another_dvc_writes_it(root: Path, mo
     assert waiting._dvc.__wrapped__() == os.getppid()
 
 
-@pytest.mark.xfail(strict=True, reason="stages/__init__.py would have to catch it, and all training depends on that file")
 def test_ctrl_c_while_a_stage_imports_its_modules_shows_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt")
     command = [sys.executable, "-m", "stages.prune", "toy/r01"]

@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,6 @@ import torch
 from pipeline import executors
 from pipeline.executors import progress, tally
 from pipeline.executors.progress import Progress
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -69,7 +68,8 @@ def test_executors_tell_what_came_from_checkpoints() -> None:
             report(done)
 
     reports: list[tuple[int, int]] = []
-    executors.run(work, [[0], [1]], lambda done, resumed: reports.append((done, resumed)), CPU)
+    job: Any = SimpleNamespace(run=work, device=torch.device("cpu"))
+    executors.dispatch(job, [[0], [1]], lambda done, resumed: reports.append((done, resumed)))
     assert reports[-1] == (200, 40)
 
 

@@ -142,7 +142,9 @@ def test_nothing_to_prune_and_too_little_to_keep_are_said() -> None:
     group = Group(("out",), 15, 0.5)
     assert [group.kept(k) for k in range(6)] == [15, 8, 4, 2, 1, 0]
     pruning.check([group], 4)
-    with pytest.raises(UserError, match=r"goes to round 6, but after round 5 no weight of out would .* should be at most 4"):
+    with pytest.raises(
+        UserError, match=r"goes to round 6, but after round 5 no weight of out would .* should go to round 4 at most"
+    ):
         pruning.check([Group(("fc1",), 84, 0.5), group], 6)
 
 

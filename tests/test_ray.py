@@ -22,8 +22,6 @@ from pipeline import executors
 from pipeline.executors import ray_cluster, scratch
 from pipeline.executors.ray_worker import End, News, Worker, fingerprint
 from pipeline.files import checkpoints, store
-from pipeline.run import runner
-from pipeline.run.job import Job
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from tests import lottery, rayed, toy
@@ -37,15 +35,15 @@ PARAMS = lottery.params(
 # A CPU trains two of the lanes as one batch here, as a GPU would.
 TRAIN = """
 import os, sys
-from pipeline.run import runner
+from pipeline.run import device
 from stages import train_dense
-runner._groups = lambda *_: ([0, 1], [2])
+device.groups = lambda *_: ([0, 1], [2])
 os.environ["LOTTERY_EXECUTOR"] = "local"
 train_dense.main("toy")
 os.rename("work/toy/r00", "local")
 os.environ["LOTTERY_EXECUTOR"] = "ray"
 train_dense.main("toy")
-runner._groups = lambda *_: ([0], [1])
+device.groups = lambda *_: ([0], [1])
 try:
     train_dense.main("wild")
 except Exception as error:
@@ -102,7 +100,7 @@ def test_an_environment_that_cannot_work_is_refused(
     for name, value in {"LOTTERY_EXECUTOR": "ray", **environment}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=f"^{sentence}"):
-        executors.run(Job.run.__get__(object()), [[0]], print, CPU)
+        executors.dispatch(SimpleNamespace(device=CPU), [[0]], print)
 
 
 def test_an_address_at_which_nothing_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +142,9 @@ def test_lanes_are_spread_over_the_gpus_of_a_cluster(
 ) -> None:
     from pipeline.executors import ray
 
-    monkeypatch.setattr(runner, "_groups", lambda setup, lanes, of: whole if of == CUDA else pytest.fail("groups of a CPU"))
+    monkeypatch.setattr(
+        "pipeline.run.device.groups", lambda setup, lanes, of: whole if of == CUDA else pytest.fail("groups of a CPU")
+    )
     assert ray.spread(Lanes(len(given) if device == CPU else 3, device), given, slots) == expected
 
 

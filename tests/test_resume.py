@@ -34,10 +34,10 @@ SAVING = "from pipeline.run import job; job.CHECKPOINT_EVERY = 0; from stages im
 def one_by_one(stop_after: int) -> Callable[..., None]:
     """Instead of executors.run: the lanes one after the other in this process, each stopped after so many evaluations."""
 
-    def run(work: Work, groups: list[list[int]], report: Callable[[int], None], device: object) -> None:
+    def run(work: Work, groups: list[list[int]]) -> None:
         for group in groups:
             reported: list[int] = []
-            work(group, reported.append, lambda reported=reported: len(reported) >= stop_after)
+            work.run(group, reported.append, lambda reported=reported: len(reported) >= stop_after)
         raise KeyboardInterrupt
 
     return run

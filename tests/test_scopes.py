@@ -136,10 +136,10 @@ def plan(rates: Mapping[str, float] | None = None, **arm: Any) -> Lottery:
 @pytest.mark.parametrize(
     ("arm", "words"),
     [
-        ({"steps": 0}, "arms.mine: its `steps` is 0, should be a whole number from 1 to 1000"),
+        ({"steps": 0}, "arms.mine: its `steps` is 0, but should be a whole number from 1 to 1000"),
         ({"steps": True}, "its `steps` is True"),
         ({"steps": 2.5}, "its `steps` is 2.5"),
-        ({"scope": "uniform"}, "its `scope` is 'uniform', should be one of layer, global, erdos_renyi, erk, balanced"),
+        ({"scope": "uniform"}, "its `scope` is 'uniform', but should be one of layer, global, erdos_renyi, erk, balanced"),
         ({"scope": "erk", "rates": {"fc": 0.4, "output": 0.2}}, "arms.mine: pruning.rates should be equal when scope is erk"),
     ],
 )

@@ -1,6 +1,7 @@
 """A stage's lanes on several GPUs. There is none here: processes that are told of two GPUs train on the CPU."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,8 @@ def test_lanes_are_divided_evenly_and_none_is_lost(groups: Any, gpus: int, expec
 def test_one_gpu_or_one_lane_needs_no_other_process(gpus: list[str], lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(several_gpus, "devices", lambda: gpus)
     seen: list[Any] = []
-    several_gpus.run(lambda group, report, stop: seen.append(group), [range(lanes)], print, Stop(None))  # it has no job to send
+    job: Any = SimpleNamespace(run=lambda group, report, stop: seen.append(group))  # which could not be sent
+    several_gpus.run(job, [range(lanes)], print, Stop(None))
     assert seen == [range(lanes)]
 
 
@@ -58,12 +60,12 @@ from pipeline.executors import processes, several_gpus
 from pipeline.executors.stop import Stop
 from stages import train_dense
 several_gpus.devices = lambda: ["5", "7"]
-executors.run = lambda work, groups, report, device: processes.run(work, [(0, 1), (2,)], report, Stop(None))
+executors.dispatch = lambda job, groups, report: processes.run(job, [(0, 1), (2,)], report, Stop(None))
 train_dense.main("toy")
 os.rename("work/toy/r00", "local")
-executors.run = lambda work, groups, report, device: several_gpus.run(work, [range(3)], report, Stop(None))
+executors.dispatch = lambda job, groups, report: several_gpus.run(job, [range(3)], report, Stop(None))
 train_dense.main("toy")
-executors.run = lambda work, groups, report, device: several_gpus.run(work, [range(2)], report, Stop(None))
+executors.dispatch = lambda job, groups, report: several_gpus.run(job, [range(2)], report, Stop(None))
 try:
     train_dense.main("wild")
 except Exception as error:

@@ -28,7 +28,7 @@ from tests import lottery
         ({"structure": "unit", "rates": {"fc": 0.8}}, "after round 2 no unit of fc1.weight would be left (8 units, rate 0.8)"),
         ({"structure": "rows"}, "should be one of filter, head, n_by_m, unit, weight, or a dotted path"),
         ({"structure": {"name": "unit", "m": 4}}, "unexpected keyword argument 'm'"),
-        ({"structure": "tests.test_structure_settings:nothing"}, "gives None, should give a Plan"),
+        ({"structure": "tests.test_structure_settings:nothing"}, "gives None, but should give a Plan"),
         ({"structure": "unit", "rates": {"fc": 0.5, "conv": 0.3}}, "pruning.rates names conv, but the weights of the network"),
     ],
 )

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline import tracking
-from pipeline.files import notes, store
+from pipeline.executors import notes
+from pipeline.files import store
 from pipeline.settings import places
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main

@@ -97,7 +97,7 @@ def test_a_metric_gives_its_name_to_columns_and_outcomes() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"train_targets": np.zeros(342, np.float32)}, r"train_targets is float32 \(342,\), should be float"),
+        ({"train_targets": np.zeros(342, np.float32)}, r"train_targets is float32 \(342,\), but should be float"),
         ({"test_targets": np.zeros((100, 1), np.int64)}, "test_targets is int64"),
         ({"test_targets": np.zeros((100, 2), np.float32)}, r"test_targets is float32 \(100, 2\), .*\(N, 1\)"),
         (

@@ -72,9 +72,9 @@ def test_an_unknown_character_is_named() -> None:
         ({"context": 104}, "context is 104 characters, but the validation part of the text has 104; a window needs one more"),
         ({"context": 1872}, "context is 1872 characters, but the training part of the text has 1872"),
         ({"context": 20, "held_out": 20}, "context is 20 characters, but `held_out` has 20"),
-        ({"context": 0}, "context is 0, should be a whole number of at least 1"),
+        ({"context": 0}, "context is 0, but should be a whole number of at least 1"),
         ({"context": 2.5}, "context is 2.5, should"),
-        ({"context": 2, "held_out": 1}, "held_out is 1, should be a whole number of at least 2"),
+        ({"context": 2, "held_out": 1}, "held_out is 1, but should be a whole number of at least 2"),
     ],
 )
 def test_a_text_that_is_shorter_than_its_context_is_refused(options: dict[str, Any], words: str) -> None:
@@ -196,20 +196,20 @@ def test_the_measure_of_a_known_distribution_is_its_entropy() -> None:
 
 
 def test_an_unknown_unit_is_refused() -> None:
-    with pytest.raises(ValueError, match="unit is 'byte', should be one of character, word"):
+    with pytest.raises(ValueError, match="unit is 'byte', but should be one of character, word"):
         text("byte")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"train_targets": np.zeros(6, np.uint8)}, r"train_targets is uint8 \(6,\), should be whole numbers \(N, T\)"),
+        ({"train_targets": np.zeros(6, np.uint8)}, r"train_targets is uint8 \(6,\), but should be whole numbers \(N, T\)"),
         ({"train_targets": np.zeros((6, 4), np.float32)}, "train_targets is float32"),
         ({"test_targets": np.zeros((3, 5), np.uint8)}, r"test_targets is uint8 \(3, 5\)"),
         ({"test_targets": np.full((3, 4), 9, np.uint8)}, "test_targets has the token 9, but the training part has none above 4"),
         ({"validation_inputs": np.full((3, 4), 7, np.uint8), "validation_targets": np.zeros((3, 4), np.uint8)}, "token 7, but"),
-        ({"train_targets": np.full((6, 4), -1)}, "train_targets has the token -1, should have tokens from 0 on"),
-        ({"scale": np.ones(1, np.float32)}, "the inputs are normalised, should be tokens without a scale"),
+        ({"train_targets": np.full((6, 4), -1)}, "train_targets has the token -1, but should have tokens from 0 on"),
+        ({"scale": np.ones(1, np.float32)}, "the inputs are normalised, but should be tokens without a scale"),
     ],
 )
 def test_data_that_are_no_text_are_refused(changes: dict[str, Any], words: str) -> None:

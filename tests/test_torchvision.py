@@ -11,7 +11,7 @@ from torchvision import models
 
 from pipeline.domain.networks import Network
 from pipeline.preview.show import show
-from pipeline.run import code, runner
+from pipeline.run import code, device
 from pipeline.settings import config
 from pipeline.training.autograd import why_not_batched
 from pipeline.values import paths, plugins
@@ -97,7 +97,7 @@ def test_googlenet_has_no_further_outputs() -> None:
         ("vgg11", {"dropout": "much"}, IMAGE, "model 'torchvision:vgg11' failed: TypeError"),
         ("resnext50_32x4d", {"groups": 2}, IMAGE, "failed: ValueError: The parameter 'groups' expected value 32 but got 2"),
         ("vgg11", {"small_images": True}, IMAGE, "small_images replaces the first layers of a ResNet, and this network is none"),
-        ("resnet18", {"small_images": "yes"}, IMAGE, "small_images is 'yes', should be true or false"),
+        ("resnet18", {"small_images": "yes"}, IMAGE, "small_images is 'yes', but should be true or false"),
         ("resnet18", {}, (1, 28, 28), r"take images of 3 channels, but an input has the shape \(1, 28, 28\)"),
         ("resnet18", {}, (64,), r"take images of 3 channels, but an input has the shape \(64,\)"),
         ("vit_b_32", {}, (3, 32, 64), r"takes square images, but an input has the shape \(3, 32, 64\)"),
@@ -135,7 +135,7 @@ def test_lanes_with_a_residual_network_are_batched_and_those_of_one_that_draws_a
     batch = torch.zeros(2, *IMAGE), torch.tensor([0, 2])
     assert why_not_batched(network("resnet18"), toy.CLASSIFICATION.loss, batch) is None
     with lottery.repository(tmp_path, lottery.params(toy=experiment("squeezenet1_1")), toy.bundle(40, 12, shape=IMAGE)):
-        groups = runner._groups(lottery.begin("toy"), 3, torch.device("cuda"))
+        groups = device.groups(lottery.begin("toy"), 3, torch.device("cuda"))
     assert groups == [[0], [1], [2]]
     assert "one at a time, because this network cannot be batched: it draws random numbers" in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.preview import estimate
@@ -56,6 +57,16 @@ def test_code_that_ends_the_process_or_never_ends_is_told(
     assert words in message
     assert len(message) < 700
     assert before == (resource.getrlimit(resource.RLIMIT_DATA), signal.getsignal(signal.SIGALRM), os._exit)
+
+
+def test_a_network_too_large_for_the_pruning_of_its_trial_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory ends in our own code, not in that of a plug-in."""
+    monkeypatch.setattr(bounds, "_free", lambda: 10**8)
+    with (
+        pytest.raises(UserError, match="needs more memory than there is; the network or an option may be too large"),
+        bounds.memory(),
+    ):
+        np.ones(10**8)
 
 
 def test_the_watch_for_a_dvc_that_is_gone_goes_on_during_a_trial() -> None:

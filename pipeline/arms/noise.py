@@ -14,7 +14,7 @@ def noise(sigma: float, masks: str = "ticket") -> Arm:
     """
 
     if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 <= sigma < math.inf:
-        raise ValueError(f"sigma is {sigma!r}, should be a number from 0 on, such as 0.5")
+        raise ValueError(f"sigma is {sigma!r}, but should be a number from 0 on, such as 0.5")
 
     def weights(mask: Mask, rewound: Weights, rng: Generator) -> Weights:
         noisy = {name: rewound[name] + sigma * rewound[name].std() * rng.standard_normal(rewound[name].shape) for name in mask}

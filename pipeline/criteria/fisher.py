@@ -44,11 +44,7 @@ def _squares(module: nn.Module, loss: Loss, batch: Batch, weights: Mapping[str, 
     """
     try:
         found = _batched(module, loss, batch, weights)
-    except (
-        RuntimeError,
-        NotImplementedError,
-        ValueError,
-    ):  # torch.func's; one of the network itself is raised again below
+    except (RuntimeError, ValueError):  # torch.func's; one of the network itself is raised again below
         alone = (_gradients.gradients(module, loss, (x[None], y[None]), weights) for x, y in zip(*batch, strict=True))
         return _gradients.total({name: g**2 for name, g in one.items()} for one in alone)
     return {name: (g**2).sum(0) for name, g in found.items()}

@@ -10,7 +10,6 @@ from ruamel.yaml import YAML
 
 from pipeline.dag import experiment as dag_of_experiment
 from pipeline.dag import shared
-from pipeline.executors import waiting
 from pipeline.run.bound import Bound
 from pipeline.settings import check, places
 from pipeline.settings.config import Config
@@ -36,20 +35,12 @@ def expand(config: Config, names: Iterable[str]) -> dict[Path, str]:
 
 
 def agrees(bound: Bound) -> None:
-    """What a stage of an experiment calls first. From here on, the stage ends when its DVC is gone.
-
-    Raises: UserError when the experiment's DVC file is not what its settings and the imports say.
-    """
-    waiting.begin()
+    """Raises: UserError when an experiment's DVC file is not what its settings and the imports say."""
     _compare(places.chain(bound.name), dag_of_experiment.stages(bound), bound.experiment.file)
 
 
 def report_agrees(config: Config, name: str) -> None:
-    """What a stage of a report calls first. From here on, the stage ends when its DVC is gone.
-
-    Raises: UserError when the DVC file that has the stage is not what it should be.
-    """
-    waiting.begin()
+    """Raises: UserError when the DVC file that has the stage of a report is not what it should be."""
     path = places.report_chain(name)
     if not places.CLAIMS.is_file() and path.is_file() and f"stages.claims {name}\n" in path.read_text(encoding="utf-8"):
         raise UserError(

@@ -10,7 +10,7 @@ SIDES = (32, 16, 8)
 def check(side: int) -> None:
     """Raises: ValueError for a side that images cannot have."""
     if side not in SIDES:
-        raise ValueError(f"side is {side!r}, should be 32, 16 or 8")
+        raise ValueError(f"side is {side!r}, but should be 32, 16 or 8")
 
 
 def shrunk(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

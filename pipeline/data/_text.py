@@ -26,7 +26,7 @@ def bundle(text: str, characters: str, context: int, held_out: int | None) -> Bu
     form(len(text), characters, context, held_out)  # checks the sizes
     train, validation, test = parts(text, held_out)
     if (found := "".join(sorted(set(train)))) != characters:
-        raise ValueError(f"the training part of the text has the characters {found!r}, should have {characters!r}")
+        raise ValueError(f"the training part of the text has the characters {found!r}, but should have {characters!r}")
     arrays = [_windows(encode(part, characters), context) for part in (train, validation, test)]
     (train_x, train_y), held, (test_x, test_y) = arrays
     return Bundle(train_x, train_y, test_x, test_y, *held)
@@ -38,7 +38,7 @@ def form(length: int, characters: str, context: int = 64, held_out: int | None =
         if name == "held_out" and value is None:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is {value!r}, should be a whole number of at least {least}")
+            raise ValueError(f"{name} is {value!r}, but should be a whole number of at least {least}")
     train, validation, test = (len(part) for part in parts(range(length), held_out))
     sizes = {"training": train, "validation": validation, "test": test}
     for part, size in sizes.items():

@@ -53,19 +53,19 @@ class Arm:
     def __post_init__(self) -> None:
         if (self.prunes is None) == (self.masks_of is None):
             has = "neither" if self.prunes is None else "both"
-            raise UserError(f"it has {has} of `prunes` and `masks_of`, should have one of them")
+            raise UserError(f"it has {has} of `prunes` and `masks_of`, but should have one of them")
         chosen = {"prunes": (None, *get_args(Prunes)), "scope": (None, *get_args(Scope))}
         chosen |= {"training": get_args(Course), "order": get_args(Order)}
         for name, choices in chosen.items():
             if getattr(self, name) not in choices:
                 should = ", ".join(filter(None, choices))
-                raise UserError(f"its `{name}` is {getattr(self, name)!r}, should be one of {should}")
+                raise UserError(f"its `{name}` is {getattr(self, name)!r}, but should be one of {should}")
         if type(self.steps) is not int or not 1 <= self.steps <= MOST:
-            raise UserError(f"its `steps` is {self.steps!r}, should be a whole number from 1 to {MOST}")
+            raise UserError(f"its `steps` is {self.steps!r}, but should be a whole number from 1 to {MOST}")
         for name in ("weights", "mask"):
             given = getattr(self, name)
             if not callable(given) and (name == "weights" or given is not None):
-                raise UserError(f"its `{name}` is {type_of(given)}, should be a function")
+                raise UserError(f"its `{name}` is {type_of(given)}, but should be a function")
         if self.masks_of is None and self.mask is not None:
             raise UserError("only an arm with `masks_of` can have `mask`: pruned masks are as they are")
         own: dict[str, Any] = {"a criterion": self.criterion, "a scope": self.scope, "a structure": self.structure}

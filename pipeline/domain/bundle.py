@@ -153,4 +153,4 @@ def _require(holds: bool, name: str, array: Any, should: str) -> None:
     if not holds:
         is_array = isinstance(array, np.ndarray)
         found = f"{array.dtype} {array.shape}" if is_array else type(array).__name__
-        raise ValueError(f"{name} is {found}, should be {should}")
+        raise ValueError(f"{name} is {found}, but should be {should}")

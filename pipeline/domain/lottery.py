@@ -155,7 +155,7 @@ def _make(name: str, plugin: Plugin) -> Arm:
     except UserError as error:
         raise UserError(f"arms.{name}: {error}") from error
     if not isinstance(arm, Arm):
-        raise UserError(f"arms.{name} gives {type_of(arm)}, should give an Arm (pipeline.domain.arms)")
+        raise UserError(f"arms.{name} gives {type_of(arm)}, but should give an Arm (pipeline.domain.arms)")
     return arm
 
 

@@ -45,14 +45,14 @@ def build(model: Plugin, example: Tensor, outputs: tuple[int, ...]) -> Network:
 
     module = make()
     if not isinstance(module, nn.Module):
-        raise UserError(f"{model} gives {type_of(module)}, should give a torch.nn.Module")
+        raise UserError(f"{model} gives {type_of(module)}, but should give a torch.nn.Module")
     with blaming(f"{model} fails on two inputs of shape {shape}"):
         found, used = _tried(module, example)
         draws = _draws(module, example)
     if not isinstance(found, Tensor):
-        raise UserError(f"{model} gives {type_of(found)}, should give one tensor")
+        raise UserError(f"{model} gives {type_of(found)}, but should give one tensor")
     if found.shape != (2, *outputs):
-        raise UserError(f"{model} gives {tuple(found.shape)} for two inputs, should give {(2, *outputs)}")
+        raise UserError(f"{model} gives {tuple(found.shape)} for two inputs, but should give {(2, *outputs)}")
     layers = _layers(module, used)
     left_out = [n for n, p in module.named_parameters() if p.requires_grad and p.dim() > 1 and n not in layers]
     return Network(module, make, layers, left_out, draws)
@@ -143,7 +143,7 @@ def _weights(name: str, layer: nn.Module) -> list[tuple[nn.Parameter, str]]:
     """The weights of one layer, without those of layers inside it, each with its kind."""
     kind = getattr(layer, "kind", None)
     if kind is not None and not isinstance(kind, str):
-        raise UserError(f"the kind of {name} is {kind!r}, should be a name, such as conv")
+        raise UserError(f"the kind of {name} is {kind!r}, but should be a name, such as conv")
     found: list[tuple[Any, str]] = []
     if isinstance(layer, nn.Linear | nn.Bilinear):
         found = [(layer.weight, "attention" if _is_projection(layer) else "fc")]

@@ -138,16 +138,14 @@ def density(layers: Mapping[str, Layer], chosen: Sequence[Group], rounds: int) -
     return (total - pruned) / total
 
 
-def check(chosen: Sequence[Group], rounds: int, key: str = "pruning.rounds") -> None:
-    """key: the setting that gives the rounds.
-
-    Raises: UserError that names the layer and the round after which no weight would be left."""
+def check(chosen: Sequence[Group], rounds: int) -> None:
+    """Raises: UserError that names the layer and the round after which no weight would be left."""
     for k in range(1, rounds + 1):
         for group in chosen:
             if group.kept(k) < 1:
                 raise UserError(
                     f"pruning goes to round {rounds}, but after round {k} no weight of {', '.join(group.names)} would be left "
-                    f"({group.size} weights, rate {group.rate}); should be at most {k - 1}"
+                    f"({group.size} weights, rate {group.rate}); it should go to round {k - 1} at most"
                 )
 
 

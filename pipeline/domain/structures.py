@@ -34,7 +34,7 @@ def plan_of(structure: Plugin, **offered: Any) -> Plan:
     """The plan of a structure. Raises: UserError when the structure fails, or gives something else."""
     found = structure(**offered)
     if not isinstance(found, Plan):
-        raise UserError(f"{structure} gives {type_of(found)}, should give a Plan (pipeline.domain.structures)")
+        raise UserError(f"{structure} gives {type_of(found)}, but should give a Plan (pipeline.domain.structures)")
     return found
 
 
@@ -179,7 +179,7 @@ class ByUnit:
                 if self.kept(units, k) < 1:
                     raise UserError(
                         f"pruning goes to round {rounds}, but after round {k} no unit of {units.name} would be left "
-                        f"({units.size} units, rate {self.rates[units.name]}); should be at most {k - 1}"
+                        f"({units.size} units, rate {self.rates[units.name]}); it should go to round {k - 1} at most"
                     )
 
     def prune(self, scores: Scores, mask: Mask, rounds: float) -> Mask:

@@ -26,11 +26,11 @@ class Metric:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise UserError(f"the metric's name is {self.name!r}, should be like a variable's, such as accuracy")
+            raise UserError(f"the metric's name is {self.name!r}, but should be like a variable's, such as accuracy")
         if self.better not in get_args(Better):
-            raise UserError(f"the metric's `better` is {self.better!r}, should be one of {', '.join(get_args(Better))}")
+            raise UserError(f"the metric's `better` is {self.better!r}, but should be one of {', '.join(get_args(Better))}")
         if not isinstance(self.unit, str):
-            raise UserError(f"the metric's unit is {self.unit!r}, should be text, such as fraction")
+            raise UserError(f"the metric's unit is {self.unit!r}, but should be text, such as fraction")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pipeline.examine.collected import Numbers, Profiles
 from pipeline.examine.quantities import Measured
 from pipeline.examine.replicates import Dense, Reader, Weights
 from pipeline.files import masks
+from pipeline.settings import places
 from pipeline.values.lanes import Item
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Examination:
 
     @classmethod
     def begin(cls, lottery: Lottery) -> Examination:
-        layers, settings = masks.read_layers(lottery.name), lottery.experiment.pruning
+        layers, settings = masks.read_layers(lottery.name, places.target(lottery.dense, False)), lottery.experiment.pruning
         reader = Reader(layers)
         dense = {lane.seed: Dense.read(reader, lane) for lane in lottery.lanes(lottery.dense)}
         full = Mask.full({name: layer.shape for name, layer in layers.items()})

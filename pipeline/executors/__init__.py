@@ -1,20 +1,45 @@
 """The executors of groups of lanes. The machine and the environment decide which one runs, never params.yaml."""
 
 import os
+import time
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report
-from pipeline.executors.work import Work
 from pipeline.values.errors import UserError
 
 if TYPE_CHECKING:
-    import torch
+    from pipeline.run.job import Job
 
 
-def run(work: Work, groups: Sequence[Sequence[int]], report: Report, device: "torch.device") -> None:
+def run(job: "Job", groups: Sequence[Sequence[int]]) -> None:
+    """Trains the lanes of an item with their progress shown, and notes for MLflow what that took.
+
+    Raises: as `dispatch`.
+    """
+    from pipeline.executors import runtime, settled
+    from pipeline.executors.progress import Progress
+
+    settled.remove()
+    item = job.lanes[0].item
+    density = job.tickets[0].mask.density
+    progress = Progress(f"{item.experiment} {item.name} {density:.1%} {item.arm}, {len(job.lanes)} lanes", job.iterations)
+    began = time.monotonic()
+    dispatch(job, groups, progress.update)
+    progress.close()
+    runtime.write(item, job.device, time.monotonic() - began)  # before the lanes are in place, for whoever mirrors them then
+
+
+def finished(job: "Job") -> None:
+    """An item's lanes are in place. Their checkpoints go as soon as nobody can need them."""
+    from pipeline.executors import settled
+
+    settled.note(job.lanes[0].item, job.keys)
+
+
+def dispatch(job: "Job", groups: Sequence[Sequence[int]], report: Report) -> None:
     """Runs every group, on a Ray cluster when LOTTERY_EXECUTOR is ray.
 
     Raises: UserError of the first group that failed; KeyboardInterrupt when interrupted, terminated, or orphaned.
@@ -22,7 +47,7 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, device: "to
     """
     from pipeline.executors import processes, several_gpus
 
-    chosen: ModuleType = several_gpus if device.type == "cuda" else processes
+    chosen: ModuleType = several_gpus if job.device.type == "cuda" else processes
     match os.environ.get("LOTTERY_EXECUTOR", "local"):
         case "local" | "":
             pass
@@ -33,6 +58,6 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, device: "to
         case other:
             raise UserError(f"LOTTERY_EXECUTOR is {other!r}, but should be local or ray")
     stop = Stop()
-    chosen.run(work, groups, report, stop)
+    chosen.run(job, groups, report, stop)
     if stop():
         raise KeyboardInterrupt

@@ -21,7 +21,7 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Calla
     while waiting and not stop():
         group, short = waiting.pop(0), False
         try:
-            work(group, partial(tally.count, tuple(group)), stop)
+            work.run(group, partial(tally.count, tuple(group)), stop)
         except torch.OutOfMemoryError:
             short = True
         if short:  # outside the handler, whose traceback would keep the memory

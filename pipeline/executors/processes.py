@@ -86,7 +86,7 @@ def _child(work: Work, group: Sequence[int], sender: Connection, parent: int) ->
     stop = Stop(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and passes it on
     try:
-        work(group, sender.send, stop)
+        work.run(group, sender.send, stop)
     except UserError as error:
         sender.send(str(error))
     except BrokenPipeError:

@@ -16,7 +16,7 @@ from pipeline.executors import processes, ray_cluster
 from pipeline.executors.ray_worker import End, News, Prepared, Worker, fingerprint, versions
 from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report, Tally
-from pipeline.executors.work import Work, job_of, split
+from pipeline.executors.work import split
 from pipeline.files import checkpoints, store
 from pipeline.run.job import Job
 from pipeline.values import paths
@@ -29,9 +29,8 @@ LOSSES = 3  # in a row and without progress, after which a group is given up
 Group = tuple[int, ...]
 
 
-def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
+def run(job: Job, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
     """Raises: UserError of the first group that failed; the others then save checkpoints and stop."""
-    job = job_of(work)
     share = ray_cluster.gpus_per_task()
     with ray_cluster.connected(processes.at_once(len(groups))):
         import ray
@@ -45,13 +44,13 @@ def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop)
 
 def spread(job: Job, groups: Sequence[Sequence[int]], slots: int) -> list[Group]:
     """The groups for a cluster on whose GPUs so many fit at once. Without a GPU each lane is alone, as it is on one machine."""
-    from pipeline.run import runner
+    from pipeline.run import device
 
     lanes = len(job.lanes)
     if job.device.type == "cuda":
         return [tuple(group) for group in groups] if slots else [(i,) for i in range(lanes)]
     if slots:  # one lane in a group when the network cannot be batched
-        return split(runner._groups(job.setup, lanes, torch.device("cuda")), slots)
+        return split(device.groups(job.setup, lanes, torch.device("cuda")), slots)
     return [tuple(group) for group in groups]
 
 

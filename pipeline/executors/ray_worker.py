@@ -94,7 +94,8 @@ class Worker:
         import ray
         import torch
 
-        from pipeline.run import keys, runner
+        from pipeline.run import device as devices
+        from pipeline.run import keys
 
         # The arrays of the data set are shared by all workers of a node. Training does not write into them; `run` checks it.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -103,7 +104,7 @@ class Worker:
         used = [bound.model.source, bound.task.source]
         if keys.recipe_key(bound.name, bound.experiment, job.data_digest, used) != job.recipe_key:
             raise UserError("its code is not that of this machine; install the same version of all plug-ins on every node")
-        device = runner._device(bound.experiment.training.precision) if on_gpu else torch.device("cpu")
+        device = devices.chosen(bound.experiment.training.precision) if on_gpu else torch.device("cpu")
         if on_gpu and device.type != "cuda":
             raise UserError("Ray says that it has a GPU, but torch cannot use it")
         self.job: Job = replace(job, device=device)
@@ -125,7 +126,7 @@ class Worker:
             for name, arrays in checkpoints.items():
                 saved.save(paths.CHECKPOINTS / name, arrays)
                 self.sent[name] = (paths.CHECKPOINTS / name).stat().st_mtime_ns
-            one_by_one.run(self.job.run, [group], self._report, lambda: self.asked)
+            one_by_one.run(self.job, [group], self._report, lambda: self.asked)
             if fingerprint(self.job.setup.bundle) != self.data:
                 problem = "the model or the task writes into the arrays of the data set, but should not, because lanes share them"
         except UserError as error:

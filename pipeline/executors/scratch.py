@@ -3,6 +3,8 @@
 import fcntl
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -11,8 +13,21 @@ LOCK = ".lock"
 _held: dict[Path, IO[str]] = {}  # the locks of this process's folders, which the system releases when the process ends
 
 
-def make() -> Path:
-    root = Path(tempfile.gettempdir())
+@contextmanager
+def folder(root: Path) -> Iterator[Path]:
+    """An empty folder below `root`, which goes when the block ends."""
+    root.mkdir(exist_ok=True)
+    made = make(root)
+    try:
+        (made / "empty").mkdir()  # without the lock
+        yield made / "empty"
+    finally:
+        remove(made)
+
+
+def make(root: Path | None = None) -> Path:
+    """root: where, instead of in the system's folder for temporary files."""
+    root = root or Path(tempfile.gettempdir())
     for left in root.glob(f"{PREFIX}*/{LOCK}"):
         _remove_unless_held(left)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))

@@ -3,8 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 
 import torch
@@ -12,25 +11,24 @@ import torch
 from pipeline.executors import one_by_one, processes
 from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report
-from pipeline.executors.work import Work, job_of, split
+from pipeline.executors.work import Work, split
 from pipeline.run.job import Job
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def run(work: Work, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
+def run(job: Job, groups: Sequence[Sequence[int]], report: Report, stop: Stop) -> None:
     """With one GPU or one lane, everything is done in this process.
 
     Raises: UserError of the first group that failed; the others then save checkpoints and stop.
     """
     gpus, lanes = devices(), sum(map(len, groups))
     if min(len(gpus), lanes) < 2:
-        one_by_one.run(work, groups, report, stop)
+        one_by_one.run(job, groups, report, stop)
         return
     import cloudpickle  # the network's `make` is a function inside a function, which pickle refuses
 
-    job = job_of(work)
-    _Gpus(gpus, partial(_train, cloudpickle.dumps(job)), split(groups, len(gpus)), report, stop).run()
+    _Gpus(gpus, _Pickled(cloudpickle.dumps(job)), split(groups, len(gpus)), report, stop).run()
 
 
 def devices() -> list[str]:
@@ -39,15 +37,20 @@ def devices() -> list[str]:
     return os.environ[VISIBLE].split(",")[:count] if os.environ.get(VISIBLE) else [str(i) for i in range(count)]
 
 
-def _train(pickled: bytes, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
-    """The work of a new process, in which nothing is set yet."""
-    import cloudpickle
+@dataclass(frozen=True)
+class _Pickled:
+    """The job for a new process, in which nothing is set yet."""
 
-    from pipeline.run import runner
+    job: bytes
 
-    job: Job = cloudpickle.loads(pickled)
-    device = runner._device(job.setup.bound.experiment.training.precision)
-    one_by_one.run(replace(job, device=device).run, [group], lambda done, _: report(done), stopped)
+    def run(self, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        import cloudpickle
+
+        from pipeline.run import device
+
+        job: Job = cloudpickle.loads(self.job)
+        own = replace(job, device=device.chosen(job.setup.bound.experiment.training.precision))
+        one_by_one.run(own, [group], lambda done, _: report(done), stopped)
 
 
 class _Gpus(processes._Pool):

@@ -1,21 +1,16 @@
 """The work that an executor is given, and its division among GPUs."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from pipeline.run.job import Job
 
-# It is called with the lanes, report(lane-iterations done) and stopped(), which tells it to leave after an evaluation.
-Work = Callable[[Sequence[int], Callable[[int], None], Callable[[], bool]], None]
+class Work(Protocol):
+    """Some lanes to train, each of them a number. It is a Job (pipeline.run.job), of which most executors need no more."""
 
-
-def job_of(work: Work) -> "Job":
-    """What the work belongs to: another process or machine needs the job itself, with a device of its own."""
-    job: Job = work.__self__  # type: ignore[attr-defined]  # the work is always Job.run
-    return job
+    def run(self, group: Sequence[int], report: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        """report: takes the lane-iterations done. stopped: tells the work to leave after an evaluation."""
 
 
 def split(groups: Sequence[Sequence[int]], gpus: int) -> list[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from pipeline.files.store import Arrays, DamagedError
 from pipeline.results import tables
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup, build
-from pipeline.settings import check, config, places
+from pipeline.settings import check, config
 from pipeline.tracking import faults
 from pipeline.tracking.record import Record
 from pipeline.values import paths
@@ -113,4 +113,4 @@ def _changed(bound: Bound, lane: Lane, than: str) -> UserError:
 
 
 def _target(bound: Bound, item: Item) -> str:
-    return places.target(item, bound.lottery.is_control(item))
+    return bound.target(item)

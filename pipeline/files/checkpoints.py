@@ -1,5 +1,6 @@
 """The last two checkpoints of lanes in training, so that training goes on from the older one when the newer one is damaged."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ def save(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
     new = path.with_name(f"{path.name}.new")
     store.write_arrays(new, state)
     store.read_arrays(new)
+    with new.open("rb") as file:  # a power cut must not leave names without content, here where hours of work may be
+        os.fsync(file.fileno())
     if path.is_file():
         path.replace(_previous(path))
     new.replace(path)

@@ -52,7 +52,7 @@ class LaneFiles:
         Raises: UserError when they are missing, damaged, or those of another network.
         """
         path = self.weights_file(which)
-        return store.require(path, store.read_arrays(path), layers or {}, target)
+        return store.require(path, store.read_arrays(path, target), layers or {}, target)
 
     def read_about(self, target: str = "") -> dict[str, Any]:
         """target: what `dvc repro` takes to make it. Raises: UserError when lane.json is missing or damaged."""

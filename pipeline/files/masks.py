@@ -24,7 +24,7 @@ def read(item: Item, seed: int, layers: Mapping[str, Shaped] | None = None, targ
     Raises: UserError when it is missing, damaged, or that of another network.
     """
     path = paths.mask(item.experiment, item.name, seed)
-    return store.require(path, store.read_mask(path), layers or {}, target)
+    return store.require(path, store.read_mask(path, target), layers or {}, target)
 
 
 def write_layers(experiment: str, layers: Mapping[str, Layer], left_out: Sequence[str]) -> None:
@@ -33,15 +33,15 @@ def write_layers(experiment: str, layers: Mapping[str, Layer], left_out: Sequenc
     store.write_json(paths.layers(experiment), {"weights": weights, "left_out": list(left_out)})
 
 
-def read_layers(experiment: str) -> dict[str, Layer]:
-    """Raises: UserError when the file is missing or damaged."""
+def read_layers(experiment: str, target: str = "") -> dict[str, Layer]:
+    """target: what `dvc repro` takes to make the file. Raises: UserError when it is missing or damaged."""
     path = paths.layers(experiment)
-    found = store.read_json(path)
+    found = store.read_json(path, target)
     try:
         layers = {name: Layer(about["kind"], tuple(about["shape"])) for name, about in found["weights"].items()}
     except (KeyError, TypeError, AttributeError):
-        raise DamagedError(path, "it does not describe a network's weights") from None
+        raise DamagedError(path, "it does not describe a network's weights", target) from None
     for name, layer in layers.items():
         if not isinstance(layer.kind, str) or not all(isinstance(size, int) and size > 0 for size in layer.shape):
-            raise DamagedError(path, f"{name} is {layer.kind!r} of the shape {layer.shape}")
+            raise DamagedError(path, f"{name} is {layer.kind!r} of the shape {layer.shape}", target)
     return layers

@@ -26,6 +26,7 @@ Found = TypeVar("Found", bound=Mapping[str, NDArray[Any]])
 CHECKSUM = "checksum"  # the key of a JSON file and of an array file's metadata; in a table, "checksum=…" is the last column
 NO_CHECKSUM = "it has no checksum, because it was edited or is of an older version"
 OTHER_CONTENT = "its checksum is that of another content"
+LONGEST = 300  # characters of what is said about a damaged file, because libraries repeat what they found in it
 
 
 class MissingError(UserError):
@@ -38,7 +39,8 @@ class DamagedError(UserError):
 
     def __init__(self, path: Path, problem: object, target: str = "") -> None:
         """target: what `dvc repro` takes to make the file; without it, plain `dvc repro` is named."""
-        self.problem = " ".join(str(problem).split())
+        told = " ".join(str(problem).split())
+        self.problem = told if len(told) <= LONGEST else f"{told[:LONGEST]} …"
         super().__init__(f"{path} is damaged ({self.problem}); delete it and run `{_repro(target)}`")
 
 
@@ -137,9 +139,9 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[
     write_bytes(path, save(found, metadata={"about": text}))
 
 
-def read_arrays(path: Path) -> Arrays:
+def read_arrays(path: Path, target: str = "") -> Arrays:
     """Raises: UserError when the file is missing or damaged."""
-    arrays, _ = _read(path)
+    arrays, _ = _read(path, target)
     return arrays
 
 
@@ -169,32 +171,37 @@ def write_mask(path: Path, mask: Mask) -> None:
     write_arrays(path, {name: np.packbits(a) for name, a in mask.items()}, {"shapes": shapes})
 
 
-def read_mask(path: Path) -> Mask:
+def read_mask(path: Path, target: str = "") -> Mask:
     """Raises: UserError when the file is missing or damaged, or holds something else."""
-    packed, about = _read(path)
+    packed, about = _read(path, target)
     shapes = about.get("shapes")
     if not isinstance(shapes, dict) or {*shapes} != {*packed}:
-        raise DamagedError(path, "it holds no masks")
+        raise DamagedError(path, "it holds no masks", target)
     for name, bits in packed.items():
         shape = shapes[name]
         if not isinstance(shape, list) or not all(isinstance(size, int) and size >= 0 for size in shape):
-            raise DamagedError(path, f"{name} has the shape {shape!r}")
+            raise DamagedError(path, f"{name} has the shape {shape!r}", target)
         if bits.dtype != np.uint8 or bits.shape != (-(-math.prod(shape) // 8),):
-            raise DamagedError(path, f"{name} has {bits.dtype} {bits.shape} for a mask of the shape {tuple(shape)}")
-    return Mask({n: np.unpackbits(p, count=math.prod(shapes[n])).astype(np.bool_).reshape(shapes[n]) for n, p in packed.items()})
+            raise DamagedError(path, f"{name} has {bits.dtype} {bits.shape} for a mask of the shape {tuple(shape)}", target)
+    try:
+        return Mask(
+            {n: np.unpackbits(p, count=math.prod(shapes[n])).astype(np.bool_).reshape(shapes[n]) for n, p in packed.items()}
+        )
+    except (ValueError, TypeError, OverflowError) as error:  # a shape that no array can have, such as one of 70 dimensions
+        raise DamagedError(path, f"its shapes are not those of masks: {error}", target) from None
 
 
-def _read(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    arrays, about = _open(path)
+def _read(path: Path, target: str) -> tuple[Arrays, dict[str, Any]]:
+    arrays, about = _open(path, target)
     if CHECKSUM not in about:
-        raise DamagedError(path, NO_CHECKSUM)
+        raise DamagedError(path, NO_CHECKSUM, target)
     checksum = about.pop(CHECKSUM)
     if checksum != _checksum(json.dumps(about), arrays):
-        raise DamagedError(path, OTHER_CONTENT)
+        raise DamagedError(path, OTHER_CONTENT, target)
     return arrays, about
 
 
-def _open(path: Path, with_arrays: bool = True) -> tuple[Arrays, dict[str, Any]]:
+def _open(path: Path, target: str = "", with_arrays: bool = True) -> tuple[Arrays, dict[str, Any]]:
     """The arrays of a file, and what it says about them, of which nothing is verified."""
     try:
         with safe_open(path, framework="np") as file:
@@ -202,11 +209,11 @@ def _open(path: Path, with_arrays: bool = True) -> tuple[Arrays, dict[str, Any]]
             found = {name: file.get_tensor(name) for name in names}
             about = json.loads((file.metadata() or {}).get("about", "{}"))
     except FileNotFoundError:
-        raise MissingError(path) from None
+        raise MissingError(path, target) from None
     except OSError:
         raise
     except Exception as error:  # safetensors raises errors of many kinds for damaged headers
-        raise DamagedError(path, error) from error
+        raise DamagedError(path, error, target) from error
     return found, about if isinstance(about, dict) else {}
 
 

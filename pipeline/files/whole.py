@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.values.errors import UserError
@@ -33,7 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
         raise UserError(f"cannot write {path}: {error.strerror or error}; what was there before is kept") from error
     finally:
         for left in (temporary, old):
-            _remove(left)
+            with suppress(OSError):  # it would hide what went wrong; the next process removes what is left
+                _remove(left)
 
 
 def _tidy(path: Path) -> None:

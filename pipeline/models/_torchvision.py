@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Callable[..., nn.Module]:
     def build(shape: Shape, outputs: int, small_images: bool = False, **options: Any) -> nn.Module:
         module: nn.Module = builder(weights=None, **_determined(takes, shape, outputs), **options)
         if not isinstance(small_images, bool):
-            raise UserError(f"small_images is {small_images!r}, should be true or false")
+            raise UserError(f"small_images is {small_images!r}, but should be true or false")
         if small_images:
             _replace_stem(module)
         _name_kinds(module)

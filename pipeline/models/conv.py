@@ -16,13 +16,13 @@ def conv(shape: tuple[int, int, int], outputs: int, depth: int = 2, dropout: flo
     layers, as in VGG, of which these networks are smaller versions.
     """
     if not isinstance(depth, int) or depth not in (2, 4, 6):
-        raise ValueError(f"depth is {depth!r}, should be 2, 4 or 6")
+        raise ValueError(f"depth is {depth!r}, but should be 2, 4 or 6")
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}, should be a number from 0 on and below 1, such as 0.5")
+        raise ValueError(f"dropout is {dropout!r}, but should be a number from 0 on and below 1, such as 0.5")
     channels, height, width = shape
     pairs = depth // 2
     if min(height, width) < 2**pairs:
-        raise ValueError(f"the images are {height}x{width}, should be {2**pairs}x{2**pairs} or more for depth {depth}")
+        raise ValueError(f"the images are {height}x{width}, but should be {2**pairs}x{2**pairs} or more for depth {depth}")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for pair, filters in enumerate(WIDTHS[:pairs], start=1):
         for i in (2 * pair - 1, 2 * pair):

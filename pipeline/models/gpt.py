@@ -22,11 +22,11 @@ def gpt(
     """
     for name, value in (("depth", depth), ("width", width), ("heads", heads)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} is {value!r}, should be a whole number of at least 1")
+            raise ValueError(f"{name} is {value!r}, but should be a whole number of at least 1")
     if width % heads:
-        raise ValueError(f"width is {width}, should be a multiple of heads, {heads}")
+        raise ValueError(f"width is {width}, but should be a multiple of heads, {heads}")
     if len(shape) != 1:
-        raise ValueError(f"the inputs have the shape {shape}, should be tokens (T,)")
+        raise ValueError(f"the inputs have the shape {shape}, but should be tokens (T,)")
     return Gpt(shape[0], outputs, depth, width, heads, tied)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 def lenet(shape: tuple[int, ...], outputs: int, hidden: Sequence[int] = (300, 100)) -> nn.Module:
     """Shapes: images (N, *shape) -> logits (N, outputs). Weights are named fc1.weight, …, output.weight."""
     if not all(isinstance(width, int) and width > 0 for width in hidden):
-        raise ValueError(f"hidden is {list(hidden)}, should be a list of positive widths, such as [300, 100]")
+        raise ValueError(f"hidden is {list(hidden)}, but should be a list of positive widths, such as [300, 100]")
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     inputs = prod(shape)
     for i, width in enumerate(hidden, start=1):

@@ -11,9 +11,9 @@ def lstm(shape: tuple[int], outputs: int, depth: int = 1, width: int = 256) -> n
     """
     for name, value in (("depth", depth), ("width", width)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} is {value!r}, should be a whole number of at least 1")
+            raise ValueError(f"{name} is {value!r}, but should be a whole number of at least 1")
     if len(shape) != 1:
-        raise ValueError(f"the inputs have the shape {shape}, should be tokens (T,)")
+        raise ValueError(f"the inputs have the shape {shape}, but should be tokens (T,)")
     return Lstm(outputs, depth, width)
 
 

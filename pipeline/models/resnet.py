@@ -16,7 +16,7 @@ def resnet(shape: tuple[int, int, int], outputs: int, depth: int = 20) -> nn.Mod
     does not prune. Here batch norm follows it, as in He et al.'s networks for large images.
     """
     if not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
-        raise ValueError(f"depth is {depth!r}, should be 6n+2 with n from 1 on, such as 20")
+        raise ValueError(f"depth is {depth!r}, but should be 6n+2 with n from 1 on, such as 20")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["conv"] = nn.Conv2d(shape[0], WIDTHS[0], 3, padding=1, bias=False)
     layers["norm"] = nn.BatchNorm2d(WIDTHS[0])

@@ -16,7 +16,7 @@ def vgg19(shape: tuple[int, int, int], outputs: int) -> nn.Module:
     channels, height, width = shape
     side = 2 ** (len(GROUPS) - 1)
     if min(height, width) < side:
-        raise ValueError(f"the images are {height}x{width}, should be {side}x{side} or more")
+        raise ValueError(f"the images are {height}x{width}, but should be {side}x{side} or more")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     i = 0
     for group, (filters, convolutions) in enumerate(GROUPS):

@@ -10,6 +10,7 @@ from pipeline.domain.pruning import Layer
 from pipeline.domain.structures import Plan, plan_of
 from pipeline.values import plugins
 from pipeline.values.experiment import Experiment
+from pipeline.values.lanes import Item
 from pipeline.values.plugins import Plugin
 
 
@@ -37,6 +38,12 @@ class Bound:
     @property
     def experiment(self) -> Experiment:
         return self.lottery.experiment
+
+    def target(self, item: Item) -> str:
+        """What `dvc repro` takes to make an item, for messages about its files."""
+        from pipeline.settings import places  # no result depends on it
+
+        return places.target(item, self.lottery.is_control(item))
 
     def plan(self, arm: str, layers: Mapping[str, Layer], **network: Any) -> Plan:
         """How the masks of an arm are pruned. network: its `module` and an `example`, for a structure that asks for them.

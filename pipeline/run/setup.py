@@ -73,7 +73,7 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> Setup:
     """
     task = bound.task()
     if not isinstance(task, Task):
-        raise UserError(f"{bound.task} gives {type_of(task)}, should give a Task (pipeline.domain.task)")
+        raise UserError(f"{bound.task} gives {type_of(task)}, but should give a Task (pipeline.domain.task)")
     with blaming(f"{bound.task} fails on {bound.data}"):
         try:
             task.check(bundle)
@@ -81,7 +81,9 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> Setup:
             raise UserError(f"{bound.task} cannot be trained on {bound.data}: {error}") from error
         outputs = task.outputs(bundle)
     if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, Integral) and int(size) > 0 for size in outputs):
-        raise UserError(f"{bound.task} says that outputs have the shape {outputs!r}, should be a tuple of sizes, such as (10,)")
+        raise UserError(
+            f"{bound.task} says that outputs have the shape {outputs!r}, but should be a tuple of sizes, such as (10,)"
+        )
     network = networks.build(bound.model, _example(bundle), tuple(map(int, outputs)))
     return Setup(bound, bundle, form, task, network)
 
@@ -118,9 +120,9 @@ def ticket_of(setup: Setup, name: str, offered: Mapping[str, Callable[[], Any]])
         weights = arms.call(arm.weights, {**offered, "mask": lambda: mask})
     if not isinstance(mask, Mask) or {n: a.shape for n, a in mask.items()} != {n: a.shape for n, a in given.items()}:
         what = "a mask of other weights" if isinstance(mask, Mask) else type_of(mask)
-        raise UserError(f"arms.{name} makes {what}, should make a Mask (pipeline.domain.masks) of {', '.join(given)}")
+        raise UserError(f"arms.{name} makes {what}, but should make a Mask (pipeline.domain.masks) of {', '.join(given)}")
     if not isinstance(weights, Mapping):
-        raise UserError(f"arms.{name} gives {type_of(weights)}, should give a mapping of parameters' names to arrays")
+        raise UserError(f"arms.{name} gives {type_of(weights)}, but should give a mapping of parameters' names to arrays")
     module, parameters = setup.network.module, dict(setup.network.module.named_parameters())
     wrong = [n for n, tensor in (parameters | dict(module.named_buffers())).items() if not _fits(weights.get(n), tensor)]
     if wrong:
@@ -137,17 +139,20 @@ def _fits(array: Any, tensor: torch.Tensor) -> bool:
 
 def _offered(setup: Setup, lane: Lane) -> Mapping[str, Callable[[], Any]]:
     """What an arm may ask for; each is read or drawn only when it is asked for."""
-    lottery, seed, layers = setup.bound.lottery, lane.seed, setup.network.layers
+    bound, lottery, seed, layers = setup.bound, setup.bound.lottery, lane.seed, setup.network.layers
     drawn = seeds.derive(seed, "control", lane.item.name, lane.draw or 0)
 
     def of(item: Item, which: str) -> Weights:
-        return LaneFiles.of(Lane(item, seed)).weights(which, layers)
+        return LaneFiles.of(Lane(item, seed)).weights(which, layers, bound.target(item))
+
+    def mask_of(item: Item) -> Mask:
+        return masks.read(item, seed, layers, bound.target(item))
 
     return {
-        "mask": lambda: masks.read(lottery.masks_of(lane.item), seed, layers),
+        "mask": lambda: mask_of(lottery.masks_of(lane.item)),
         "initial": lambda: of(lottery.dense, "start"),
         "rewound": lambda: of(lottery.dense, "rewind"),
         "trained": lambda: of(lottery.trained_before(lane.item), "trained"),
-        "fresh": lambda: networks.fresh(setup.network, setup.bound.init, drawn),
+        "fresh": lambda: networks.fresh(setup.network, bound.init, drawn),
         "rng": lambda: np.random.default_rng(drawn),
     }

@@ -4,8 +4,8 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.executors import notes
 from pipeline.executors.processes import cores
-from pipeline.files import notes
 from pipeline.preview.estimate import Estimate
 from pipeline.scale.chain import Link
 from pipeline.scale.simulation import Phase, Stage

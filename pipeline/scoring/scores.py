@@ -53,12 +53,12 @@ def prune(criterion: Plugin, offers: Offers, mask: Mask, plan: Plan, rounds: flo
     asked = {name: offers[name]() for name in criterion.asks}
     found = criterion(**asked)
     if not isinstance(found, Mapping):
-        raise UserError(f"{criterion} gives {type_of(found)}, should give a mapping of weights' names to scores")
+        raise UserError(f"{criterion} gives {type_of(found)}, but should give a mapping of weights' names to scores")
     with blaming(f"{criterion} gives no arrays of scores"):
         scores = {name: np.asarray(array) for name, array in found.items()}
     wrong = [name for name, array in scores.items() if array.dtype.kind not in "biuf"]
     if wrong:
-        raise UserError(f"{criterion} gives {', '.join(wrong)} scores of type {scores[wrong[0]].dtype}, should be numbers")
+        raise UserError(f"{criterion} gives {', '.join(wrong)} scores of type {scores[wrong[0]].dtype}, but should be numbers")
     try:
         return plan.prune(scores, mask, rounds)
     except UserError as error:
@@ -77,7 +77,7 @@ class Scoring:
         lottery, item = self.bound.lottery, self.item
         previous = lottery.pruned_from(item)
         rounds, steps = range(previous.round, item.round), lottery.arms[item.arm].steps
-        offers, mask = partial(self.offers, seed), masks.read(previous, seed, self._layers)
+        offers, mask = partial(self.offers, seed), self._mask(previous, seed)
         return prune_in_steps(self.bound.criteria[item.arm], offers, mask, self._plan, rounds, steps)
 
     def offers(self, seed: int, mask: Mask) -> Offers:
@@ -116,12 +116,19 @@ class Scoring:
 
     @cached_property
     def _layers(self) -> Mapping[str, Layer]:
-        return masks.read_layers(self.bound.name)
+        return masks.read_layers(self.bound.name, self.bound.target(self.bound.lottery.dense))
+
+    def _mask(self, item: Item, seed: int) -> Mask:
+        return masks.read(item, seed, self._layers, self.bound.target(item))
 
     @cached_property
     def _read(self) -> Callable[[Lane, str], Weights]:
         """Reads a file once, and not in each step."""
-        return lru_cache(maxsize=3)(lambda lane, which: LaneFiles.of(lane).weights(which, self._layers))
+
+        def weights(lane: Lane, which: str) -> Weights:
+            return LaneFiles.of(lane).weights(which, self._layers, self.bound.target(lane.item))
+
+        return lru_cache(maxsize=3)(weights)
 
     @cached_property
     def _probe(self) -> "Probe":

@@ -36,6 +36,7 @@ def memory() -> Iterator[None]:
     """Lets an allocation fail for which there is no memory: otherwise, the system would end this process or another one.
 
     Differs: there is no bound on a machine with a GPU, whose driver needs addresses without end.
+    Raises: UserError when an allocation fails.
     """
     import torch
 
@@ -46,6 +47,9 @@ def memory() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (min([free + _used(), *limits]), before[1]))
     try:
         yield
+    except MemoryError as error:
+        what = "the trial of the plug-ins on a few examples needs more memory than there is"
+        raise UserError(f"{what}; the network or an option may be too large") from error
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.domain.bundle import Bundle, Form
 from pipeline.domain.task import Metric
-from pipeline.executors import waiting
 from pipeline.files import datasets
 from pipeline.run.bound import Bound
 from pipeline.settings import bounds, sizes
@@ -133,12 +132,10 @@ def agrees(data: Plugin, bundle: Bundle) -> None:
 
 
 def data_set(experiments: Iterable[Experiment], slug: str) -> Plugin:
-    """The data set with this name in stages and files, bound to its options. The stage that downloads it calls this first, and
-    ends from here on when its DVC is gone.
+    """The data set with this name in stages and files, bound to its options.
 
     Raises: UserError that lists the valid names.
     """
-    waiting.begin()
     known = data_sets(experiments)
     if slug not in known:
         raise UserError(f"there is no data set {slug!r}; it should be one of {', '.join(sorted(known))}")

@@ -20,6 +20,7 @@ from pipeline.values.errors import UserError
 MOST_BYTES = 500_000
 MOST_TOGETHER = 1000  # entries of one list or mapping
 MOST_DEPTH = 50
+LONGEST_INTEGER = 1000  # bits
 MOST_VALUES = 20_000  # in a file, where an alias counts as all that it stands for
 
 
@@ -119,6 +120,8 @@ class _Constructor(SafeConstructor):
         if not isinstance(value, str | int | float | dict | list | None):
             what = f"{short(node.tag)} is not text, a number, a list or a mapping; text that looks like it should be in quotes"
             raise ConstructorError(None, None, what, node.start_mark)
+        if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:  # Python does not write it out
+            raise ConstructorError(None, None, f"{short(str(node.value))} is too long for a number", node.start_mark)
         return value
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:

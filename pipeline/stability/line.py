@@ -16,7 +16,6 @@ from pipeline.files.lane import LaneFiles
 from pipeline.results.examined import COLUMNS, PROFILE_COLUMNS
 from pipeline.results.metric import Metric
 from pipeline.run.setup import Setup
-from pipeline.settings import places
 from pipeline.stability import pairs
 from pipeline.training.examples import Examples, Stream
 from pipeline.training.trainer import Recipe, Trainer
@@ -119,7 +118,7 @@ def _between(place: float, first: Tensor, second: Tensor) -> Tensor:
 
 def _at_end(setup: Setup, examples: Examples, lane: Lane, pair: Pair) -> Trainer:
     """A trainer that holds a lane's trained weights, to evaluate as training did."""
-    experiment, made_by = setup.bound.experiment, places.target(lane.item, setup.bound.lottery.is_control(lane.item))
+    experiment, made_by = setup.bound.experiment, setup.bound.target(lane.item)
     module = setup.network.module
     tensors = dict((*module.named_parameters(), *module.named_buffers()))
     ended = ticket(_mask(setup, pair.first), LaneFiles.of(lane).weights("trained", tensors, made_by))
@@ -131,4 +130,4 @@ def _at_end(setup: Setup, examples: Examples, lane: Lane, pair: Pair) -> Trainer
 def _mask(setup: Setup, lane: Lane) -> Any:
     lottery = setup.bound.lottery
     item = lottery.masks_of(lane.item)
-    return masks.read(item, lane.seed, setup.network.layers, places.target(item, lottery.is_control(item)))
+    return masks.read(item, lane.seed, setup.network.layers, setup.bound.target(item))

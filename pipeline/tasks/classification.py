@@ -39,14 +39,14 @@ def _check(bundle: Bundle) -> None:
     targets = {f"{part}_targets": getattr(bundle, f"{part}_targets") for part in parts}
     for name, array in targets.items():
         if array.dtype.kind not in "ui" or array.ndim != 1:
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, should be whole numbers (N,), a class for each example")
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, but should be whole numbers (N,), a class for each example")
     lowest = int(targets["train_targets"].min())
     if lowest < 0:
-        raise ValueError(f"train_targets has the class {lowest}, should have classes from 0 on")
+        raise ValueError(f"train_targets has the class {lowest}, but should have classes from 0 on")
     # A class that is never trained would still get weights, which pruning would then count.
     there, (classes,) = np.unique(targets["train_targets"]), _outputs(bundle)
     if not np.array_equal(there, np.arange(classes)):
-        raise ValueError(f"train_targets has the classes {there.tolist()}, should have all of 0..{classes - 1}")
+        raise ValueError(f"train_targets has the classes {there.tolist()}, but should have all of 0..{classes - 1}")
     for name, array in targets.items():
         unknown = np.setdiff1d(array, there)
         if unknown.size:

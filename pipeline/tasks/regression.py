@@ -29,7 +29,7 @@ def _check(bundle: Bundle) -> None:
         targets = getattr(bundle, f"{part}_targets")
         if targets.dtype.kind != "f" or targets.ndim < 2 or targets.shape[1:] != numbers:
             should = f"(N, {', '.join(map(str, numbers))})" if numbers else "(N, numbers of an example)"
-            raise ValueError(f"{part}_targets is {targets.dtype} {targets.shape}, should be float {should}")
+            raise ValueError(f"{part}_targets is {targets.dtype} {targets.shape}, but should be float {should}")
 
 
 def _sums(output: Tensor, target: Tensor) -> Tensor:

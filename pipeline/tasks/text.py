@@ -18,7 +18,7 @@ def text(unit: str = "character") -> Task:
     Differs: the vocabulary ends with the largest token of the training part, so that a network cannot read tokens beyond it.
     """
     if unit not in UNITS:
-        raise ValueError(f"unit is {unit!r}, should be one of {', '.join(UNITS)}")
+        raise ValueError(f"unit is {unit!r}, but should be one of {', '.join(UNITS)}")
     bits = unit == "character"
     return Task(
         metric=Metric("bits_per_character" if bits else "perplexity", better="lower"),
@@ -36,15 +36,17 @@ def _outputs(bundle: Bundle) -> tuple[int, ...]:
 
 def _check(bundle: Bundle) -> None:
     if bundle.scale is not None:
-        raise ValueError("the inputs are normalised, should be tokens without a scale")
+        raise ValueError("the inputs are normalised, but should be tokens without a scale")
     *_, words = _outputs(bundle)
     for part in ("train", "test", *(["validation"] if bundle.validation_targets is not None else [])):
         inputs, targets = (getattr(bundle, f"{part}_{what}") for what in ("inputs", "targets"))
         for name, array in ((f"{part}_inputs", inputs), (f"{part}_targets", targets)):
             if array.dtype.kind not in "ui" or array.shape[1:] != inputs.shape[1:] or array.ndim != 2:
-                raise ValueError(f"{name} is {array.dtype} {array.shape}, should be whole numbers (N, T), a token for each place")
+                raise ValueError(
+                    f"{name} is {array.dtype} {array.shape}, but should be whole numbers (N, T), a token for each place"
+                )
             if array.min() < 0:
-                raise ValueError(f"{name} has the token {array.min()}, should have tokens from 0 on")
+                raise ValueError(f"{name} has the token {array.min()}, but should have tokens from 0 on")
             if array.max() >= words:
                 raise ValueError(f"{name} has the token {array.max()}, but the training part has none above {words - 1}")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.files import notes, store
+from pipeline.executors import notes
+from pipeline.files import store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
 from pipeline.settings import places

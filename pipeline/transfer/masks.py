@@ -38,7 +38,7 @@ def _begin_alike(mine: str, theirs: str, seed: int) -> None:
 def _mask(bound: Bound, found: Item, seed: int, made_by: str) -> Mask:
     """A ticket's mask. Raises: UserError when it is not of this network, or has not as many weights as pruning leaves."""
     layers, settings = masks.read_layers(bound.name), bound.experiment.pruning
-    mask = masks.read(found, seed)
+    mask = masks.read(found, seed, target=made_by)
     wrong = [name for name, layer in layers.items() if name not in mask or mask[name].shape != layer.shape]
     if not wrong and {*mask} == {*layers}:
         groups = pruning.groups(layers, settings.rates, settings.scope)

@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.claims import judge, ledger, verdicts
 from pipeline.claims.quantities import Source
-from pipeline.files import checkpoints, datasets, masks, notes, store
+from pipeline.executors import notes
+from pipeline.files import checkpoints, datasets, masks, store
 from pipeline.files.lane import LaneFiles
 from pipeline.results import examined, numbers, statistics, tables
 from pipeline.results.outcome import Outcome

@@ -1,4 +1,4 @@
-"""The timings and the hardware of an item. No result depends on them, so a note that cannot be read counts as missing."""
+"""What an executor notes about an item. No result depends on it, so a note that cannot be read counts as missing."""
 
 from collections.abc import Mapping
 from pathlib import Path
