@@ -197,7 +197,7 @@ def test_what_is_not_yaml_is_said_in_one_line(text: str, tmp_path: Path) -> None
         (
             f"{TOY}.pruning.rounds",
             12,
-            ["pruning goes to round 12", "after round 9 no weight of fc2.weight", "48 weights", "at most 8"],
+            ["pruning goes to round 12", "after round 9 no weight of fc2.weight", "48 weights", "round 8 at most"],
         ),
         (f"{TOY}.model", {"name": "lenet", "width": 3}, ["'lenet'", "width", "options are hidden"]),
         (f"{TOY}.model", {"name": "lenet", "hidden": [0]}, ["hidden is [0]", "positive"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.executors import settled, waiting
+from pipeline.executors import notes, settled, waiting
 from pipeline.settings import places
 from pipeline.training.trainer import Trainer
 from pipeline.values import paths
@@ -62,3 +62,28 @@ def test_another_chain_s_lock_says_nothing(trained: dict[str, bytes]) -> None:
     os.utime(LOCK, ns=(1, 1))
     train_dense.main("other")
     assert len(checkpoints()) == 4
+
+
+def test_an_item_that_is_trained_again_keeps_its_checkpoints(trained: dict[str, bytes]) -> None:
+    """The note of its last end is of no use any more."""
+    settled.reopen(lottery.item("toy", "r00"))
+    LOCK.write_text("schema: '2.0'\n")
+    os.utime(LOCK, ns=(2**62, 2**62))
+    settled.remove()
+    assert len(checkpoints()) == 2
+
+
+def test_what_training_took_is_not_forgotten_when_nothing_is_left_to_train(trained: dict[str, bytes]) -> None:
+    before = notes.read(paths.runtime("toy", "r00"))
+    train_dense.main("toy")
+    assert notes.read(paths.runtime("toy", "r00")) == before
+    assert before["training_seconds"] > 0
+
+
+def test_two_stages_that_begin_at_once_may_both_tidy_up(trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    LOCK.write_text("schema: '2.0'\n")
+    os.utime(LOCK, ns=(2**62, 2**62))
+    listed = list(settled.NOTES.glob("*/*.json"))
+    settled.remove()
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(listed))
+    settled.remove()

@@ -114,7 +114,7 @@ def no_metric() -> Task:
         ("sums_of_all_lanes", ["`sums` of task", "gives float64 (1, 1), but should give numbers (L, k), here (2, k)"]),
         ("one_value", ["`value` of task", "should give the losses and the metrics"]),
         ("another_gradient", ["`gradient` of task", "is not the gradient of its loss"]),
-        ("strange_outputs", ["outputs have the shape 3, but should be a tuple"]),
+        ("strange_outputs", ["outputs have the shape 3, but it should be a tuple"]),
         ("upward", ["`better` is 'bigger', but should be one of higher, lower"]),
         ("two_words", ["metric's name is 'top 5'"]),
         ("value_of_all_lanes", ["`value` of task", "losses", "gives float64 (), but should give", "(2,)"]),

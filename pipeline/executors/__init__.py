@@ -22,14 +22,16 @@ def run(job: "Job", groups: Sequence[Sequence[int]]) -> None:
     from pipeline.executors import runtime, settled
     from pipeline.executors.progress import Progress
 
-    settled.remove()
     item = job.lanes[0].item
+    settled.remove()
+    settled.reopen(item)
     density = job.tickets[0].mask.density
     progress = Progress(f"{item.experiment} {item.name} {density:.1%} {item.arm}, {len(job.lanes)} lanes", job.iterations)
     began = time.monotonic()
     dispatch(job, groups, progress.update)
     progress.close()
-    runtime.write(item, job.device, time.monotonic() - began)  # before the lanes are in place, for whoever mirrors them then
+    if progress.resumed < job.iterations:  # otherwise, the note is that of the stage which trained them
+        runtime.write(item, job.device, time.monotonic() - began)  # before the lanes are in place, for whoever mirrors them then
 
 
 def finished(job: "Job") -> None:

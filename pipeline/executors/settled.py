@@ -4,6 +4,8 @@ makes the next one run the stage again, which then takes seconds. Afterwards the
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from pipeline.executors import notes
 from pipeline.executors.waiting import UNDER_DVC
@@ -17,7 +19,7 @@ NOTES = paths.SCRATCH / "finished"
 def note(item: Item, keys: Sequence[str]) -> None:
     """keys: those of the item's lanes, with which the names of their checkpoints begin."""
     if UNDER_DVC in os.environ:
-        notes.write(NOTES / item.experiment / f"{item.name}.json", {"keys": list(keys)})
+        notes.write(_note_of(item), {"keys": list(keys)})
     else:
         _forget(keys)
 
@@ -29,10 +31,19 @@ def remove() -> None:
     if its DVC is killed in that second.
     """
     for path in NOTES.glob("*/*.json"):
-        lock = places.chain(path.parent.name).with_name("dvc.lock")
-        if lock.is_file() and lock.stat().st_mtime_ns > path.stat().st_mtime_ns:
-            _forget(notes.read(path).get("keys", []))
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # such as one that another stage has just removed
+            if places.chain(path.parent.name).with_name("dvc.lock").stat().st_mtime_ns > path.stat().st_mtime_ns:
+                _forget(notes.read(path).get("keys", []))
+                path.unlink()
+
+
+def reopen(item: Item) -> None:
+    """An item is going to be trained, so that its checkpoints are those of unfinished lanes again."""
+    _note_of(item).unlink(missing_ok=True)
+
+
+def _note_of(item: Item) -> Path:
+    return NOTES / item.experiment / f"{item.name}.json"
 
 
 def _forget(keys: Sequence[str]) -> None:

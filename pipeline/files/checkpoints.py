@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.files import store
 from pipeline.files.store import Arrays, DamagedError
+from pipeline.values.errors import UserError
 
 
 def save(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
@@ -17,11 +18,14 @@ def save(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
     new = path.with_name(f"{path.name}.new")
     store.write_arrays(new, state)
     store.read_arrays(new)
-    with new.open("rb") as file:  # a power cut must not leave names without content, here where hours of work may be
-        os.fsync(file.fileno())
-    if path.is_file():
-        path.replace(_previous(path))
-    new.replace(path)
+    try:
+        with new.open("rb") as file:  # a power cut must not leave names without content, here where hours of work may be
+            os.fsync(file.fileno())
+        if path.is_file():
+            path.replace(_previous(path))
+        new.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def load(path: Path, resume: Callable[[Arrays], None]) -> bool:

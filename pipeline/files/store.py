@@ -191,7 +191,7 @@ def read_mask(path: Path, target: str = "") -> Mask:
         raise DamagedError(path, f"its shapes are not those of masks: {error}", target) from None
 
 
-def _read(path: Path, target: str) -> tuple[Arrays, dict[str, Any]]:
+def _read(path: Path, target: str = "") -> tuple[Arrays, dict[str, Any]]:
     arrays, about = _open(path, target)
     if CHECKSUM not in about:
         raise DamagedError(path, NO_CHECKSUM, target)

@@ -82,7 +82,7 @@ def build(bound: Bound, bundle: Bundle, form: Form) -> Setup:
         outputs = task.outputs(bundle)
     if not isinstance(outputs, tuple) or not outputs or not all(isinstance(size, Integral) and int(size) > 0 for size in outputs):
         raise UserError(
-            f"{bound.task} says that outputs have the shape {outputs!r}, but should be a tuple of sizes, such as (10,)"
+            f"{bound.task} says that outputs have the shape {outputs!r}, but it should be a tuple of sizes, such as (10,)"
         )
     network = networks.build(bound.model, _example(bundle), tuple(map(int, outputs)))
     return Setup(bound, bundle, form, task, network)

@@ -58,7 +58,9 @@ def prune(criterion: Plugin, offers: Offers, mask: Mask, plan: Plan, rounds: flo
         scores = {name: np.asarray(array) for name, array in found.items()}
     wrong = [name for name, array in scores.items() if array.dtype.kind not in "biuf"]
     if wrong:
-        raise UserError(f"{criterion} gives {', '.join(wrong)} scores of type {scores[wrong[0]].dtype}, but should be numbers")
+        raise UserError(
+            f"{criterion} gives {', '.join(wrong)} scores of type {scores[wrong[0]].dtype}, but they should be numbers"
+        )
     try:
         return plan.prune(scores, mask, rounds)
     except UserError as error:

@@ -134,7 +134,7 @@ def _explain(error: Mapping[str, Any]) -> str:
             example = EXAMPLES.get(str(error["loc"][-1]))
             return f"{key} is missing" + (f"; an example is {example}" if example else "")
         case "union_tag_invalid":
-            message = f"unknown name {short(repr(context['tag']))}, but should be one of {context['expected_tags']}"
+            message = f"unknown name {short(repr(context['tag']))}; it should be one of {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{key}.name is missing; it should be 'adam', 'adamw' or 'sgd'"
         case "string_pattern_mismatch":

@@ -1,5 +1,7 @@
 """The masks of another experiment's tickets, which have to be masks of the same network with the same initial weights."""
 
+from collections.abc import Mapping
+
 from pipeline.domain import pruning
 from pipeline.domain.masks import Mask
 from pipeline.files import masks
@@ -15,29 +17,33 @@ def borrowed(bound: Bound, found: Item, made_by: str) -> dict[int, Mask]:
 
     Raises: UserError when the networks or their initial weights differ, or a mask is not what pruning wrote.
     """
-    if masks.read_layers(bound.name) != masks.read_layers(found.experiment):
+    own = bound.target(bound.lottery.dense)
+    if masks.read_layers(bound.name, own) != masks.read_layers(found.experiment, made_by):
         raise UserError(
             f"the networks of {bound.name} and {found.experiment} differ, so that a mask of one does not fit the other; both "
             "should have the same model"
         )
     for seed in bound.experiment.seeds:
-        _begin_alike(bound.name, found.experiment, seed)
+        _begin_alike({bound.name: own, found.experiment: made_by}, seed)
     return {seed: _mask(bound, found, seed, made_by) for seed in bound.experiment.seeds}
 
 
-def _begin_alike(mine: str, theirs: str, seed: int) -> None:
-    """Raises: UserError when the dense networks of two experiments do not begin with the same weights, bit for bit."""
-    first, second = (LaneFiles.of(Lane(Item(name, 0, DENSE), seed)).weights("start") for name in (mine, theirs))
+def _begin_alike(both: Mapping[str, str], seed: int) -> None:
+    """both: the experiments, and what `dvc repro` takes to make their dense networks.
+
+    Raises: UserError when these do not begin with the same weights, bit for bit.
+    """
+    first, second = (LaneFiles.of(Lane(Item(name, 0, DENSE), seed)).weights("start", target=by) for name, by in both.items())
     if [name for name in first if name not in second or first[name].tobytes() != second[name].tobytes()]:
         raise UserError(
-            f"the initial weights of seed {seed} in {mine} and {theirs} differ, so that a ticket of one is not a ticket of the "
+            f"the initial weights of seed {seed} in {' and '.join(both)} differ, so that a ticket of one is not a ticket of the "
             "other; both should have the same model, init and shape of inputs"
         )
 
 
 def _mask(bound: Bound, found: Item, seed: int, made_by: str) -> Mask:
     """A ticket's mask. Raises: UserError when it is not of this network, or has not as many weights as pruning leaves."""
-    layers, settings = masks.read_layers(bound.name), bound.experiment.pruning
+    layers, settings = masks.read_layers(bound.name, bound.target(bound.lottery.dense)), bound.experiment.pruning
     mask = masks.read(found, seed, target=made_by)
     wrong = [name for name, layer in layers.items() if name not in mask or mask[name].shape != layer.shape]
     if not wrong and {*mask} == {*layers}:
