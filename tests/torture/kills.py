@@ -25,7 +25,7 @@ WHOM = {
     "dvc": "DVC", "all": "DVC with all its processes", "stage": "a stage", "worker": "a lane's process", "tracker": "the mirror",
 }  # fmt: skip
 HOW = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-TOGETHER = 5  # kills, after which a run may end
+TOGETHER = 10  # kills, after which a run may end
 STAGES = 4  # that are to be done again meanwhile
 KINDS = ("download", "train_dense", "prune", "retrain", "control", "aggregate", "examine", "plot")
 ENDS = 10.0  # seconds after which nothing of a killed run may be left, on a machine on which DVC starts in STARTUP seconds
