@@ -56,6 +56,9 @@ def _first_asked() -> float:
 def interrupt() -> None:
     """Raises: KeyboardInterrupt, and again after a while: where Python calls a destructor, the first one is lost."""
     signal.setitimer(signal.ITIMER_REAL, 2 * PATIENCE, 2 * PATIENCE)
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):  # which remembers it, in case that a library makes another exception of it
+        handler(signal.SIGINT, None)
     raise KeyboardInterrupt
 
 
