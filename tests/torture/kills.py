@@ -31,7 +31,9 @@ KINDS = ("download", "train_dense", "prune", "retrain", "control", "aggregate", 
 ENDS = 10.0  # seconds after which nothing of a killed run may be left, on a machine on which DVC starts in STARTUP seconds
 STARTUP = 4.0
 HAND = ("dvc.lock' validation failed", "YAML file structure is corrupted")  # of a lock file that DVC was writing
+HAND_TOO = "Unable to read RWLock-file"  # of what stages read and write, which DVC writes in place as well
 STOPPED, WENT_ON, CUT = "stopped the run", "let it go on", "cut DVC's lock file short"
+CUT_TOO = "cut DVC's list of running stages short"
 
 
 class Kills:
@@ -165,6 +167,9 @@ class Kills:
         if any(text in run.said for text in HAND):
             self.seen[self.victim, CUT] += 1
             self.clone.git("checkout", "--", *map(str, LOCKS))
+        elif HAND_TOO in run.said:
+            self.seen[self.victim, CUT_TOO] += 1
+            (self.clone.folder / ".dvc/tmp/rwlock").unlink()
         else:
             assert code == 0 or run.hurt, f"{self.case}: nothing was killed, but `dvc repro` failed:\n{run.said}"
             self.is_cut = self.is_cut or not self._lock_is_whole()
@@ -222,7 +227,7 @@ def _table(count: int, seed: int, shares: list[Kills], records: list[str]) -> li
         said = ", ".join(f"{n} {what}" for what, n in tries.items())
         more = f"; {records[0]}" if victim == "tracker" and records else ""
         found.append(
-            Row(f"SIGKILL, SIGTERM, SIGINT or SIGHUP of {name}", sum(n for what, n in tries.items() if what != CUT),
+            Row(f"SIGKILL, SIGTERM, SIGINT or SIGHUP of {name}", sum(n for what, n in tries.items() if what in (STOPPED, WENT_ON)),
                 f"{said}; the files are those of an undisturbed run{more}",
                 f"python -m tests.torture.kills --count {count} --seed {seed}")
         )  # fmt: skip
