@@ -226,8 +226,9 @@ def _table(count: int, seed: int, shares: list[Kills], records: list[str]) -> li
         tries = {what: n for (whom, what), n in seen.items() if whom == victim}
         said = ", ".join(f"{n} {what}" for what, n in tries.items())
         more = f"; {records[0]}" if victim == "tracker" and records else ""
+        count_of = sum(n for what, n in tries.items() if what in (STOPPED, WENT_ON))
         found.append(
-            Row(f"SIGKILL, SIGTERM, SIGINT or SIGHUP of {name}", sum(n for what, n in tries.items() if what in (STOPPED, WENT_ON)),
+            Row(f"SIGKILL, SIGTERM, SIGINT or SIGHUP of {name}", count_of,
                 f"{said}; the files are those of an undisturbed run{more}",
                 f"python -m tests.torture.kills --count {count} --seed {seed}")
         )  # fmt: skip
