@@ -1,7 +1,7 @@
 """A repository in a folder: the real code, its own params.yaml, chains and data, and the stages run as DVC would run them."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,20 +29,23 @@ from tests import toy
 
 ROOT = Path(__file__).parent.parent
 
-# What our own code imports is the same in every test's folder, which has a link to it. The pipeline looks again in each folder,
-# which would be a third of the time of the whole suite.
-_closure, _closure_of_ours = code.closure, cache(code.closure)
+
+def _once(find: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """What our own code imports is the same in every test's folder, which has a link to it. The pipeline looks again in each
+    folder, which would be a third of the time of the whole suite.
+    """
+    find_once = cache(find)
+
+    def found(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[str]:
+        scripts, used = tuple(scripts), tuple(used)
+        is_linked = all((Path.cwd() / folder).resolve() == ROOT / folder for folder in code.OURS)
+        is_ours = is_linked and all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
+        return (find_once if is_ours else find)(scripts, used)
+
+    return found
 
 
-def _closure_once(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[str]:
-    scripts, used = tuple(scripts), tuple(used)
-    is_linked = all((Path.cwd() / folder).resolve() == ROOT / folder for folder in code.OURS)
-    if is_linked and all(plugins.find(*source)[0].startswith("pipeline.") for source in used):
-        return _closure_of_ours(scripts, used)
-    return _closure(scripts, used)
-
-
-code.closure = _closure_once
+code.closure, code.dependencies = _once(code.closure), _once(code.dependencies)
 
 
 def experiment(**changes: Any) -> dict[str, Any]:
