@@ -102,6 +102,5 @@ def grouped(records: Iterable[Record]) -> list[Arm]:
 
 
 def main_of(arms: Sequence[Arm]) -> Arm | None:
-    """The arm whose run has the experiment's report: that with most lanes besides the dense network, of several the ticket."""
-    others = [arm for arm in arms if arm.name != DENSE]
-    return max(others, key=lambda arm: (len(arm.records), arm.name == TICKET), default=arms[0] if arms else None)
+    """The arm whose run has the experiment's report: the ticket, or that with most lanes, or only then the dense network."""
+    return max(arms, key=lambda arm: (arm.name == TICKET, arm.name != DENSE, len(arm.records)), default=None)
