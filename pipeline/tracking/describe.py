@@ -34,7 +34,7 @@ def of_lane(record: Record, changed: Mapping[str, str]) -> str:
     stamps = "Between the beginning and the end of the training, which were measured, the times of its points are spread evenly."
     return "\n\n".join(
         [
-            f"{_who(record.item.arm)}, round {record.item.round}, {_percent(record.about['density'])} of the weights, "
+            f"{_who(record.item.arm)}, round {record.item.round}, {_percent(record.about.get('density'))} of the weights, "
             f"{record.lane.replace('_', ', ').replace('seed', 'seed ').replace('draw', 'draw ')}.",
             took + (stamps if training.is_known else ""),
             *_changed(changed),
@@ -126,7 +126,7 @@ def _best(arm: Arm, metric: Metric) -> str:
         return ""
     rounds = list(values)
     best = rounds[metric.best([values[number] for number in rounds])]
-    density = _percent(arm.curve["density", best])
+    density = _percent(arm.curve.get(("density", best)))
     return f"Its best {metric.words}, {metric.text(values[best])}, is that of round {best}, with {density} of the weights."
 
 
@@ -137,7 +137,7 @@ def _table(arm: Arm, metric: Metric) -> str:
         lanes = [record for record in arm.records if record.item.round == number]
         cells = [_spread(lanes, metric.at_early_stop, metric.text), _spread(lanes, "early_stop_iteration", "{:,.0f}".format)]
         cells.append(_spread(lanes, metric.final, metric.text))
-        weights = _percent(fmean(record.about["density"] for record in lanes))
+        weights = _percent(arm.curve.get(("density", number)))
         rows.append(f"| {number} | {weights} | {' | '.join(cells)} | {len(lanes)} |")
     if len(arm.rounds) > MOST_ROWS:
         rows.append(f"| and {len(arm.rounds) - MOST_ROWS} more | | | | | |")
@@ -164,8 +164,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _percent(density: float) -> str:
-    return f"{100 * density:.3g}%"
+def _percent(density: Any) -> str:
+    return f"{100 * density:.3g}%" if isinstance(density, float | int) else "an unknown share"
 
 
 def _time(seconds: float) -> str:
