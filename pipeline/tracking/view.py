@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 NAME, KEY = "Tickets against controls", "tickets"
+LANES = "lanes"  # a section of the view
 TAG = f"mlflow.sharedViewState.{KEY}"
 SAVED = "sync.view"  # the experiment's tag with a digest of the view that was saved
-DURATION, DESCRIPTION, SOURCE, DATASET = "Duration", "Description", "Source", "Dataset"
 
 
 def address(server: str, experiment: str) -> str:
@@ -56,16 +56,16 @@ def _state(metric: Metric) -> dict[str, Any]:
     """Columns first, then charts: the arms against the round, then against the density, then the curves of the lanes."""
     values = [metric.at_early_stop, "early_stop_iteration", metric.final]
     columns = [*(f"metrics.`{key}`" for key in ("density", *values)), "tags.`differs`"]
-    columns += [f"attributes.`{name}`" for name in (DURATION, DATASET, SOURCE, DESCRIPTION)]
+    columns.append("attributes.`Duration`")  # further attributes would stand before the metrics, and move them out of sight
     sections = {
-        "round": "Arms by round of pruning (each arm is a run; hide or show it in the list)",
-        "density": "Arms against the density, on a logarithmic axis",
-        "lanes": "Lanes during training (open an arm in the list to see them)",
+        "round": "Arms by round",  # MLflow cuts longer names
+        "density": "Arms by density (log)",
+        LANES: "Lanes by iteration",  # closed: it is empty until somebody shows lanes in the list
     }
     charts = [_line("round", key) for key in [*values, "validation_loss_at_early_stop"]]
     charts += [_line("density", key, "density") for key in values]
     histories = [metric.test, "validation_loss", "test_loss", "train_loss", f"validation_{metric.name}"]
-    charts += [_line("lanes", f"{HISTORY}/{key}") for key in histories]
+    charts += [_line(LANES, f"{HISTORY}/{key}") for key in histories]
     return {
         "selectedColumns": columns,
         "columnOrder": [],
@@ -74,7 +74,7 @@ def _state(metric: Metric) -> dict[str, Any]:
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
         "compareRunSections": [
-            {"uuid": key, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+            {"uuid": key, "name": name, "display": key != LANES, "isReordered": True, "deleted": False, "isGenerated": False}
             for key, name in sections.items()
         ],
         "compareRunCharts": charts,
