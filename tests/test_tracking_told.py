@@ -19,7 +19,7 @@ from tests.mirrored import control, dense, measured, runs, ticket, write, write_
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
 root = mirrored.root
-BEGAN, ENDED = 1_790_000_000, 1_790_000_040  # seconds
+BEGAN, ENDED = 1_790_000_000.0, 1_790_000_040.0  # seconds
 
 
 def note(item: str, began: float, ended: float, **more: object) -> None:
@@ -62,11 +62,11 @@ def test_a_lane_has_the_times_of_its_training_and_an_arm_those_of_all_its_lanes(
 
 
 def test_a_round_that_was_trained_before_the_others_comes_late(root: Path) -> None:
-    for number, began in ((2, BEGAN + 100.0), (1, float(BEGAN))):
+    for number, began in ((2, BEGAN + 100.0), (1, BEGAN)):
         write(ticket(number))
         note(f"r0{number}", began, began + 40)
         assert main(["sync"]) == 0
-    assert (runs()["ticket"].info.start_time, runs()["ticket"].info.end_time) == (1000 * BEGAN, 1000 * (BEGAN + 140))
+    assert (runs()["ticket"].info.start_time, runs()["ticket"].info.end_time) == (int(1000 * BEGAN), int(1000 * (BEGAN + 140)))
     assert mirrored.tree() == {"ticket": ["r01/seed1", "r02/seed1"]}
 
 
