@@ -25,6 +25,12 @@ from pipeline.values.lanes import DENSE, TICKET, Item, Lane
 ACCURACY = Metric("accuracy", better="higher", unit="fraction")
 RMSE = Metric("rmse", better="lower")
 REPOSITORY = Path(__file__).parent.parent
+# What `write_experiment` makes of MLflow: a run for each arm, and its lanes below it.
+TREE = {
+    "dense": ["r00/seed1", "r00/seed2"],
+    "reinit": ["reinit_r01/seed1_draw1", "reinit_r01/seed2_draw1"],
+    "ticket": ["r01/seed1", "r01/seed2"],
+}
 
 
 @pytest.fixture
@@ -155,6 +161,23 @@ def children(run: Any, experiment: str = "toy") -> list[str]:
     """The names of the runs below a run."""
     below = [child for child in every_run(experiment) if child.data.tags.get("mlflow.parentRunId") == run.info.run_id]
     return sorted(child.info.run_name for child in below)
+
+
+def tree(experiment: str = "toy") -> dict[str, list[str]]:
+    """The names of the runs that are below none, each with those below it. Fails when a run is below one that is gone."""
+    found = every_run(experiment)
+    names = {run.info.run_id: run.info.run_name for run in found}
+    above = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    shown = {run.info.run_name: children(run, experiment) for run in above}
+    assert len(shown) == len(above)
+    assert sum(map(len, shown.values())) + len(above) == len(names)
+    return shown
+
+
+def is_whole() -> None:
+    """Asserts that MLflow has each lane of `write_experiment` once, below its arm's run, and nothing that is not finished."""
+    assert tree() == TREE
+    assert {run.info.status for run in every_run()} == {"FINISHED"}
 
 
 def sync(*arguments: str, **variables: str) -> subprocess.Popen[str]:

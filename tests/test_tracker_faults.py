@@ -17,19 +17,10 @@ from pipeline.settings import places
 from pipeline.tracking import connection, mirror
 from pipeline.tracking.__main__ import main
 from tests import mirrored
-from tests.mirrored import artifacts, children, dense, runs, ticket, write, write_experiment
+from tests.mirrored import TREE, artifacts, dense, runs, ticket, write, write_experiment
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
 root = mirrored.root
-LANES = ["r00/seed1", "r00/seed2", "r01/seed1", "r01/seed2", "reinit_r01/seed1_draw1", "reinit_r01/seed2_draw1"]
-
-
-def is_whole() -> None:
-    """Asserts that MLflow has each lane of `write_experiment` once, below one parent, and nothing that is not finished."""
-    found = runs()
-    assert sorted(found) == [*LANES, "toy"]
-    assert {run.info.status for run in found.values()} == {"FINISHED"}
-    assert children(found["toy"]) == LANES
 
 
 # --- The local store
@@ -91,10 +82,10 @@ def test_deleted_artifacts_come_back(root: Path, capsys: pytest.CaptureFixture[s
     assert main(["sync"]) == 0
     before = {name: artifacts(run) for name, run in runs().items()}
     shutil.rmtree(connection.ARTIFACTS)
-    assert not artifacts(runs()["toy"])
+    assert not artifacts(runs()["ticket"])
     assert main(["sync"]) == 0
     assert {name: artifacts(run) for name, run in runs().items()} == before
-    assert before["toy"] == ["report/figures/curve.svg"]
+    assert before["ticket"] == ["report/figures/curve.svg"]
     assert "0 of them new; MLflow had lost the files of 6 and has them again" in capsys.readouterr().out
     assert main(["sync"]) == 0
     assert "lost" not in capsys.readouterr().out
@@ -110,7 +101,7 @@ def test_a_repository_may_be_moved_below_any_folder(above: str, root: Path, monk
     for _ in range(2):
         assert main(["sync"]) == 0
         found = runs()
-        assert len(found) == 7
+        assert len(found) == 9
         for run in found.values():
             id = run.info.run_id
             assert run.info.artifact_uri == (moved / "mlflow-artifacts" / "toy" / id / "artifacts").as_uri()
@@ -130,7 +121,7 @@ def test_a_lane_of_another_form_is_named_and_the_others_are_logged(root: Path, c
     store.write_table(history, store.read_table(history).replace("0.5", "half", 1))
     assert main(["sync"]) == 0
     said = capsys.readouterr()
-    assert sorted(runs()) == sorted({*LANES, "toy"} - {"r00/seed2", "r01/seed2"})
+    assert sorted(runs()) == sorted({*TREE, *(lane for lanes in TREE.values() for lane in lanes)} - {"r00/seed2", "r01/seed2"})
     assert [line.split(" is damaged")[0] for line in said.err.splitlines()] == [f"warning: {about}", f"warning: {history}"]
     assert "MLflow has 4 lanes, 4 of them new; the files of 2 more are not complete" in said.out
 

@@ -18,12 +18,25 @@ from pipeline.run import runner, setup
 from pipeline.settings import check, places
 from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
-from pipeline.tracking.record import IDENTITY
+from pipeline.tracking.tables import IDENTITY
 from pipeline.values import paths
 from pipeline.values.experiment import Experiment
 from pipeline.values.lanes import Item
 from tests import mirrored
-from tests.mirrored import RMSE, artifacts, children, control, dense, measured, points, runs, ticket, write, write_experiment
+from tests.mirrored import (
+    RMSE,
+    TREE,
+    artifacts,
+    control,
+    dense,
+    measured,
+    points,
+    runs,
+    ticket,
+    tree,
+    write,
+    write_experiment,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
 root = mirrored.root
@@ -34,28 +47,34 @@ def mean_of_two(evaluation: int = BEST) -> float:
     return (measured(1, evaluation) + measured(2, evaluation)) / 2
 
 
-def test_each_lane_is_a_finished_run_below_its_experiments_parent(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_lane_is_a_finished_run_below_its_arms(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_experiment()
     assert main(["sync"]) == 0
     assert "6 lanes, 6 of them new" in capsys.readouterr().out
-    found = runs()
-    lanes = ["r00/seed1", "r00/seed2", "r01/seed1", "r01/seed2", "reinit_r01/seed1_draw1", "reinit_r01/seed2_draw1"]
-    assert sorted(found) == [*lanes, "toy"]
-    assert children(found["toy"]) == lanes
-    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert tree() == TREE
+    assert {run.info.status for run in runs().values()} == {"FINISHED"}
 
 
 def test_tags_tell_what_a_lane_is_and_where_it_comes_from(root: Path) -> None:
     write_experiment()
-    store.write_json(paths.runtime("toy", "r01"), {"device": "cpu", "torch": "2"})
+    note = {"device": "cpu", "torch": "2", "commit": "c" * 40, "is_dirty": True, "hardware": {"cores": 2, "gpus": ["a", "b"]}}
+    store.write_json(paths.runtime("toy", "r01"), note)
     subprocess.run("git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x", shell=True, check=True)
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
     assert main(["sync"]) == 0
     found = runs()
-    expected = {"round": "1", "arm": "ticket", "seed": "1", "density": "0.8", "git.commit": head, "device": "cpu", "torch": "2"}
+    expected = {"round": "1", "arm": "ticket", "seed": "1", "density": "0.8", "device": "cpu", "torch": "2"}
     expected |= {"experiment": "toy", "recipe_key": "recipe of toy", "metric": "accuracy", "better": "higher"}
-    assert expected.items() <= found["r01/seed1"].data.tags.items()
-    assert {"metric": "accuracy", "better": "higher"}.items() <= found["toy"].data.tags.items()
+    shared = {"mlflow.source.git.commit": "c" * 40, "mlflow.source.git.dirty": "True", "commit.of": "the training"}
+    shared |= {"hardware.cores": "2", "hardware.gpus": "a, b", "mlflow.source.type": "LOCAL"}
+    source = "dvc repro experiments/toy/dvc.yaml"
+    tags = found["r01/seed1"].data.tags
+    assert (expected | shared | {"mlflow.source.name": f"{source}:retrain@r01"}).items() <= tags.items()
+    of_arm = {"metric": "accuracy", "better": "higher", "arm": "ticket", "mlflow.source.name": source}
+    assert (shared | of_arm | {"arm_key": tags["arm_key"]}).items() <= found["ticket"].data.tags.items()
+    assert tags["mlflow.user"] == found["ticket"].data.tags["mlflow.user"]
+    without = {"mlflow.source.git.commit": head, "commit.of": "the sync"}
+    assert without.items() <= found["r00/seed1"].data.tags.items()
     assert "draw" not in found["r01/seed1"].data.tags
     assert found["reinit_r01/seed1_draw1"].data.tags["draw"] == "1"
     assert found["r00/seed1"].data.tags["arm"] == "dense"
@@ -70,7 +89,8 @@ def test_the_tag_of_the_stage_is_what_dvc_repro_takes(root: Path) -> None:
     write(control("random_mask"), own_mask=True)
     write(control("dense_long", draw=None), masks_of=dense().item)
     assert main(["sync"]) == 0
-    stages = {run.data.tags["arm"]: run.data.tags["dvc.stage"].split(":")[1] for name, run in runs().items() if name != "toy"}
+    lanes = [run.data.tags for run in runs().values() if "input_key" in run.data.tags]
+    stages = {tags["arm"]: tags["dvc.stage"].split(":")[1] for tags in lanes}
     assert stages == {
         "dense": "train_dense",
         "ticket": "retrain@r01",
@@ -81,17 +101,17 @@ def test_the_tag_of_the_stage_is_what_dvc_repro_takes(root: Path) -> None:
     }
 
 
-def test_settings_are_parameters_and_the_parent_has_those_of_all_arms(root: Path) -> None:
+def test_settings_are_parameters_of_lanes_and_arms_and_so_is_what_plots_compare(root: Path) -> None:
     write(ticket(), arm={"criterion": "random"})
     write(control("mine"), masks_of=ticket().item, arm={"name": "reinit", "masks": "ticket"})
     assert main(["sync"]) == 0
-    parent, mine = runs()["toy"].data.params, runs()["mine_r01/seed1_draw1"].data.params
+    found = {name: run.data.params for name, run in runs().items()}
     shared = {"model.hidden": "[32, 16]", "pruning.rates.fc": "0.2", "data.validation": "200"}
-    assert shared.items() <= mine.items() & parent.items()
-    assert {"arm.name": "reinit", "arm.masks": "ticket"}.items() <= mine.items()
-    arms = {"arms.ticket.name": "ticket", "arms.ticket.criterion": "random", "arms.mine.name": "reinit"}
-    assert arms.items() <= parent.items()
-    assert not [name for name in parent if name.startswith("arm.")]
+    shared |= {"arm": "mine", "arm.name": "reinit", "arm.masks": "ticket"}
+    assert shared.items() <= found["mine_r01/seed1_draw1"].items() & found["mine"].items()
+    assert {"round": "1", "seed": "1", "draw": "1", "density": "0.8"}.items() <= found["mine_r01/seed1_draw1"].items()
+    assert {"arm": "ticket", "arm.criterion": "random"}.items() <= found["ticket"].items()
+    assert "draw" not in found["r01/seed1"]
 
 
 def test_histories_and_outcomes_are_metrics(root: Path) -> None:
@@ -99,8 +119,8 @@ def test_histories_and_outcomes_are_metrics(root: Path) -> None:
     store.write_json(paths.runtime("toy", "r00"), {"stage_seconds": 9.0, "training_seconds": 8.0})
     assert main(["sync"]) == 0
     run = runs()["r00/seed1"]
-    assert points(run, "test_accuracy") == [(10 * i, measured(1, i)) for i in range(3)]
-    assert points(run, "train_loss") == [(10, 0.5), (20, 1 / 3)]  # before the first iteration there is none
+    assert points(run, "history/test_accuracy") == [(10 * i, measured(1, i)) for i in range(3)]
+    assert points(run, "history/train_loss") == [(10, 0.5), (20, 1 / 3)]  # before the first iteration there is none
     ended = {"early_stop_iteration": 20, "accuracy_at_early_stop": measured(1, BEST), "weights": 6, "stage_seconds": 9}
     assert ended.items() <= run.data.metrics.items()
     assert run.info.end_time - run.info.start_time >= 7000  # so that MLflow's column tells the training time
@@ -111,46 +131,49 @@ def test_a_diverged_loss_is_not_a_number(root: Path) -> None:
     columns = store.read_table(files.history).splitlines()[0]
     store.write_table(files.history, f"{columns}\n0,,inf,0.1,nan,0.1\n")
     assert main(["sync"]) == 0
-    for key in ("validation_loss", "test_loss"):
+    for key in ("history/validation_loss", "history/test_loss"):
         assert [math.isnan(value) for _, value in points(runs()["r00/seed1"], key)] == [True]
 
 
-def test_the_curves_of_the_parent_are_means_at_each_round(root: Path) -> None:
+def test_all_arms_have_the_same_metrics_with_means_at_each_round(root: Path) -> None:
     write_experiment()
     assert main(["sync"]) == 0
-    parent = runs()["toy"]
-    assert points(parent, "accuracy_at_early_stop/ticket") == [(0, mean_of_two()), (1, mean_of_two())]
-    assert points(parent, "accuracy_at_early_stop/dense") == [(0, mean_of_two())]
-    assert points(parent, "density/ticket") == [(0, 1.0), (1, 0.8)]
-    assert points(parent, "density/reinit") == [(1, 0.8)]
+    found = runs()
+    assert points(found["ticket"], "accuracy_at_early_stop") == [(0, mean_of_two()), (1, mean_of_two())]
+    assert points(found["dense"], "accuracy_at_early_stop") == [(0, mean_of_two())]
+    assert points(found["ticket"], "density") == [(0, 1.0), (1, 0.8)]
+    assert points(found["reinit"], "density") == [(1, 0.8)]  # with fresh weights, it does not begin at the dense network
+    assert found["ticket"].data.metrics.keys() == found["reinit"].data.metrics.keys() == found["dense"].data.metrics.keys()
+    assert points(found["r01/seed1"], "accuracy_at_early_stop") == [(1, measured(1, BEST))]  # where the point of its arm is
 
 
 def test_an_experiment_without_a_ticket_has_no_curve_of_one(root: Path) -> None:
     write(dense())
     write(control("one_shot", draw=None))
     assert main(["sync"]) == 0
-    arms = {key.split("/")[1] for key in runs()["toy"].data.metrics}
-    assert arms == {"dense", "one_shot"}
+    assert sorted(tree()) == ["dense", "one_shot"]
 
 
-def test_a_curve_gets_its_dense_point_when_the_ticket_comes_later(root: Path) -> None:
+def test_an_arm_gets_its_next_round_when_it_comes_later(root: Path) -> None:
     write(dense())
     assert main(["sync"]) == 0
-    parent = runs()["toy"].info.run_id
     write(ticket())
     assert main(["sync"]) == 0
-    assert runs()["toy"].info.run_id == parent
-    assert points(runs()["toy"], "density/ticket") == [(0, 1.0), (1, 0.8)]
+    first = runs()["ticket"].info.run_id
+    write(ticket(2))
+    assert main(["sync"]) == 0
+    assert runs()["ticket"].info.run_id == first
+    assert points(runs()["ticket"], "density") == [(0, 1.0), (1, 0.8), (2, 0.8**2)]
 
 
 def test_another_metric_has_its_own_names(root: Path) -> None:
     write(dense(), metric=RMSE)
     write(ticket(), metric=RMSE)
     assert main(["sync"]) == 0
-    run, parent = runs()["r01/seed1"], runs()["toy"]
-    assert points(run, "test_rmse") == [(10 * i, measured(1, i)) for i in range(3)]
-    assert points(run, "final_rmse") == [(0, measured(1, BEST))]
-    assert points(parent, "rmse_at_early_stop/ticket") == [(0, measured(1, BEST)), (1, measured(1, BEST))]
+    run, parent = runs()["r01/seed1"], runs()["ticket"]
+    assert points(run, "history/test_rmse") == [(10 * i, measured(1, i)) for i in range(3)]
+    assert points(run, "final_rmse") == [(1, measured(1, BEST))]
+    assert points(parent, "rmse_at_early_stop") == [(0, measured(1, BEST)), (1, measured(1, BEST))]
     for found in (run, parent):
         assert {"metric": "rmse", "better": "lower"}.items() <= found.data.tags.items()
         assert not [key for key in found.data.metrics if "accuracy" in key]
@@ -160,7 +183,8 @@ def test_another_metric_has_its_own_names(root: Path) -> None:
 def test_the_data_set_is_an_input_with_its_file_as_source(root: Path, options: Mapping[str, Any]) -> None:
     write(dense(), data=dict(options))
     assert main(["sync"]) == 0
-    [given] = runs()["r00/seed1"].inputs.dataset_inputs
+    [given], [again] = (runs()[name].inputs.dataset_inputs for name in ("r00/seed1", "dense"))
+    assert given.dataset == again.dataset
     assert (given.dataset.name, given.dataset.digest) == ("digits", "d" * 36)
     slug = json.loads(given.dataset.source)["uri"].removeprefix("work/data/").removesuffix(".safetensors")
     assert slug == "digits" if not options else slug.startswith("digits_")
@@ -194,7 +218,7 @@ def test_mask_and_weights_load_back_by_a_query(root: Path) -> None:
 
 
 @pytest.mark.parametrize("of_these_lanes", [True, False])
-def test_a_report_is_on_the_parent_when_it_is_of_these_lanes(root: Path, of_these_lanes: bool) -> None:
+def test_a_report_is_on_the_main_arm_when_it_is_of_these_lanes(root: Path, of_these_lanes: bool) -> None:
     about = write(ticket()).read_about()
     if not of_these_lanes:
         about["validation_loss_at_early_stop"] /= 2
@@ -206,14 +230,14 @@ def test_a_report_is_on_the_parent_when_it_is_of_these_lanes(root: Path, of_thes
         row = dict.fromkeys(verdicts.NUMBERS) | {"verdict": "holds", "n": 5, "effect": effect, "unit": ""}
         store.write_json(places.ledger(), {"one/toy": row, "two/toy": {"verdict": "not run", "reason": "It was not trained."}})
         assert main(["sync"]) == 0
-        logged = {key: value for key, value in runs()["toy"].data.metrics.items() if key.startswith("claim")}
-    assert artifacts(runs()["toy"]) == (["report/figures/curve.svg", "report/rounds.csv"] if of_these_lanes else [])
-    assert logged == ({"claim/one": -0.2, "claim_verdict/one": 1.0} if of_these_lanes else {})
-    history = connection.connect().get_metric_history(runs()["toy"].info.run_id, "claim/one")
+        logged = {key: value for key, value in runs()["ticket"].data.metrics.items() if key.startswith("verdict")}
+    assert artifacts(runs()["ticket"]) == (["report/figures/curve.svg", "report/rounds.csv"] if of_these_lanes else [])
+    assert logged == ({"verdict.one.effect": -0.2, "verdict.one": 1.0} if of_these_lanes else {})
+    history = connection.connect().get_metric_history(runs()["ticket"].info.run_id, "verdict.one.effect")
     assert [point.value for point in history] == ([0.1, -0.2] if of_these_lanes else [])  # not again what is there
     _write_examined(0.5, 0.7)
     assert main(["sync"]) == 0
-    assert points(runs()["toy"], "moved/all") == ([(0, 0.1), (1, 0.6)] if of_these_lanes else [])
+    assert points(runs()["ticket"], "weights.moved.all") == ([(0, 0.1), (1, 0.6)] if of_these_lanes else [])
 
 
 def _write_examined(*moved: float) -> None:
@@ -225,7 +249,7 @@ def _write_examined(*moved: float) -> None:
     store.write_csv(places.examined("toy"), examined.COLUMNS, found)
 
 
-def test_what_was_measured_in_the_tickets_is_on_the_parent_and_follows_the_table(
+def test_what_was_measured_in_the_tickets_is_on_their_run_and_follows_the_table(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     about = write(ticket()).read_about()
@@ -233,15 +257,15 @@ def test_what_was_measured_in_the_tickets_is_on_the_parent_and_follows_the_table
     store.write_table(places.rounds("toy"), "\n".join([",".join(IDENTITY), ",".join(cells), ""]))
     _write_examined(0.5, 0.7)
     assert main(["sync"]) == 0
-    parent = runs()["toy"]
-    assert points(parent, "bimodality/fc1.weight") == [(1, 0.4)]
-    assert not points(parent, "early_bird/all")
+    parent = runs()["ticket"]
+    assert points(parent, "weights.bimodality.fc1.weight") == [(1, 0.4)]
+    assert not points(parent, "weights.early_bird.all")
     assert main(["sync"]) == 0
-    assert runs()["toy"].info.run_id == parent.info.run_id
+    assert runs()["ticket"].info.run_id == parent.info.run_id
     _write_examined(0.5, 0.9)
     assert main(["sync"]) == 0
-    assert points(runs()["toy"], "moved/all") == [(0, 0.1), (1, 0.7)]
-    assert children(runs()["toy"]) == ["r01/seed1"]
+    assert points(runs()["ticket"], "weights.moved.all") == [(0, 0.1), (1, 0.7)]
+    assert tree() == {"ticket": ["r01/seed1"]}
     store.write_table(places.examined("toy"), store.read_table(places.examined("toy")).replace("0.9", "x"))
     assert main(["sync"]) == 1
     told = capsys.readouterr().err
@@ -279,9 +303,10 @@ def test_lanes_that_were_really_trained_have_all_that_is_mirrored(root: Path, mo
         runner.train(begun, item, setup.tickets(begun, item))
     assert main(["sync"]) == 0
     found = runs("sugar")
-    assert children(found["sugar"], "sugar") == ["mine_r01/seed1_draw1", "one_shot_r01/seed1", "r00/seed1"]
+    lanes = {"mine": ["mine_r01/seed1_draw1"], "one_shot": ["one_shot_r01/seed1"], "dense": ["r00/seed1"]}
+    assert tree("sugar") == lanes
     assert found["mine_r01/seed1_draw1"].data.tags["dvc.stage"] == "experiments/sugar/dvc.yaml:control_mine@r01"
-    assert [step for step, _ in points(found["r00/seed1"], "test_rmse")] == [0, 2, 4]
+    assert [step for step, _ in points(found["r00/seed1"], "history/test_rmse")] == [0, 2, 4]
     trained = store.read_json(paths.lanes("sugar", "one_shot_r01") / "seed1" / "lane.json")
     written = write(control("one_shot", draw=None), metric=RMSE).read_about()
     assert list(trained) == list(written)

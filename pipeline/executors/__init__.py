@@ -13,25 +13,31 @@ from pipeline.values.errors import UserError
 if TYPE_CHECKING:
     from pipeline.run.job import Job
 
+LOCAL = "local"
+
 
 def run(job: "Job", groups: Sequence[Sequence[int]]) -> None:
     """Trains the lanes of an item with their progress shown, and notes for MLflow what that took.
 
     Raises: as `dispatch`.
     """
-    from pipeline.executors import runtime, settled
+    from pipeline.executors import checkout, runtime, settled
     from pipeline.executors.progress import Progress
+    from pipeline.executors.sampler import Sampler
 
     item = job.lanes[0].item
     settled.remove()
     settled.reopen(item)
     density = job.tickets[0].mask.density
     progress = Progress(f"{item.experiment} {item.name} {density:.1%} {item.arm}, {len(job.lanes)} lanes", job.iterations)
-    began = time.monotonic()
-    dispatch(job, groups, progress.update)
+    began, code, sampler = time.monotonic(), checkout.now(), Sampler(job.device)
+    dispatch(job, groups, sampler.watching(progress.update))
     progress.close()
     if progress.resumed < job.iterations:  # otherwise, the note is that of the stage which trained them
-        runtime.write(item, job.device, time.monotonic() - began)  # before the lanes are in place, for whoever mirrors them then
+        took, resumed = time.monotonic() - began, progress.resumed / job.iterations
+        system = sampler.columns() if _executor() == LOCAL else {}  # a cluster trains elsewhere
+        # Before the lanes are in place, for whoever mirrors them then.
+        runtime.write(item, job.device, took, system, code, _executor(), resumed)
 
 
 def finished(job: "Job") -> None:
@@ -50,8 +56,8 @@ def dispatch(job: "Job", groups: Sequence[Sequence[int]], report: Report) -> Non
     from pipeline.executors import processes, several_gpus
 
     chosen: ModuleType = several_gpus if job.device.type == "cuda" else processes
-    match os.environ.get("LOTTERY_EXECUTOR", "local"):
-        case "local" | "":
+    match _executor():
+        case "local":
             pass
         case "ray":
             from pipeline.executors import ray
@@ -63,3 +69,7 @@ def dispatch(job: "Job", groups: Sequence[Sequence[int]], report: Report) -> Non
     chosen.run(job, groups, report, stop)
     if stop():
         raise KeyboardInterrupt
+
+
+def _executor() -> str:
+    return os.environ.get("LOTTERY_EXECUTOR") or LOCAL

@@ -1,28 +1,40 @@
 """What the training of an item took, and where: for MLflow and for the simulator, never for a result."""
 
-import platform
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.executors import notes
+from pipeline.executors import hardware, notes
+from pipeline.executors.checkout import Checkout
 from pipeline.values import paths
 from pipeline.values.lanes import Item
 
 if TYPE_CHECKING:
     import torch
 
+System = Mapping[str, Sequence[float]]
 
-def write(item: Item, device: "torch.device", training: float) -> None:
-    """training: seconds."""
+
+def write(
+    item: Item, device: "torch.device", training: float, system: System, code: Checkout, executor: str, resumed: float
+) -> None:
+    """training: seconds. system: the samples. code: of the beginning. resumed: the share of the iterations that came from
+    checkpoints, whose training the seconds do not contain.
+    """
     import psutil
     import torch
 
-    cuda = device.type == "cuda"
     about = {
         "stage_seconds": round(time.time() - psutil.Process().create_time(), 3),
         "training_seconds": round(training, 3),
         "finished": time.time(),
-        "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
+        "device": hardware.name(device),
         "torch": torch.__version__,
+        "executor": executor,
+        "resumed": round(resumed, 4),
+        "hardware": hardware.about(device),
+        "versions": hardware.versions(device),
+        **code,
+        "system": {key: list(values) for key, values in system.items()},
     }
     notes.write(paths.runtime(item.experiment, item.name), about)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.executors import checkout
 from pipeline.export.agreement import Agreement
 from pipeline.export.chosen import Chosen
-from pipeline.tracking.mirror import checked_out
 from pipeline.values.lanes import DENSE, TICKET
 
 HOLDS = {
@@ -138,6 +138,7 @@ def _weights(chosen: Chosen) -> str:
 
 def _provenance(chosen: Chosen) -> str:
     about, item = chosen.record.about, chosen.record.item
+    commit = checkout.now().get("commit")
     rows = [
         ("experiment", item.experiment),
         ("item", f"{item.name}: round {item.round} of the arm `{item.arm}`"),
@@ -145,7 +146,7 @@ def _provenance(chosen: Chosen) -> str:
         ("target", f"`dvc repro {chosen.target}` trains it"),
         ("input_key", f"`{about['input_key']}`, of everything that determined the training"),
         ("data_digest", f"`{about['data_digest']}`, SHA-256 of the data set's file"),
-        *(("commit", f"`{value}`, which was checked out when this folder was made") for value in checked_out().values()),
+        *([("commit", f"`{commit}`, which was checked out when this folder was made")] if commit else []),
         ("versions", ", ".join(_versions(chosen))),
     ]
     settings = json.dumps(about["config"], indent=2)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from pipeline.tracking import connection, mirror
+from pipeline.tracking import browser, connection, mirror, view
 from pipeline.tracking.record import find
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -22,10 +22,13 @@ def sync(target: str | None) -> None:
         if not stack.enter_context(connection.locked(connection.lock_path(), wait=False)):
             _say("this sync waits for another one to end")
             stack.enter_context(connection.locked(connection.lock_path()))
-        records, incomplete = find(experiment or None, item or None)  # now: a lane may have been trained again meanwhile
+        # Now: a lane may have been trained again while this process waited.
+        records, incomplete = find(experiment or None, item or None)
         if not records and not incomplete:
             print(f"{paths.WORK}/ has no results yet; `dvc repro` makes them")
             return
+        # The run of an arm is about the lanes of all rounds.
+        whole = find(experiment, is_told=False)[0] if item else records
         done = 0
 
         def progress(name: str) -> None:
@@ -33,12 +36,18 @@ def sync(target: str | None) -> None:
             done += 1
             _say(f"MLflow is given lane {done}, {name}")
 
-        filled = mirror.fill(records, progress, with_reports=not item)
+        filled = mirror.fill(whole, progress, item)
     _say("")
     incomplete += filled.left_out
     left_out = f"; the files of {incomplete} more are not complete" if incomplete else ""
     mended = f"; MLflow had lost the files of {filled.mended} and has them again" if filled.mended else ""
     print(f"MLflow has {_lanes(len(records) - filled.left_out)}, {filled.new} of them new{mended}{left_out}")
+    if filled.orphans:
+        size = f"{filled.orphaned / 1e6:.0f} MB"
+        print(
+            f"{connection.ARTIFACTS}/ has files of {filled.orphans} runs that {connection.DATABASE} does not know ({size}), with "
+            "weights that are nowhere else; delete their folders if they are not needed"
+        )
 
 
 def sync_in_background(experiment: str) -> None:
@@ -58,9 +67,10 @@ def sync_in_background(experiment: str) -> None:
 
 
 def ui(port: int) -> None:
-    """Syncs, then becomes MLflow's server. Raises: UserError when the port is taken."""
+    """Syncs, then becomes MLflow's server, and opens its page of an experiment. Raises: UserError when the port is taken."""
     if connection.is_server():
         print(f"MLflow is at {connection.address()}")
+        _show(connection.address())
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,17 +80,32 @@ def ui(port: int) -> None:
             raise UserError(
                 f"port {port} is taken, perhaps by an MLflow that is already open; `--port` chooses another one"
             ) from None
+    address = f"http://127.0.0.1:{port}"
     try:
         sync(None)
+        _show(address)
     except UserError as error:
         print(error, file=sys.stderr)
-    print(f"MLflow is at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    print(f"MLflow is at {address} (Ctrl-C ends it)", flush=True)
     connection.prepare_environment()
     # One worker and no job runner are enough: one person looks, on the machine that trains.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.environ["MLFLOW_BACKEND_STORE_URI"] = connection.uri()  # everybody can read a command line, and a password may be in it
     os.execv(sys.executable, [*command, "--default-artifact-root", connection.artifacts()])
+
+
+def _show(server: str) -> None:
+    """Prints the addresses of all experiments' charts, and opens the first one where there is a browser and a person."""
+    try:
+        with connection.explained(), connection.locked(connection.lock_path()):
+            found = view.addresses(connection.connect(), server)
+    except UserError:  # the server may be there for the browser and not for us
+        return
+    for name, address in found.items():
+        print(f"  {name:<20} {address}", flush=True)
+    if found and sys.stdout.isatty() and {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        browser.open_later(next(iter(found.values())))
 
 
 def main(arguments: list[str] | None = None) -> int:

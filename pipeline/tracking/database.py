@@ -42,6 +42,12 @@ def create(path: Path, artifacts: str) -> None:
         shutil.copyfile(made, temporary)
 
 
+def runs_of(path: Path) -> set[str]:
+    """The ids of all runs, those in MLflow's bin included."""
+    with closing(sqlite3.connect(path, timeout=30)) as database:
+        return {str(run) for (run,) in database.execute("SELECT run_uuid FROM runs")}
+
+
 def open_once(uri: str) -> None:
     """Raises: what the driver of a database raises when it cannot be opened; MLflow would be silent and try again for 100 s."""
     import sqlalchemy

@@ -11,9 +11,10 @@ from pipeline.values.lanes import DENSE, TICKET
 
 
 def points(experiment: str) -> dict[tuple[str, int], float]:
-    """Averages what was measured in the ticket's masks and weights over the replicates: (`bimodality/fc1.weight`, round) -> mean.
+    """Averages what was measured in the ticket's masks and weights over the replicates: (`weights.bimodality.fc1.weight`, round)
+    -> mean.
 
-    A quantity of all layers together is called `moved/all`. Round 0 is the dense network, where the quantity exists for it.
+    A quantity of all layers together is called `weights.moved.all`; round 0 is the dense network, if the quantity exists for it.
     Raises: UserError when a row of the table is damaged.
     """
     path = places.examined(experiment)
@@ -25,7 +26,7 @@ def points(experiment: str) -> dict[tuple[str, int], float]:
         try:
             number, value = int(row["round"]), float(row["value"])
             if row["arm"] == TICKET or (row["arm"] == DENSE and number == 0):
-                values[f"{row['quantity']}/{row['layer'] or 'all'}", number].append(value)
+                values[f"weights.{row['quantity']}.{row['layer'] or 'all'}", number].append(value)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(path, error, target) from None
     return {place: mean for place, found in values.items() if math.isfinite(mean := fmean(found))}

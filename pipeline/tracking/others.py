@@ -1,8 +1,8 @@
-"""What other processes leave in MLflow: runs of those that were killed, and lanes or parents that two clones logged at once.
+"""What other processes leave in MLflow: runs of those that were killed, and runs that two clones logged at once.
 
 A lock keeps all processes of one repository apart, but not two clones that fill one server. Each clone therefore marks its runs,
 and looks again when it has logged all lanes. Nobody waits, and the rules of what stays are the same for all: of several finished
-runs of a lane the first one, of several finished parents the last one. Whoever looks last removes the others.
+runs of a lane the first one, of several finished runs of an arm the last one. Whoever looks last removes the others.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 FINISHED = "FINISHED"
-PARENT, PRUNING = "mlflow.parentRunId", "pruning_key"
+PARENT, ARM = "mlflow.parentRunId", "arm_key"
 CLONE, BEGUN = "sync.clone", "sync.begun"
 PATIENCE = 3600  # seconds after which a run that another clone has begun and not finished is taken for a killed process's
 # What a server answers when another clone has deleted a run, or made the same experiment or data set (BAD_REQUEST), meanwhile.
@@ -39,6 +39,15 @@ def is_own(run: "Run") -> bool:
 
 def is_finished_lane(run: "Run") -> bool:
     return "input_key" in run.data.tags and run.info.status == FINISHED
+
+
+def is_arm(run: "Run") -> bool:
+    return ARM in run.data.tags and "input_key" not in run.data.tags
+
+
+def is_ours(run: "Run") -> bool:
+    """Whether this or an older version of the pipeline made a run, and not the user."""
+    return not {"input_key", "recipe_key", ARM}.isdisjoint(run.data.tags)
 
 
 def search(client: "MlflowClient", experiment: str, query: str = "") -> Iterator["Run"]:
@@ -61,8 +70,7 @@ def look(client: "MlflowClient", experiment: str) -> list["Run"]:
     for run in sorted(search(client, experiment), key=lambda run: (run.info.start_time, run.info.run_id)):
         lane = run.data.tags.get("input_key")
         is_again = lane is not None and run.info.status == FINISHED and kept.setdefault(lane, run) is not run
-        is_ours = lane is not None or "recipe_key" in run.data.tags
-        if is_again or (is_ours and _is_dead(run)):
+        if is_again or (is_ours(run) and _is_dead(run)):
             client.delete_run(run.info.run_id)
         else:
             left.append(run)
@@ -70,20 +78,18 @@ def look(client: "MlflowClient", experiment: str) -> list["Run"]:
 
 
 def settle(client: "MlflowClient", experiment: str, records: Iterable[Record]) -> None:
-    """Looks again when all lanes are logged: each pruning setting has one parent, and no lane is below one that is gone."""
-    parents: dict[tuple[str, str], str] = {}
+    """Looks again when all lanes are logged: each arm has one run, and no lane is below one that is gone."""
+    arms: dict[str, str] = {}
     for run in look(client, experiment):
-        tags = run.data.tags
-        if "recipe_key" in tags and "input_key" not in tags and run.info.status == FINISHED:
-            stays = parents.setdefault((tags["recipe_key"], tags.get(PRUNING, "")), run.info.run_id)
+        if is_arm(run) and run.info.status == FINISHED:
+            stays = arms.setdefault(run.data.tags[ARM], run.info.run_id)
             if stays != run.info.run_id:
                 replace(client, experiment, run, stays)
     lanes = {run.data.tags["input_key"]: run for run in search(client, experiment) if is_finished_lane(run)}
     for record in records:
-        lane = lanes.get(record.input_key)
-        own = [run for (key, pruning), run in parents.items() if key == record.recipe_key and record.pruning_key in ("", pruning)]
-        if lane and own and lane.data.tags.get(PARENT) not in parents.values():
-            client.set_tag(lane.info.run_id, PARENT, own[0])
+        lane, arm = lanes.get(record.input_key), arms.get(record.arm_key)
+        if lane and arm and lane.data.tags.get(PARENT) not in arms.values():
+            client.set_tag(lane.info.run_id, PARENT, arm)
 
 
 def replace(client: "MlflowClient", experiment: str, parent: "Run", by: str) -> None:

@@ -1,36 +1,29 @@
-"""What MLflow is told about one lane and about the lanes of one recipe: plain values from the files, without mlflow."""
+"""What MLflow is told about one lane: plain values from the files, without mlflow."""
 
 import csv
 import hashlib
 import json
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
-from pipeline.executors import notes
 from pipeline.files import store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
 from pipeline.settings import places
 from pipeline.tracking import faults
+from pipeline.tracking.changed import flatten
 from pipeline.tracking.tables import IDENTITY, warn
+from pipeline.tracking.training import Point, Training
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Data
-from pipeline.values.lanes import DENSE, TICKET, Item
+from pipeline.values.lanes import Item
 
-LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
-
-
-class Point(NamedTuple):
-    key: str
-    step: int
-    value: float
+HISTORY = "history"  # the section of MLflow's page that has a lane's curves; sections come before the charts that are in none
 
 
 @dataclass(frozen=True)
@@ -54,10 +47,12 @@ class Record:
         return str(self.about["recipe_key"])
 
     @property
-    def pruning_key(self) -> str:
-        """Distinguishes pruning settings that share their dense training; it is empty for a dense lane, which serves all."""
-        settings = {k: v for k, v in self.about["config"].get("pruning", {}).items() if k != "rounds"}  # as more rounds are
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16] if settings else ""
+    def arm_key(self) -> str:
+        """The same for all lanes of an arm that have the same recipe, settings of pruning and options of the arm."""
+        config = self.about["config"]
+        pruning = {k: v for k, v in config.get("pruning", {}).items() if k != "rounds"}  # older lanes name the number of rounds
+        parts = [self.recipe_key, self.item.arm, pruning, config.get("arm")]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -71,49 +66,40 @@ class Record:
         return settings.name, paths.data(settings.slug)
 
     @property
-    def recipe_tags(self) -> dict[str, str]:
-        """The tags that a lane's run has in common with its parent."""
+    def shared_tags(self) -> dict[str, str]:
+        """The tags that a lane's run has in common with its arm's."""
         metric = self.about["metric"]
         return {
             "experiment": self.item.experiment,
-            "recipe_key": self.recipe_key,
+            "arm": self.item.arm,
+            "arm_key": self.arm_key,
             "metric": str(metric["name"]),
             "better": str(metric["better"]),
         }
 
     @property
-    def tags(self) -> dict[str, str]:
-        values = {key: self.about.get(key) for key in ("round", "arm", "seed", "draw", "density", "input_key")}
+    def stage(self) -> str:
+        """What `dvc repro` takes to train it."""
         # Pruned lanes are trained under masks of their own item; controls under those of another, or under drawn ones.
-        values |= {"dvc.stage": places.target(self.item, is_control=self.about["masks"] != self.item.name)}
-        values |= {key: self.runtime.get(key) for key in ("device", "torch")}
-        return self.recipe_tags | {key: str(value) for key, value in values.items() if value is not None}
-
-    @cached_property
-    def runtime(self) -> Mapping[str, Any]:
-        """Timings and hardware; it is empty when the lane was not trained here but came from a cache."""
-        try:
-            found = notes.read(paths.runtime(self.item.experiment, self.item.name))
-        except OSError:
-            return {}
-        kinds = {"device": str, "torch": str, "stage_seconds": float, "training_seconds": float}
-        return {key: found[key] for key, kind in kinds.items() if isinstance(found.get(key), kind)}
+        return places.target(self.item, is_control=self.about["masks"] != self.item.name)
 
     @property
-    def seconds(self) -> float:
-        """The training time of all lanes of the item together, because they train side by side."""
-        return float(self.runtime.get("training_seconds") or 0)
+    def tags(self) -> dict[str, str]:
+        values = {key: self.about.get(key) for key in ("round", "seed", "draw", "density", "input_key", "recipe_key")}
+        values |= {"dvc.stage": self.stage}
+        return self.shared_tags | {k: str(v) for k, v in values.items() if v is not None} | self.training.tags
+
+    @cached_property
+    def training(self) -> Training:
+        return Training.of(self.item)
 
     @property
     def params(self) -> dict[str, str]:
-        return flatten(self.about["config"])
-
-    @property
-    def parent_params(self) -> dict[str, str]:
-        """The same settings for the parent's run, which has several arms: `arm.name` becomes `arms.<arm>.name`."""
-        shared = {key: value for key, value in self.about["config"].items() if key != "arm"}
-        arm = self.about["config"].get("arm")
-        return flatten(shared | ({"arms": {self.item.arm: arm}} if arm else {}))
+        """The settings, and what MLflow's plots that compare runs can only show as a parameter."""
+        own = {"round": self.item.round, "arm": self.item.arm, "seed": self.about["seed"], "draw": self.about.get("draw")}
+        if isinstance(self.about.get("density"), float | int):
+            own["density"] = f"{self.about['density']:.6g}"
+        return flatten(self.about["config"]) | {key: str(value) for key, value in own.items() if value is not None}
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -123,22 +109,27 @@ class Record:
 
     @property
     def points(self) -> list[Point]:
-        """The whole history, each value at its iteration, then how the lane ended, at step 0.
+        """The whole history, each value at its iteration; how the lane ended, at its round, where the points of its arm are too;
+        and what the machine did meanwhile.
 
+        The time stamps of the history are spread evenly over the training, because only its beginning and its end are known.
         Raises: UserError when the history is missing or damaged.
         """
-        found, target = [], self.tags["dvc.stage"]
+        found, target = [], self.stage
         try:
-            for row in store.read_csv(self._files.history, target):
-                step = int(row.pop("iteration"))
-                found += [_point(str(key), step, float(value)) for key, value in row.items() if value]
+            rows = store.read_csv(self._files.history, target)
+            steps = [int(row.pop("iteration")) for row in rows]
+            for step, row in zip(steps, rows, strict=True):
+                share = (step - steps[0]) / max(1, steps[-1] - steps[0])
+                found += [_point(f"{HISTORY}/{key}", step, float(value), share) for key, value in row.items() if value]
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise DamagedError(self._files.history, error, target) from None
         if not found:
             raise DamagedError(self._files.history, "no rows", target)
-        seconds = {key: self.runtime.get(key) for key in ("stage_seconds", "training_seconds")}
+        seconds = {key: self.training.note.get(key) for key in ("stage_seconds", "training_seconds")}
         outcome = {key: self.about.get(key) for key in self.ended} | seconds
-        return found + [_point(key, 0, float(value)) for key, value in outcome.items() if value is not None]
+        ended = [_point(key, self.item.round, float(value)) for key, value in outcome.items() if value is not None]
+        return [*found, *ended, *self.training.samples]
 
     @property
     def files(self) -> dict[str, Path]:
@@ -171,39 +162,8 @@ class Record:
         return LaneFiles(paths.lanes(self.item.experiment, self.item.name) / self.lane)
 
 
-def curve(records: Iterable[Record]) -> dict[tuple[str, int], float]:
-    """Averages the lanes of each arm and round: (`accuracy_at_early_stop/ticket`, round) -> mean.
-
-    MLflow groups charts by what stands before the slash, so the arms of one quantity appear side by side. A chart whose x
-    axis is set to `density/ticket` is the paper's figure of accuracy against density. The curve of the ticket begins with the
-    dense network, which has all weights; the dense network also has a curve of its own, of one point.
-    """
-    values: dict[tuple[str, int], list[float]] = defaultdict(list)
-    lanes = list(records)
-    begins_dense = [TICKET] if any(record.item.arm == TICKET for record in lanes) else []
-    for record in lanes:
-        arms = [record.item.arm, *(begins_dense if record.item.arm == DENSE else [])]
-        for key in ("density", *record.quantities):
-            if record.about.get(key) is not None:
-                for arm in arms:
-                    values[f"{key}/{arm}", record.item.round].append(float(record.about[key]))
-    return {place: _finite(fmean(found)) for place, found in values.items()}
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Turns `{"model": {"hidden": [300, 100]}}` into `{"model.hidden": "[300, 100]"}`."""
-    flat: dict[str, str] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            flat[f"{prefix}{key}"] = text if len(text) <= LONGEST_PARAM else f"{text[: LONGEST_PARAM - 1]}…"
-    return flat
-
-
-def find(experiment: str | None = None, item: str | None = None) -> tuple[list[Record], int]:
-    """Finds the lanes in work/, in the order of their rounds.
+def find(experiment: str | None = None, item: str | None = None, is_told: bool = True) -> tuple[list[Record], int]:
+    """Finds the lanes in work/, in the order of their rounds. is_told: whether damaged ones are named to the user.
 
     Returns: the lanes, and the number of further ones whose files are not complete, for example because a stage is writing them.
     Raises: UserError when work/ does not hold the experiment or the item.
@@ -231,7 +191,8 @@ def find(experiment: str | None = None, item: str | None = None) -> tuple[list[R
                 records.append(record)
             elif folder.is_dir():
                 incomplete += 1
-    warn(damaged)
+    if is_told:
+        warn(damaged)
     return records, incomplete
 
 
@@ -245,10 +206,10 @@ def _items(experiment: str) -> list[Item]:
     return sorted(found, key=lambda item: (item.round, item.name))
 
 
-def _point(key: str, step: int, value: float) -> Point:
-    return Point(key, step, _finite(value))
+def _point(key: str, step: int, value: float, share: float = 1.0) -> Point:
+    return Point(key, step, finite(value), share)
 
 
-def _finite(value: float) -> float:
+def finite(value: float) -> float:
     """Shows a diverged loss as not a number: MLflow stores infinity as 1.8e308, which ruins a chart."""
     return value if math.isfinite(value) else math.nan

@@ -80,7 +80,7 @@ def _add(client: "MlflowClient", name: str, record: Record, file: Path, inputs: 
 
 def _run_of(client: "MlflowClient", record: Record) -> "Run":
     """The lane's run, which is logged first if MLflow does not have it."""
-    records, _ = find(record.item.experiment, record.item.name)
-    mirror.fill(records, lambda name: None, with_reports=False)
+    records, _ = find(record.item.experiment)
+    mirror.fill(records, lambda name: None, record.item.name)
     query = f"tags.input_key = '{record.input_key}' and attributes.status = '{FINISHED}'"
     return next(search(client, connection.experiment_id(client, record.item.experiment), query))

@@ -12,6 +12,7 @@ from pipeline.settings import places
 
 # The columns by which a lane of a report's table is recognised among those in work/.
 IDENTITY = ("round", "arm", "seed", "draw", "early_stop_iteration", "validation_loss_at_early_stop")
+EFFECT = ".effect"
 VERDICTS = {"holds": 1, "undecided": 0, "does not hold": -1}  # as metrics, of claims that were tested
 
 
@@ -43,8 +44,10 @@ def reported(experiment: str) -> set[tuple[str, ...]]:
 
 
 def claims(experiment: str) -> dict[str, float]:
-    """The claims that were tested in an experiment, by the report that comes first: `claim/<id>` is the effect, and
-    `claim_verdict/<id>` is 1 if the claim holds, -1 if it does not hold and 0 if it is undecided.
+    """The claims that were tested in an experiment, by the report that comes first: `verdict.<id>` is 1 if the claim holds, -1 if
+    it does not hold and 0 if it is undecided, and `verdict.<id>.effect` is the effect.
+
+    MLflow shows charts in the order of their names, and those with a slash before all others: these come after the arms' curves.
     """
     found: dict[str, float] = {}
     further = sorted(path.parent.name for path in places.REPORTS.glob(f"*/{places.ledger().name}"))
@@ -58,7 +61,7 @@ def claims(experiment: str) -> dict[str, float]:
             name, _, where = key.partition("/")
             verdict, effect = str(row["verdict"]), row.get("effect")
             if where == experiment and verdict in VERDICTS and isinstance(effect, float | int):
-                found = {f"claim/{name}": float(effect), f"claim_verdict/{name}": float(VERDICTS[verdict])} | found
+                found = {f"verdict.{name}": float(VERDICTS[verdict]), f"verdict.{name}{EFFECT}": float(effect)} | found
     return found
 
 

@@ -23,7 +23,7 @@ from pipeline.tracking import connection
 from pipeline.tracking.__main__ import main
 from tests import mirrored
 
-LANES = ["r00/seed1", "r00/seed2", "r01/seed1", "r01/seed2", "reinit_r01/seed1_draw1", "reinit_r01/seed2_draw1"]
+PARENT_OF = {lane: arm for arm, lanes in mirrored.TREE.items() for lane in lanes}
 POINTS, FILES = 3, 3  # of each lane at least
 LONGEST = 300  # seconds after which a sync counts as hanging; its own limits are far below
 
@@ -102,7 +102,7 @@ def with_store(folder: Path) -> Path:
 
 
 def completes(folder: Path, case: str, database: Path | None = None, address: str = "") -> None:
-    """Asserts that the next sync ends well, and that MLflow then has each lane once, whole and below one parent."""
+    """Asserts that the next sync ends well, and that MLflow then has each lane once, whole and below the run of its arm."""
     sync = Sync(folder, address)
     assert sync.end(case) == 0, f"{case}: the next sync failed: {sync.said.read_text()}"
     is_whole(database or folder / connection.DATABASE, folder.parent, case)
@@ -114,14 +114,14 @@ def is_whole(database: Path, above: Path, case: str) -> None:
     with closing(sqlite3.connect(database, timeout=60)) as opened:
         found = list(opened.execute(f"SELECT run_uuid, runs.name, status {query}"))
         parents = dict(opened.execute("SELECT run_uuid, value FROM tags WHERE key = 'mlflow.parentRunId'"))
-        points = Counter(run for (run,) in opened.execute("SELECT run_uuid FROM metrics WHERE key = 'test_loss'"))
+        points = Counter(run for (run,) in opened.execute("SELECT run_uuid FROM metrics WHERE key = 'history/test_loss'"))
     has = sorted((name, status) for _, name, status in found)
-    assert has == [(name, "FINISHED") for name in sorted([*LANES, "toy"])], f"{case}: MLflow has {has}"
-    [parent] = [run for run, name, _ in found if name == "toy"]
+    assert has == [(name, "FINISHED") for name in sorted({*PARENT_OF, *mirrored.TREE})], f"{case}: MLflow has {has}"
+    arms = {name: run for run, name, _ in found if name in mirrored.TREE}
     for run, name, _ in found:
-        if run == parent:
+        if name in arms:
             continue
-        assert parents.get(run) == parent, f"{case}: {name} is not below its parent"
+        assert parents.get(run) == arms[PARENT_OF[name]], f"{case}: {name} is not below the run of its arm"
         assert points[run] == POINTS, f"{case}: {name} has {points[run]} points"
         stored = {path.name for folder in above.rglob(run) for path in folder.rglob("*.safetensors")}
         assert len(stored) >= FILES, f"{case}: {name} has only the artifacts {sorted(stored)}"
