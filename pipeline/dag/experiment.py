@@ -29,6 +29,9 @@ WITH_NETWORK = {
     "batches",
     "gradient",
 }  # a criterion that asks for one of these needs the data and the network
+# How `dvc plots` shows a table of rounds. The figures of an experiment are no plots of DVC: they would be shown twice, as SVG and
+# as PNG, and beside those of all other experiments.
+PLOT = {"template": "rounds", "x": "density", "y": "early_stop_iteration"}  # .dvc/plots/rounds.json also draws the metric
 PROBE = Path("pipeline/scoring/probe.py")  # makes them
 SETUP = Path("pipeline/run/setup.py")  # makes what a structure may ask for
 
@@ -43,9 +46,7 @@ def stages(bound: Bound) -> dict[str, Any]:
     every = lottery.items()
     found["aggregate"] = _stage("aggregate", name, [paths.lanes(name, item.name) for item in every], _code("aggregate"))
     found["aggregate"] |= {"params": ["margin", *_params(bound, AGGREGATED)]} | _outs(places.curves(name))
-    found["aggregate"]["plots"] = [
-        {places.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "early_stop_iteration"}}
-    ]
+    found["aggregate"]["plots"] = [{places.rounds(name).as_posix(): {"cache": False, **PLOT, "title": name}}]
     found["aggregate"]["metrics"] = [{places.metrics(name).as_posix(): {"cache": False}}]
     drawn_from = [places.curves(name), places.rounds(name)]
     if measured.is_examined(bound.experiment):
@@ -54,7 +55,7 @@ def stages(bound: Bound) -> dict[str, Any]:
     if measured.is_trained_twice(bound.experiment):
         found["stability"] = _stability(bound)
     found["plot"] = _stage("plot", name, drawn_from, _code("plot"))
-    found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
+    found["plot"] |= {"params": ["figures"], "outs": [{places.figures(name).as_posix(): {"cache": False}}]}
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}
 
 

@@ -74,6 +74,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     files += [path(n) for n in registry.need_stability(config, names) for path in (places.stability, places.lines)]
     files += [places.examined(n) for n in names if measured.is_examined(config.experiment(n))]
     files += [places.CLAIMS, places.ledger(name)] if places.CLAIMS.is_file() else []
+    outs = [places.index(name), *([places.comparison(name)] if shown else [])]  # no plots of DVC, as in a chain
     read = dict.fromkeys([*names, *(other for n in names for other in registry.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
@@ -87,8 +88,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
             *(key for n in others for key in params(config.experiment(n), _subject(config, n))),
         ],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
-        "outs": [{places.index(name).as_posix(): {"cache": False}}],
-        **({"plots": [{places.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
+        "outs": [{path.as_posix(): {"cache": False}} for path in outs],
     }
 
 

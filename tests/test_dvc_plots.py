@@ -1,0 +1,55 @@
+"""How `dvc plots` shows a table of rounds: by arm, each arm and round once, and both revisions in one drawing."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vl_convert
+
+from pipeline.dag.experiment import PLOT
+from pipeline.settings import places
+from tests import dvced, lottery, synthetic
+from tests.dvced import dvc
+from tests.versioned import Versioned
+
+ROUNDS = places.rounds("toy").as_posix()
+
+
+@pytest.fixture
+def spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What DVC makes of .dvc/plots/rounds.json for two revisions of a table."""
+    repository = Versioned(tmp_path)
+    dvc(tmp_path, "init", "--quiet")
+    shutil.copytree(lottery.ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
+    stages = {"made": {"cmd": "true", "plots": [{ROUNDS: {"cache": False, **PLOT, "title": "toy"}}]}}
+    lottery.write_params(tmp_path / "dvc.yaml", {"stages": stages})
+    repository.results(synthetic.lanes())
+    dvced.commit(tmp_path)
+    repository.results([lane | {"early_stop_iteration": 7000} for lane in synthetic.lanes()])
+    capsys.readouterr()
+    dvc(tmp_path, "plots", "diff", "HEAD", "--targets", ROUNDS, "--show-vega")
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_both_revisions_are_drawn_by_arm_with_early_stop_and_accuracy(spec: dict[str, Any]) -> None:
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec))
+    texts = set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+    assert {"toy", "early-stop iteration", "test accuracy (%) at early stop", "weights left (%)"} <= texts
+    assert {"dense", "ticket", "one_shot", "reinit", "HEAD", "workspace"} <= texts
+
+
+def test_each_point_is_the_mean_of_all_lanes_of_an_arm_and_round(spec: dict[str, Any]) -> None:
+    points = spec["spec"]["layer"][-1]
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec | {"spec": spec["spec"] | {"layer": [points]}}))
+    labels = re.findall(r'aria-label="(weights left[^"]*)"', svg)
+    told = [dict(pair.split(": ", 1) for pair in label.split("; ")) for label in labels]
+    assert len(told) == 2 * 2 * (5 + 1 + 1)  # revisions, panels; dense and four tickets, one-shot, reinit
+    dense = [each for each in told if each["arm"] == "dense" and each["revision"] == "HEAD"]
+    lanes = [lane for lane in synthetic.lanes() if lane["arm"] == "dense"]
+    stop = sum(lane["early_stop_iteration"] for lane in lanes) / len(lanes)
+    accuracy = 100 * sum(lane["accuracy_at_early_stop"] for lane in lanes) / len(lanes)
+    assert sorted(float(each["mean"]) for each in dense) == pytest.approx([accuracy, stop])
+    assert {float(each["mean"]) for each in told if each["revision"] == "workspace" and float(each["mean"]) > 100} == {7000.0}
