@@ -1,13 +1,14 @@
 """DVC's own commands in this process, which saves a second of imports for each; and a small repository of git and DVC."""
 
 import subprocess
+import warnings
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from dvc.cli import main
 
-STAGES = "stages:\n  made:\n    cmd: cp params.yaml out\n    deps: [params.yaml]\n    outs: [out]\n"
+STAGES = "stages:\n  made:\n    cmd: cp params.yaml out && echo >> ran\n    deps: [params.yaml]\n    outs: [out]\n"
 NEVER_RUN = "stages:\n  other:\n    cmd: 'true'\n    outs: [lost]\n"
 LOCK = """schema: '2.0'
 stages:
@@ -27,7 +28,8 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def dvc(folder: Path, *arguments: str, code: int = 0) -> None:
-    with chdir(folder), pytest.MonkeyPatch.context() as patch:
+    with chdir(folder), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # DVC's own
         patch.setenv("DVC_NO_ANALYTICS", "1")
         assert main([*arguments]) == code
 
@@ -43,7 +45,7 @@ def repository(folder: Path) -> Path:
     git(folder, "init", "--quiet", "--initial-branch=main")
     dvc(folder, "init", "--quiet")
     for name, text in {"dvc.yaml": STAGES, "params.yaml": "lr: 1\n", "never/dvc.yaml": NEVER_RUN,
-                       "never/dvc.lock": LOCK.format(md5="a" * 32), ".gitignore": "/out\n/never/lost\n"}.items():  # fmt: skip
+                       "never/dvc.lock": LOCK.format(md5="a" * 32), ".gitignore": "/out\n/ran\n/never/lost\n"}.items():  # fmt: skip
         (folder / name).write_text(text)
     dvc(folder, "repro", "--quiet")
     commit(folder)

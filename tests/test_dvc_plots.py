@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,20 +17,21 @@ from tests.versioned import Versioned
 ROUNDS = places.rounds("toy").as_posix()
 
 
-@pytest.fixture
-def spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What DVC makes of .dvc/plots/rounds.json for two revisions of a table."""
-    repository = Versioned(tmp_path)
-    dvc(tmp_path, "init", "--quiet")
-    shutil.copytree(lottery.ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
+    folder = tmp_path_factory.mktemp("plots")
+    repository = Versioned(folder)
+    dvc(folder, "init", "--quiet")
+    shutil.copytree(lottery.ROOT / ".dvc/plots", folder / ".dvc/plots")
     stages = {"made": {"cmd": "true", "plots": [{ROUNDS: {"cache": False, **PLOT, "title": "toy"}}]}}
-    lottery.write_params(tmp_path / "dvc.yaml", {"stages": stages})
+    lottery.write_params(folder / "dvc.yaml", {"stages": stages})
     repository.results(synthetic.lanes())
-    dvced.commit(tmp_path)
+    dvced.commit(folder)
     repository.results([lane | {"early_stop_iteration": 7000} for lane in synthetic.lanes()])
-    capsys.readouterr()
-    dvc(tmp_path, "plots", "diff", "HEAD", "--targets", ROUNDS, "--show-vega")
-    return dict(json.loads(capsys.readouterr().out))
+    dvc(folder, "plots", "diff", "--quiet", "HEAD", "--targets", ROUNDS)
+    (found,) = re.findall(r"var spec = (.*);$", (folder / "dvc_plots/index.html").read_text(), re.MULTILINE)
+    return dict(json.loads(found))
 
 
 def test_both_revisions_are_drawn_by_arm_with_early_stop_and_accuracy(spec: dict[str, Any]) -> None:
