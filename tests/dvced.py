@@ -44,8 +44,8 @@ def repository(folder: Path) -> Path:
     (folder / "never").mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch=main")
     dvc(folder, "init", "--quiet")
-    for name, text in {"dvc.yaml": STAGES, "params.yaml": "lr: 1\n", "never/dvc.yaml": NEVER_RUN,
-                       "never/dvc.lock": LOCK.format(md5="a" * 32), ".gitignore": "/out\n/ran\n/never/lost\n"}.items():  # fmt: skip
+    files = {"dvc.yaml": STAGES, "params.yaml": "lr: 1\n", ".gitignore": "/out\n/ran\n/never/lost\n"}
+    for name, text in (files | {"never/dvc.yaml": NEVER_RUN, "never/dvc.lock": LOCK.format(md5="a" * 32)}).items():
         (folder / name).write_text(text)
     dvc(folder, "repro", "--quiet")
     commit(folder)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import vl_convert
 
-from pipeline.dag.experiment import PLOT
+from pipeline.dag.experiment import PLOT, in_git
 from pipeline.settings import places
 from tests import dvced, lottery, synthetic
 from tests.dvced import dvc
@@ -24,7 +24,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     repository = Versioned(folder)
     dvc(folder, "init", "--quiet")
     shutil.copytree(lottery.ROOT / ".dvc/plots", folder / ".dvc/plots")
-    stages = {"made": {"cmd": "true", "plots": [{ROUNDS: {"cache": False, **PLOT, "title": "toy"}}]}}
+    stages = {"made": {"cmd": "true", "plots": [in_git(places.rounds("toy"), **PLOT, title="toy")]}}
     lottery.write_params(folder / "dvc.yaml", {"stages": stages})
     repository.results(synthetic.lanes())
     dvced.commit(folder)

@@ -8,8 +8,8 @@ from pipeline.compare.comparison import Changed, Compared, Comparison
 
 EXPLAINED = (
     "The change is the mean over seeds of the difference within each seed. It is within the noise if its 95% interval has zero "
-    "in it; of twenty rows in which nothing has changed, one is expected to be called a change. ≥ marks an early stop that was cut "
-    "off by the end of training and may come later."
+    "in it; of twenty rows in which nothing has changed, one is expected to be called a change. ≥ marks an early stop that was "
+    "cut off by the end of training and may come later."
 )
 MOST_CODE = 5  # files of code that are named; the others are counted
 

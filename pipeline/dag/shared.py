@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dag import command
-from pipeline.dag.experiment import params
+from pipeline.dag.experiment import in_git, params
 from pipeline.report import registry
 from pipeline.run import code
 from pipeline.settings import check, measured, places
@@ -50,8 +50,8 @@ def _claims(config: Config, name: str) -> dict[str, Any]:
         "cmd": command.of("claims", name),
         "params": [*_reports(config), "margin"],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/claims.py")])],
-        "outs": [{places.ledger(name).as_posix(): {"cache": False}}],
-        "metrics": [{places.verdicts(name).as_posix(): {"cache": False}}],
+        "outs": [in_git(places.ledger(name))],
+        "metrics": [in_git(places.verdicts(name))],
     }
 
 
@@ -88,7 +88,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
             *(key for n in others for key in params(config.experiment(n), _subject(config, n))),
         ],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
-        "outs": [{path.as_posix(): {"cache": False}} for path in outs],
+        "outs": [in_git(path) for path in outs],
     }
 
 
