@@ -1,6 +1,5 @@
 """Revisions of git: the files that they have, which are read without checking anything out."""
 
-import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -16,7 +15,7 @@ def commit(name: str) -> str:
     """The commit of a revision of git, or of an experiment of DVC. Raises: UserError when there is no such revision."""
     _git("rev-parse", "--git-dir", problem="this folder is in no repository of git, so there is no revision to compare with")
     found = _run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    if found.returncode == 0:
+    if found.returncode == 0 and re.fullmatch(rb"[0-9a-f]+\n", found.stdout):  # not ^main, which is all but main
         return found.stdout.decode().strip()
     if re.fullmatch(r"[\w.-]+", name):  # DVC keeps its experiments as refs/exps/<commit they began from>/<name>
         experiments = _git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").split()
@@ -52,8 +51,7 @@ def _git(*arguments: str, problem: str = "") -> str:
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        environment = os.environ | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
-        return subprocess.run(["git", *arguments], capture_output=True, check=False, env=environment)
+        return subprocess.run(["git", "--no-optional-locks", *arguments], capture_output=True, check=False)
     except FileNotFoundError:
         raise UserError("git is not installed, but other revisions are read through it") from None
 
