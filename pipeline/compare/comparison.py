@@ -110,8 +110,8 @@ def _differences(key: str, before: object, after: object) -> Iterator[Changed]:
         for name in dict.fromkeys([*before, *after]):
             inner = f"{key}.{name}" if key else str(name)
             if name not in before or name not in after:
-                texts = [_text(tree[name]) if name in tree else NONE for tree in (before, after)]
-                yield Changed(inner, *texts)
+                was, is_now = (_text(tree[name]) if name in tree else NONE for tree in (before, after))
+                yield Changed(inner, was, is_now)
             else:
                 yield from _differences(inner, before[name], after[name])
     elif before != after:

@@ -83,30 +83,28 @@ def _named(arm: str, rows: Rows) -> str:
 
 def _of_metric(both: tuple[Outcome, Outcome], who: str, rows: Rows) -> Change:
     metric = both[0].metric
-    texts = [NONE if row is None else metric.text(float(row["value_mean"])) for row in rows]
+    before, after = (NONE if row is None else metric.text(float(row["value_mean"])) for row in rows)
     found = _difference(both, rows, metric.at_early_stop)
     word = _word(found, lambda mean: "better" if metric.gain(mean, 0.0) > 0 else "worse")
-    return _told(f"{metric.words}, {who}", texts, found, metric.gap, metric.between, word)
+    return _told(f"{metric.words}, {who}", (before, after), found, metric.gap, metric.between, word)
 
 
 def _of_stop(both: tuple[Outcome, Outcome], who: str, rows: Rows) -> Change:
     """Where training ended before the minimum of the validation loss, an early stop is only a lower bound."""
     late = [row is not None and bool(outcome.cut_off([row])) for outcome, row in zip(both, rows, strict=True)]
-    texts = [
-        NONE if row is None else f"{'≥' if is_late else ''}{row['stop_mean']:,.0f}"
-        for row, is_late in zip(rows, late, strict=True)
-    ]
+    marked = zip(rows, late, strict=True)
+    before, after = (NONE if row is None else f"{'≥' if is_late else ''}{row['stop_mean']:,.0f}" for row, is_late in marked)
     what = f"early stop, {who}"
     if any(late):
-        return Change(what, *texts, verdict="unknown: cut off")
+        return Change(what, before, after, verdict="unknown: cut off")
     found = _difference(both, rows, STOP)
     word = _word(found, lambda mean: "later" if mean > 0 else "sooner")
-    return _told(what, texts, found, "{:+,.0f}".format, lambda low, high: f"{low:+,.0f} to {high:+,.0f}", word)
+    return _told(what, (before, after), found, "{:+,.0f}".format, lambda low, high: f"{low:+,.0f} to {high:+,.0f}", word)
 
 
 def _of_winner(before: Outcome, after: Outcome) -> Change:
-    texts = [_winner(outcome) for outcome in (before, after)]
-    return Change("smallest winning density", *texts, verdict="the same" if texts[0] == texts[1] else "changed")
+    was, is_now = _winner(before), _winner(after)
+    return Change("smallest winning density", was, is_now, verdict="the same" if was == is_now else "changed")
 
 
 def _winner(outcome: Outcome) -> str:
@@ -140,7 +138,7 @@ def _word(found: Difference | None, direction: Callable[[float], str]) -> str:
 
 def _told(
     what: str,
-    texts: list[str],
+    texts: tuple[str, str],
     found: Difference | None,
     gap: Callable[[float], str],
     between: Callable[[float, float], str],
