@@ -66,7 +66,7 @@ class State:
 
     def verdicts(self) -> dict[str, str]:
         """Of all reports, by report, claim and experiment. Raises: UserError that names the revision and the file."""
-        found = {}
+        found: dict[str, str] = {}
         for path in sorted({*self.folder.glob("reports/claims.json"), *self.folder.glob("reports/*/claims.json")}):
             report = places.MAIN if path.parent.name == places.REPORTS.name else path.parent.name
             try:

@@ -61,10 +61,10 @@ def _results(titles: tuple[str, str], experiment: Compared, is_markdown: bool) -
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], is_markdown: bool) -> str:
     if not is_markdown:
-        return tabulate(rows, titles, tablefmt="simple", disable_numparse=True)
+        return str(tabulate(rows, titles, tablefmt="simple", disable_numparse=True))
     # A bar would begin another cell, and what looks like HTML would be taken for it.
     safe = [[cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in (titles, *rows)]
-    return tabulate(safe[1:], safe[0], tablefmt="github", disable_numparse=True)
+    return str(tabulate(safe[1:], safe[0], tablefmt="github", disable_numparse=True))
 
 
 def _code(files: Sequence[str], is_markdown: bool) -> str:
