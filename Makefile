@@ -5,11 +5,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: scm help repro smoke test test-all torture check audit ui export-deps ray clean
+.PHONY: scm help setup repro smoke test test-all torture check audit ui export-deps ray clean
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
 	@echo "make smoke     do the same with the tiny experiment digits, in under a minute"
+	@echo "make setup     only install the packages in .venv"
 	@echo "make ui        open MLflow to browse all runs"
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
 	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
@@ -17,6 +18,8 @@ help:
 	@echo "make ray       install Ray, for lanes on several machines (docs/cluster.md)"
 	@echo "make check     run the linter and the type checker"
 	@echo "make audit     ask whether a pinned package has a known vulnerability"
+
+setup: $(VENV)/.ready
 
 repro: scm
 	@since=$$(date +%s); dvc repro && python -m pipeline.headline --since $$since
@@ -53,8 +56,9 @@ export-deps: $(VENV)/.ready
 ray: $(VENV)/.ready
 	python -m pip install --quiet --requirement requirements-ray.txt
 
-scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting
-	@[ -e .git ] || dvc config --local core.no_scm true
+scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting until there is one
+	@if [ ! -e .git ]; then dvc config --local core.no_scm true; \
+	elif grep -qs no_scm .dvc/config.local; then dvc config --local --unset core.no_scm; fi
 
 $(VENV)/.ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'

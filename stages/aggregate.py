@@ -11,7 +11,9 @@ def main(name: str) -> None:
     lanes = list(tables.lanes(experiment_of(name).lottery))
     tables.write(places.rounds(name), statistics.rounds(about for about, _ in lanes))
     tables.write(places.curves(name), statistics.curves(lanes))
-    store.write_plain_json(places.metrics(name), numbers.metrics(Outcome.read(name, config.load().margin)))
+    found = numbers.metrics(Outcome.read(name, config.load().margin))
+    # DVC calls a number by its path if another experiment has one of the same name, which makes columns three times as wide.
+    store.write_plain_json(places.metrics(name), {name: found})
 
 
 if __name__ == "__main__":

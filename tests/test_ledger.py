@@ -143,11 +143,11 @@ def test_each_report_has_a_stage_that_depends_on_claims_and_tables_and_no_traini
     stage = root["claims"]
     assert stage["cmd"] == "python -m stages.claims main"
     assert stage["params"] == ["report", "reports", "margin"]
-    assert stage["metrics"] == [{"reports/claims.json": {"cache": False}}]
+    assert stage["metrics"] == [{"reports/claims.json": {"cache": False, "persist": True}}]
     assert {"claims.yaml", "reports/toy/rounds.csv", "pipeline/claims/judge.py", "stages/claims.py"} <= {*stage["deps"]}
     assert not [dep for dep in stage["deps"] if "training" in dep or "pipeline/run" in dep or "figures" in dep]
     assert {"claims.yaml", "reports/effects.json"} <= {*root["report"]["deps"]}
-    assert further["claims_more"]["metrics"] == [{"reports/more/claims.json": {"cache": False}}]
+    assert further["claims_more"]["metrics"] == [{"reports/more/claims.json": {"cache": False, "persist": True}}]
     for name in ("toy", "other"):
         for each in lottery.stages(name).values():
             assert not [dep for dep in each["deps"] if "claims" in dep]

@@ -170,9 +170,9 @@ def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> Non
 def test_each_experiment_has_its_numbers_whether_a_report_shows_it_or_not(lane_folders: list[Path]) -> None:
     aggregate.main("toy")
     metrics = json.loads((places.report("toy") / "metrics.json").read_text())
-    assert metrics == numbers.metrics(synthetic.outcome(synthetic.lanes()))
+    assert metrics == {"toy": numbers.metrics(synthetic.outcome(synthetic.lanes()))}
     stages = lottery.stages("toy")
-    assert stages["aggregate"]["metrics"] == [{"reports/toy/metrics.json": {"cache": False}}]
+    assert stages["aggregate"]["metrics"] == [{"reports/toy/metrics.json": {"cache": False, "persist": True}}]
     assert "metrics" not in lottery.read_yaml(places.ROOT_CHAIN)["stages"]["report"]  # `dvc metrics diff` has each once
 
 

@@ -200,7 +200,7 @@ def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
     assert list(root) == ["report"]
     downloads = [f"download_{name}" for name in plugins.names("data")]
     assert {*further} == {*downloads, "report_deep", "report_dropout", "report_some"}
-    assert "plots" not in root["report"]
+    assert root["report"]["outs"] == [{"reports/index.md": {"cache": False, "persist": True}}]
     some, deep = further["report_some"], further["report_deep"]
     assert some["cmd"] == "python -m stages.report some"
     assert some["wdir"] == ".."
@@ -208,7 +208,7 @@ def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
     own = ["experiments.conv2_small", "experiments.own", "experiments.conv2", "experiments.conv4"]
     others = [f"experiments.{name}.model" for name in ("toy", "resnet", "vgg", "conv2_dropout")]
     assert some["params"] == ["report", "reports", "figures", "margin", *own, *others]
-    assert some["plots"] == [{"reports/some/figures": {"cache": False}}]
+    assert {"reports/some/figures": {"cache": False, "persist": True}} in some["outs"]
     assert "work/resnet/curves.csv" in deep["deps"]
     assert not [dep for dep in some["deps"] if dep.endswith("curves.csv")]
     assert {"reports/own/rounds.csv", "reports/own/figures", "pipeline/report"} <= set(some["deps"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import lottery
 from tests.reproduced import ONE, TWO, Repository
 
 TICKET = "experiments/one/dvc.yaml:retrain@r01"
@@ -68,6 +69,15 @@ def test_a_plot_setting_retrains_nothing(repository: Repository) -> None:
     repository.params(dpi=70)
     assert set(repository.repro("--dry")) == {"plot one", "plot two", "report main"}
     repository.params()
+
+
+def test_a_refused_setting_deletes_nothing_that_is_in_git(repository: Repository) -> None:
+    params, before = repository.folder / "params.yaml", lottery.files(repository.folder / "reports")
+    text = params.read_text()
+    params.write_text(text.replace("margin: 0.05", "margin: wide"))
+    assert repository.repro(code=255) == ["aggregate one"]
+    assert lottery.files(repository.folder / "reports") == before
+    params.write_text(text)
 
 
 def test_a_further_report_runs_on_request_and_has_a_folder(repository: Repository) -> None:

@@ -118,7 +118,7 @@ def test_dvc_knows_what_the_stage_reads(done: Path) -> None:
     items = ("r00", "r01", "r03", "other_order_r01", "other_order_r03", "dense_other_order_r01")
     masks = {f"work/toy/{item}/masks" for item in ("r00", "r01", "r03")}
     assert deps == {"work/data/digits.safetensors", *masks, *(f"work/toy/{item}/lanes" for item in items)}
-    assert found["outs"] == ["work/toy/lines.csv", {"reports/toy/stability.csv": {"cache": False}}]
+    assert found["outs"] == ["work/toy/lines.csv", {"reports/toy/stability.csv": {"cache": False, "persist": True}}]
 
 
 def test_a_damaged_end_is_named(done: Path) -> None:

@@ -29,6 +29,9 @@ WITH_NETWORK = {
     "batches",
     "gradient",
 }  # a criterion that asks for one of these needs the data and the network
+# How `dvc plots` shows a table of rounds. The figures of an experiment are no plots of DVC: they would be shown twice, as SVG and
+# as PNG, and beside those of all other experiments.
+PLOT = {"template": "rounds", "x": "density", "y": "early_stop_iteration"}  # .dvc/plots/rounds.json also draws the metric
 PROBE = Path("pipeline/scoring/probe.py")  # makes them
 SETUP = Path("pipeline/run/setup.py")  # makes what a structure may ask for
 
@@ -43,10 +46,8 @@ def stages(bound: Bound) -> dict[str, Any]:
     every = lottery.items()
     found["aggregate"] = _stage("aggregate", name, [paths.lanes(name, item.name) for item in every], _code("aggregate"))
     found["aggregate"] |= {"params": ["margin", *_params(bound, AGGREGATED)]} | _outs(places.curves(name))
-    found["aggregate"]["plots"] = [
-        {places.rounds(name).as_posix(): {"cache": False, "x": "density", "y": "early_stop_iteration"}}
-    ]
-    found["aggregate"]["metrics"] = [{places.metrics(name).as_posix(): {"cache": False}}]
+    found["aggregate"]["plots"] = [in_git(places.rounds(name), **PLOT, title=name)]
+    found["aggregate"]["metrics"] = [in_git(places.metrics(name))]
     drawn_from = [places.curves(name), places.rounds(name)]
     if measured.is_examined(bound.experiment):
         found["examine"] = _examine(bound)
@@ -54,13 +55,20 @@ def stages(bound: Bound) -> dict[str, Any]:
     if measured.is_trained_twice(bound.experiment):
         found["stability"] = _stability(bound)
     found["plot"] = _stage("plot", name, drawn_from, _code("plot"))
-    found["plot"] |= {"params": ["figures"], "plots": [{places.figures(name).as_posix(): {"cache": False}}]}
+    found["plot"] |= {"params": ["figures"], "outs": [in_git(places.figures(name))]}
     return {"vars": [{"arms": rounds}] if rounds else [], "stages": found}
 
 
 def params(experiment: Experiment, keys: Sequence[str]) -> list[Any]:
     """Keys of an experiment as a stage lists them: keys of params.yaml alone, keys of other files under the name of the file."""
     return [*keys] if experiment.file == paths.PARAMS else [{experiment.file.as_posix(): [*keys]}]
+
+
+def in_git(path: Path, **plot: str) -> dict[str, Any]:
+    """An output that is kept in git instead of DVC's cache. DVC would delete it before its stage runs, also if that refuses the
+    settings, and git would then show it as deleted.
+    """
+    return {path.as_posix(): {"cache": False, "persist": True, **plot}}
 
 
 def _train_dense(bound: Bound) -> dict[str, Any]:
@@ -232,9 +240,9 @@ def _unique(deps: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(deps))
 
 
-def _tables(cached: Path, in_git: Path) -> list[Any]:
+def _tables(cached: Path, committed: Path) -> list[Any]:
     """Outputs of a stage; they are no `plots`, because a table of many quantities has no axes."""
-    return [cached.as_posix(), {in_git.as_posix(): {"cache": False}}]
+    return [cached.as_posix(), in_git(committed)]
 
 
 def _outs(*outs: Path) -> dict[str, Any]:

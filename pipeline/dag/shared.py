@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dag import command
-from pipeline.dag.experiment import params
+from pipeline.dag.experiment import in_git, params
 from pipeline.report import registry
 from pipeline.run import code
 from pipeline.settings import check, measured, places
@@ -50,8 +50,8 @@ def _claims(config: Config, name: str) -> dict[str, Any]:
         "cmd": command.of("claims", name),
         "params": [*_reports(config), "margin"],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/claims.py")])],
-        "outs": [{places.ledger(name).as_posix(): {"cache": False}}],
-        "metrics": [{places.verdicts(name).as_posix(): {"cache": False}}],
+        "outs": [in_git(places.ledger(name))],
+        "metrics": [in_git(places.verdicts(name))],
     }
 
 
@@ -74,6 +74,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     files += [path(n) for n in registry.need_stability(config, names) for path in (places.stability, places.lines)]
     files += [places.examined(n) for n in names if measured.is_examined(config.experiment(n))]
     files += [places.CLAIMS, places.ledger(name)] if places.CLAIMS.is_file() else []
+    outs = [places.index(name), *([places.comparison(name)] if shown else [])]  # no plots of DVC, as in a chain
     read = dict.fromkeys([*names, *(other for n in names for other in registry.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
@@ -87,8 +88,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
             *(key for n in others for key in params(config.experiment(n), _subject(config, n))),
         ],
         "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
-        "outs": [{places.index(name).as_posix(): {"cache": False}}],
-        **({"plots": [{places.comparison(name).as_posix(): {"cache": False}}]} if shown else {}),
+        "outs": [in_git(path) for path in outs],
     }
 
 
