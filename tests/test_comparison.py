@@ -114,9 +114,7 @@ def test_figures_have_names_and_numbers_of_their_own_in_order() -> None:
         )  # they are of other papers
 
 
-def test_a_report_needs_the_curves_of_the_experiments_whose_figures_are_drawn_from_them(settings: Config) -> None:
-    assert registry.need_curves(settings, ["vgg", "toy", "conv2", "resnet"]) == ["vgg", "resnet"]
-    assert registry.need_curves(settings, ["toy", "own"]) == []
+def test_a_report_has_the_figures_that_its_experiments_are_about(settings: Config) -> None:
     assert [figure.file for figure in registry.over(settings, ["toy", "conv2_dropout", "vgg"])] == ["dropout", "deep"]
 
 

@@ -1,0 +1,106 @@
+"""The first thing that a page says of an experiment: did the tickets win, at which density, how sure is it, and how to run it
+again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.figures import style
+from pipeline.page import rounds
+from pipeline.report import findings, wording
+from pipeline.report.document import Section
+from pipeline.report.wording import count
+from pipeline.results import statistics
+from pipeline.results.outcome import Outcome
+from pipeline.results.statistics import REINIT, percent
+
+
+@dataclass(frozen=True)
+class Tile:
+    """question, the answer in a few words, and a sentence in Markdown. kind: good, bad or open."""
+
+    question: str
+    answer: str
+    sentence: str
+    kind: str = "open"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """command: trains the smallest ticket that won, or else the best one, anew; of: which one that is."""
+
+    experiment: str
+    tiles: list[Tile]
+    command: str
+    of: str
+
+
+def answer(section: Section) -> Answer:
+    """Of an experiment, from the same rows as its findings."""
+    shown, outcome = section.shown, section.shown.outcome
+    ticket = shown.label(outcome.main)
+    tiles = [_won(outcome, ticket), _best(outcome, ticket), _fresh(outcome, ticket, shown.label(REINIT))]
+    smallest, best = outcome.smallest(outcome.tickets), outcome.best()
+    row = best if smallest is None else smallest
+    if row is None:
+        row = outcome.dense
+    command = f"dvc repro {rounds.FORCED} {row['target']}"
+    name = "the dense network" if row is outcome.dense else f"the {ticket} with {percent(row['density'])}% of the weights"
+    return Answer(shown.name, [tile for tile in tiles if tile is not None], command, name)
+
+
+def _won(outcome: Outcome, ticket: str) -> Tile:
+    question = f"Did the {ticket}s win?"
+    if outcome.tickets.empty:
+        return Tile(question, "Nothing was pruned", "Only the dense network was trained.")
+    smallest = outcome.smallest(outcome.tickets)
+    sentence = findings.smallest(outcome, ticket)
+    if short := wording.short(outcome):
+        return Tile(question, "Compared after the same time" if outcome.annealed else "Void: training was too short", short)
+    if outcome.too_few(outcome.tickets):
+        return Tile(question, "Not known", sentence)
+    if smallest is None:
+        return Tile(question, "Not shown", sentence, "bad")
+    return Tile(question, f"Yes, down to {percent(smallest['density'])}% of the weights", sentence, "good")
+
+
+def _best(outcome: Outcome, ticket: str) -> Tile | None:
+    row = outcome.best()
+    if row is None:
+        return None
+    difference, interval, gap = rounds.compared(outcome, row, outcome.dense)
+    sure = f", 95% interval {interval}" if interval else ""
+    found = outcome.difference(row, outcome.dense)
+    better = found.bounds is not None and min(outcome.metric.gain(bound, 0.0) for bound in found.bounds) > 0
+    return Tile(
+        "At which density are they best, and how sure is it?",
+        f"{percent(row['density'])}%: {difference}{sure}",
+        f"{findings.best(outcome, ticket)} There are {count(found.n, 'replicate')}.",
+        "good" if better else "open",
+    )
+
+
+def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
+    """The same masks with fresh weights, in the smallest round that has them and in which no ticket is worse than dense."""
+    rows = outcome.rows(REINIT)
+    if rows.empty or outcome.main == REINIT:
+        return None
+    winning = outcome.no_worse(outcome.tickets)
+    both = winning[winning["round"].isin(list(rows["round"]))]
+    if both.empty:
+        both = outcome.tickets[outcome.tickets["round"].isin(list(rows["round"]))]
+    if both.empty:
+        return None
+    row = both.sort_values("density").iloc[0]
+    reinit = statistics.at_round(outcome.table, REINIT, int(row["round"]))
+    assert reinit is not None
+    difference, interval, _ = rounds.compared(outcome, row, reinit)
+    found = outcome.difference(row, reinit)
+    better = found.bounds is not None and min(outcome.metric.gain(bound, 0.0) for bound in found.bounds) > 0
+    sentence = (
+        f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
+        f"{wording.difference(outcome, row, reinit, f'that of the same masks with fresh weights ({name})')}."
+    )
+    answer = f"{difference}{f', 95% interval {interval}' if interval else ''}"
+    return Tile("Do they need their own initial weights?", style.capital(answer), sentence, "good" if better else "open")
