@@ -37,7 +37,13 @@ def _run() -> dict[str, bytes]:
 
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
     first = _run()
-    assert {str(places.curves("toy")), str(places.rounds("toy")), str(places.metrics("toy")), str(places.index()), str(places.page())} < set(first)
+    assert {
+        str(places.curves("toy")),
+        str(places.rounds("toy")),
+        str(places.metrics("toy")),
+        str(places.index()),
+        str(places.page()),
+    } < set(first)
     assert len(first) == 6 + 6  # examined.csv is made up
     assert _run() == first
 

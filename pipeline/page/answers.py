@@ -5,15 +5,18 @@ again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipeline.figures import style
 from pipeline.page import rounds
 from pipeline.report import findings, wording
 from pipeline.report.document import Section
-from pipeline.report.wording import count
 from pipeline.results import statistics
+from pipeline.results.numbers import NEAR_21
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT, percent
+
+if TYPE_CHECKING:
+    from pipeline.results.outcome import Row
 
 
 @dataclass(frozen=True)
@@ -69,38 +72,41 @@ def _best(outcome: Outcome, ticket: str) -> Tile | None:
     row = outcome.best()
     if row is None:
         return None
-    difference, interval, gap = rounds.compared(outcome, row, outcome.dense)
+    difference, interval, _ = rounds.compared(outcome, row, outcome.dense)
     sure = f", 95% interval {interval}" if interval else ""
-    found = outcome.difference(row, outcome.dense)
-    better = found.bounds is not None and min(outcome.metric.gain(bound, 0.0) for bound in found.bounds) > 0
+    replicates = outcome.difference(row, outcome.dense).n
     return Tile(
         "At which density are they best, and how sure is it?",
         f"{percent(row['density'])}%: {difference}{sure}",
-        f"{findings.best(outcome, ticket)} There are {count(found.n, 'replicate')}.",
-        "good" if better else "open",
+        f"{findings.best(outcome, ticket)} The number of replicates is {replicates}.",
+        "good" if _is_better(outcome, row, outcome.dense) else "open",
     )
 
 
 def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
-    """The same masks with fresh weights, in the smallest round that has them and in which no ticket is worse than dense."""
+    """The same masks with fresh weights, near 21% of the weights, where the paper compares them, or else in their last round."""
     rows = outcome.rows(REINIT)
-    if rows.empty or outcome.main == REINIT:
+    both = outcome.tickets[outcome.tickets["round"].isin(list(rows["round"]))]
+    if both.empty or outcome.main == REINIT:
         return None
-    winning = outcome.no_worse(outcome.tickets)
-    both = winning[winning["round"].isin(list(rows["round"]))]
-    if both.empty:
-        both = outcome.tickets[outcome.tickets["round"].isin(list(rows["round"]))]
-    if both.empty:
-        return None
-    row = both.sort_values("density").iloc[0]
+    near = statistics.at_density(both, outcome.main, NEAR_21)
+    row = both.sort_values("density").iloc[0] if near is None else near
     reinit = statistics.at_round(outcome.table, REINIT, int(row["round"]))
-    assert reinit is not None
+    if reinit is None:
+        return None
     difference, interval, _ = rounds.compared(outcome, row, reinit)
-    found = outcome.difference(row, reinit)
-    better = found.bounds is not None and min(outcome.metric.gain(bound, 0.0) for bound in found.bounds) > 0
-    sentence = (
+    is_better = _is_better(outcome, row, reinit)
+    whose = f"that of the same masks with fresh weights ({name})"
+    return Tile(
+        "Do they need their own initial weights?",
+        f"{'Yes' if is_better else 'Not shown'}: {difference}{f', 95% interval {interval}' if interval else ''}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
-        f"{wording.difference(outcome, row, reinit, f'that of the same masks with fresh weights ({name})')}."
+        f"{wording.difference(outcome, row, reinit, whose)}.",
+        "good" if is_better else "open",
     )
-    answer = f"{difference}{f', 95% interval {interval}' if interval else ''}"
-    return Tile("Do they need their own initial weights?", style.capital(answer), sentence, "good" if better else "open")
+
+
+def _is_better(outcome: Outcome, row: Row, other: Row) -> bool:
+    """Whether the interval of the difference lies on the better side of zero."""
+    bounds = outcome.difference(row, other).bounds
+    return bounds is not None and min(outcome.metric.gain(bound, 0.0) for bound in bounds) > 0

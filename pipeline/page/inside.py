@@ -44,7 +44,7 @@ def histograms(shown: Shown, arms: Sequence[str]) -> Chart:
         panels.append(Panel(Axis("Initial weight", ".3f"), y, lines, title=layers.name(layer), is_steps=True, height=220))
     seeds = int(examined.summary(layers.numbers(shown.outcome), "spread", arm, names[0])["seeds"].max())
     note = f"Means of {seeds} replicate{'' if seeds == 1 else 's'}. All curves of a panel enclose the same area."
-    return Chart(panels, note, width=230)
+    return Chart(panels, note, width=300)
 
 
 def _steps(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def moved(shown: Shown, arms: Sequence[str]) -> Chart:
             zero = Level("", style.GREY, 0.0, dashes="-")
             title = f"{layers.name(layer)}: {direction.lower()}"
             panels.append(Panel(_densities(shown, 5), y, lines, [zero], title, moves=True, height=180))
-    return Chart(panels, axes.noted([examined.summary(table, "outward_kept", arm)]), width=230)
+    return Chart(panels, axes.noted([examined.summary(table, "outward_kept", arm)]), width=300)
 
 
 def spread(shown: Shown, arms: Sequence[str]) -> Chart:
@@ -81,7 +81,7 @@ def spread(shown: Shown, arms: Sequence[str]) -> Chart:
         y = Axis("Gini coefficient", ".3f", from_zero=True)
         panels.append(Panel(_densities(shown), y, lines, title=title, moves=True, height=210))
     panels += [_sorted(shown, arm, way, title) for way, title in connections.WAYS.items()]
-    return Chart(panels, axes.noted([examined.summary(layers.numbers(shown.outcome), "spread", arm, names[0])]))
+    return Chart(panels, axes.noted([examined.summary(layers.numbers(shown.outcome), "spread", arm, names[0])]), width=400)
 
 
 def _sorted(shown: Shown, arm: str, way: str, title: str) -> Panel:

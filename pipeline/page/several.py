@@ -104,7 +104,9 @@ def early(shown: Shown, details: Sequence[str]) -> Chart:
     tables, lines = early_bird.by_rewind(shown), []
     longest = max(tables.values(), key=len)
     for i, number in enumerate(statistics.nearest_rounds(longest, early_bird.SHOWN)):
-        there = {rewind: rows[rows["round"] == number].iloc[0] for rewind, rows in tables.items() if (rows["round"] == number).any()}
+        there = {
+            rewind: rows[rows["round"] == number].iloc[0] for rewind, rows in tables.items() if (rows["round"] == number).any()
+        }
         ends = {key: [100 * row[f"value_{how}"] for row in there.values()] for key, how in _ENDS.items()}
         colour, marker = style.pair(i)
         label = f"{percent(next(iter(there.values()))['density'])}% of the weights"

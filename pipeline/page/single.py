@@ -142,7 +142,9 @@ def intervals(shown: Shown, arms: Sequence[str]) -> Chart:
             if row is not None and ticket is not None:
                 found = outcome.difference(row, ticket)
                 half, mean = scale * (found.half or 0.0), scale * found.mean
-                rows.append({"label": label, "mean": mean, "low": mean - half, "high": mean + half, "open": int(row["censored"] > 0)})
+                rows.append(
+                    {"label": label, "mean": mean, "low": mean - half, "high": mean + half, "open": int(row["censored"] > 0)}
+                )
         density = "" if ticket is None else f"{percent(ticket['density'])}% of the weights"
         bars.append(Bars(Axis(title), pd.DataFrame(rows), order, density))
     is_open = any((outcome.rows(arm)["censored"] > 0).any() for arm in arms)

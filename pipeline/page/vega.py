@@ -183,14 +183,14 @@ def _picture(picture: Picture) -> Drawn:
     placed = base.transform_window(place="row_number()").transform_calculate(
         x=f"(datum.place - 1) % {side}", y=f"floor((datum.place - 1) / {side})"
     )
-    legend = alt.Legend(title="weights", gradientLength=picture.height - 60, format=".3~s")
+    legend = alt.Legend(title=None, gradientLength=picture.height - 10, format=".3~s")
     scale = alt.Scale(scheme="magma", domain=[0, alt.ExprRef(f"{tops}[indexof({[*picture.rounds]}, {ROUND})]")], clamp=True)
     drawn = placed.mark_rect(aria=False).encode(
         x=alt.X("x:O", axis=None, scale=alt.Scale(padding=0)), y=alt.Y("y:O", axis=None, scale=alt.Scale(padding=0)),
         color=alt.Color("count:Q", scale=scale, legend=legend),
         tooltip=[_told("y", "Row"), _told("x", "Column"), alt.Tooltip("count:Q", title="Weights (mean)", format=".1f")],
     )  # fmt: skip
-    spec = _finished(drawn, "", picture.height, True)
+    spec = _finished(drawn, picture.title, picture.height, True) | {"width": picture.height}
     counts = [[_rounded(value, 3) for value in image] for image in picture.counts]
     return Drawn(spec, {"round": [*picture.rounds], "count": counts}, f"{picture.title}, as an image of {side} by {side} pixels.")
 

@@ -11,13 +11,14 @@ const rowsOf = (data) => {
   return names.length ? data[names[0]].map((_, i) => Object.fromEntries(names.map((name) => [name, data[name][i]]))) : [];
 };
 const config = {
-  background: null, view: { stroke: null }, font: "inherit",
+  background: null, view: { stroke: null }, font: "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif",
   axis: { labelColor: "currentColor", titleColor: "currentColor", tickColor: "var(--muted)", domainColor: "var(--muted)",
     gridColor: "var(--line)", gridOpacity: 0.7, labelFontSize: 11.5, titleFontSize: 12, titleFontWeight: "normal", labelOverlap: true },
   legend: { labelColor: "currentColor", titleColor: "currentColor" },
   title: { color: "currentColor", fontSize: 13, fontWeight: 600, anchor: "start" },
   mark: { color: "currentColor" }, rule: { color: "currentColor" },
 };
+const ERRORS = 1; // the level of Vega's messages: it also warns of charts that show nothing of a round
 const dark = matchMedia("(prefers-color-scheme: dark)");
 async function draw(element) {
   if (views.has(element)) return views.get(element);
@@ -25,8 +26,8 @@ async function draw(element) {
   const { spec, data } = drawings[Number(element.dataset.chart)];
   const slider = sliderOf(element);
   const params = (spec.params ?? []).map((param) => (slider ? { ...param, value: roundOf(slider) } : param));
-  const embedded = await vegaEmbed(element, { ...spec, params, datasets: { rows: rowsOf(data) } }, {
-    actions: false, renderer: "svg", mode: "vega-lite", config, tooltip: { theme: dark.matches ? "dark" : "light" },
+  const embedded = await vegaEmbed(element, { ...spec, params, datasets: { ...spec.datasets, rows: rowsOf(data) } }, {
+    actions: false, logLevel: ERRORS, renderer: "svg", mode: "vega-lite", config, tooltip: { theme: dark.matches ? "dark" : "light" },
   });
   views.set(element, embedded.view);
   element.style.minHeight = "";
@@ -43,13 +44,13 @@ const seen = new IntersectionObserver((entries) => {
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 30));
 function drawRest() {
   const waiting = all(".chart").find((element) => !views.has(element));
-  if (waiting) idle(() => draw(waiting).then(drawRest));
+  if (waiting) idle(() => draw(waiting).finally(drawRest), { timeout: 500 });
   else document.documentElement.dataset.drawn = "all";
 }
 
 // The slider of an experiment sets the parameter `round` of all charts in its tab.
-const sliderOf = (element) => one(".explorer input[type=range]", element.closest("[role=tabpanel]"));
-const roundOf = (slider) => JSON.parse(slider.closest(".explorer").dataset.rounds)[Number(slider.value)];
+const sliderOf = (element) => one(".slide input", element.closest("[role=tabpanel]"));
+const roundOf = (slider) => JSON.parse(slider.parentElement.dataset.rounds)[Number(slider.value)];
 function move(element, round) {
   const view = views.get(element);
   if (!view || !("round" in view.getState().signals)) return;
@@ -57,7 +58,7 @@ function move(element, round) {
 }
 function slide(slider) {
   const round = roundOf(slider);
-  for (const stop of all(".stop", slider.closest(".explorer"))) {
+  for (const stop of all(".stop", slider.closest("[role=tabpanel]"))) {
     stop.hidden = Number(stop.dataset.round) !== round;
     if (!stop.hidden) {
       one("output", slider.parentElement).textContent = stop.dataset.said;
@@ -66,7 +67,7 @@ function slide(slider) {
   }
   for (const element of all(".chart", slider.closest("[role=tabpanel]"))) move(element, round);
 }
-for (const slider of all(".explorer input[type=range]")) {
+for (const slider of all(".slide input")) {
   let waiting = false;
   slider.addEventListener("input", () => {
     if (waiting) return;
