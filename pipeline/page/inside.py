@@ -58,9 +58,9 @@ def moved(shown: Shown, arms: Sequence[str]) -> Chart:
     for quantity, direction in movement.ROWS.items():
         for layer in examined.layers(table, "outward_kept"):
             lines = [
-                Line(label.format(arm=shown.label(arm)), *look[:1], _line(shown, f"{quantity}{ending}", arm, layer), look[1], dashes)
-                for ending, (look, dashes, label) in movement.LINES.items()
-            ]  # fmt: skip
+                Line(label.format(arm=shown.label(arm)), colour, _line(shown, f"{quantity}{ending}", arm, layer), marker, dashes)
+                for ending, ((colour, marker), dashes, label) in movement.LINES.items()
+            ]
             y = Axis(f"{direction} (mean)", ".3f")
             zero = Level("", style.GREY, 0.0, dashes="-")
             title = f"{layers.name(layer)}: {direction.lower()}"

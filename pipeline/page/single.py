@@ -67,10 +67,11 @@ def stops(shown: Shown, arms: Sequence[str]) -> Chart:
     table = outcome.table[outcome.table["arm"].isin([DENSE, *looks])]
     x, panels = chart.density(table["density"], [1.0, *outcome.tickets["density"]]), []
     for measure, (y, scale) in stop_axes(outcome.metric).items():
-        lines = [
-            Line(look.label, look.colour, chart.points(early_stop.rows_of(outcome, arm, look), measure, scale), look.marker, look.line)
-            for arm, look in looks.items() if arm not in full
-        ]  # fmt: skip
+        lines = []
+        for arm, look in looks.items():
+            if arm not in full:
+                points = chart.points(early_stop.rows_of(outcome, arm, look), measure, scale)
+                lines.append(Line(look.label, look.colour, points, look.marker, look.line))
         levels = [chart.dense_level(scale * float(outcome.dense[f"{measure}_mean"]))]
         for row in axes.levels(outcome, measure):
             if row["arm"] in looks:

@@ -5,6 +5,7 @@ Colours are variables of the page's style, so that one drawing serves light, dar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from pipeline.figures import style
 from pipeline.page.chart import DASHES, SHAPES, Axis, Bars, Level, Line, Panel, Picture
 
 if TYPE_CHECKING:
-    import altair as alt
     import pandas as pd
 
 # The names of colours in style.css, which has another value for each in the dark.
@@ -113,7 +113,7 @@ def _hover(base: Any, panel: Panel, x: Any, y: Any, has_band: bool) -> Any:
 
     shown = panel.x.shown.replace("value", "datum.x")
     text = PERCENT.format("(100 * datum.x)") if panel.x.kind == "log" else f"format({shown}, '{panel.x.format}')"
-    values = {"at": f"datum.x + ''" if panel.x.kind == "names" else text}
+    values = {"at": "datum.x + ''" if panel.x.kind == "names" else text}
     values["is"] = f"format({panel.y.shown.replace('value', 'datum.y')}, '{panel.y.format}')"
     told = [alt.Tooltip("label:N", title="Line"), _told("at", panel.x.title), _told("is", panel.y.title)]
     if has_band:
@@ -233,7 +233,7 @@ def _rounded(value: Any, digits: int = DIGITS) -> Any:
     """Six digits are more than a screen shows. A whole number is written without a point."""
     if not isinstance(value, float):
         return value
-    if value != value:
+    if math.isnan(value):
         return None
     rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded

@@ -84,7 +84,7 @@ class Document:
 
 
 def of(config: Config, report: str, outcomes: Mapping[str, Outcome], found: Verdicts | None = None) -> Document:
-    """The verdicts on the paper's claims, if there are any, the report's experiments in their order, then figures over several."""
+    """The verdicts on the paper's claims, if there are any, the experiments in their order, then figures over several."""
     links = {name: f"{link(report, places.report(name))}/figures" for name in outcomes}
     links[""] = link(report, places.comparison(report))
     return Document(
