@@ -69,19 +69,21 @@ def test_every_chart_is_drawn_and_the_page_is_ready_soon(page: Any) -> None:
 
 
 def test_the_slider_moves_marks_pictures_curves_and_numbers(page: Any) -> None:
-    page.click("#tab-toy")
+    page.click("#tab-experiment-toy")
     slider = page.locator("#slider-toy")
 
     def state() -> tuple[str, str, str, str]:
         page.wait_for_timeout(300)
         marks = page.eval_on_selector_all(
-            "#toy .at_marks path", "all => all.map((each) => each.getAttribute('transform')).join()"
+            "#experiment-toy .at_marks path", "all => all.map((each) => each.getAttribute('transform')).join()"
         )
         fills = page.eval_on_selector_all(
-            "#toy .explorer .mark-rect path", "all => all.map((e) => e.getAttribute('fill')).join()"
+            "#experiment-toy .explorer .mark-rect path", "all => all.map((e) => e.getAttribute('fill')).join()"
         )
-        curves = page.eval_on_selector_all("#toy .explorer .mark-line path", "all => all.map((e) => e.getAttribute('d')).join()")
-        return marks, fills, curves, page.inner_text("#toy .stop:not([hidden])")
+        curves = page.eval_on_selector_all(
+            "#experiment-toy .explorer .mark-line path", "all => all.map((e) => e.getAttribute('d')).join()"
+        )
+        return marks, fills, curves, page.inner_text("#experiment-toy .stop:not([hidden])")
 
     slider.focus()
     before = state()
@@ -89,8 +91,8 @@ def test_the_slider_moves_marks_pictures_curves_and_numbers(page: Any) -> None:
     page.keyboard.press("ArrowRight")
     after = state()
     assert [a == b for a, b in zip(before, after, strict=True)] == [False] * 4
-    assert "(round" in page.inner_text("#toy .slide output")
-    assert slider.get_attribute("aria-valuetext") == page.inner_text("#toy .slide output")
+    assert "(round" in page.inner_text("#experiment-toy .slide output")
+    assert slider.get_attribute("aria-valuetext") == page.inner_text("#experiment-toy .slide output")
     page.keyboard.press("ArrowLeft")
     assert state() == before
 
@@ -117,21 +119,21 @@ def test_the_table_sorts_and_filters(page: Any) -> None:
 def test_tabs_work_by_keyboard_and_a_link_opens_the_tab_of_its_place(page: Any) -> None:
     page.focus("#tab-summary")
     page.keyboard.press("ArrowRight")
-    assert page.locator("#toy").is_visible() and not page.locator("#summary h2").first.is_visible()
+    assert page.locator("#experiment-toy").is_visible() and not page.locator("#summary h2").first.is_visible()
     page.keyboard.press("End")
     assert page.locator("#tab-about").get_attribute("aria-selected") == "true"
     assert page.evaluate("document.activeElement.id") == "tab-about"
     page.keyboard.press("Home")
     page.click("text=All rounds >> nth=-1")
     assert page.locator("#rounds").is_visible()
-    page.evaluate("location.hash = 'toy-early_stop'")
+    page.evaluate("location.hash = 'figure-toy-early_stop'")
     page.wait_for_timeout(200)
-    assert page.locator("#toy-early_stop").is_visible()
+    assert page.locator("#figure-toy-early_stop").is_visible()
 
 
 def test_hovering_tells_values_and_a_command_can_be_copied(page: Any) -> None:
-    page.click("#tab-toy")
-    point = page.locator("#toy-early_stop .chart").first.locator(".mark-symbol path").last
+    page.click("#tab-experiment-toy")
+    point = page.locator("#figure-toy-early_stop .chart").first.locator(".mark-symbol path").last
     point.hover(force=True)
     page.wait_for_selector("#vg-tooltip-element.visible")
     assert "Weights remaining" in page.inner_text("#vg-tooltip-element")
@@ -142,7 +144,7 @@ def test_hovering_tells_values_and_a_command_can_be_copied(page: Any) -> None:
 
 def test_print_shows_every_part(page: Any) -> None:
     page.emulate_media(media="print")
-    for part in ("summary", "toy", "rounds", "about"):
+    for part in ("summary", "experiment-toy", "rounds", "about"):
         assert page.locator(f"#{part} h2").first.is_visible()
     assert not page.locator("nav").is_visible()
 
@@ -152,7 +154,7 @@ def test_print_shows_every_part(page: Any) -> None:
 def test_nothing_is_wider_than_the_screen(browser: Any, file: Path, width: int, scheme: str) -> None:
     SHOTS.mkdir(exist_ok=True)
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    for tab in ("summary", "toy", "rounds"):
+    for tab in ("summary", "experiment-toy", "rounds"):
         _open(page, file, tab)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.screenshot(path=SHOTS / f"{tab}-{width}-{scheme}.png", full_page=True)

@@ -102,9 +102,9 @@ def test_names_and_labels_are_escaped_wherever_they_are() -> None:
 
 
 def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -> None:
-    render = texts.renderer({"toy/figures/early_stop.svg": "toy-early_stop"})
+    render = texts.renderer({"toy/figures/early_stop.svg": "figure-toy-early_stop"})
     assert render("**a** `b<c` *d* <i>e</i>") == "<strong>a</strong> <code>b&lt;c</code> <em>d</em> &lt;i&gt;e&lt;/i&gt;"
-    assert render("[f](toy/figures/early_stop.svg)") == '<a href="#toy-early_stop">f</a>'
+    assert render("[f](toy/figures/early_stop.svg)") == '<a href="#figure-toy-early_stop">f</a>'
     assert "javascript:" not in render("[g](javascript:alert)").replace("[g](javascript:alert)", "")
 
 

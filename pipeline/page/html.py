@@ -89,7 +89,7 @@ def _drawings(report: Document) -> list[Drawing]:
 
 def _id(drawing: Drawing) -> str:
     own = drawing.figure.arms is not None
-    return f"{drawing.shown.name}-{drawing.figure.file}" if own else drawing.figure.file
+    return f"figure-{drawing.shown.name}-{drawing.figure.file}" if own else f"figure-{drawing.figure.file}"
 
 
 def _key(part: Any) -> Mapping[str, str]:
