@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline.figures import files, style
-from pipeline.report import content, over, page, recipe, registry
+from pipeline.report import content, document, over, page, recipe, registry
 from pipeline.report.content import CONVOLUTIONS, DEEP, DROPOUT, FIGURES, LENET
 from pipeline.report.figure import Figure as Record
 from pipeline.report.figure import Subject
@@ -141,7 +141,7 @@ def test_imports_go_from_the_report_to_figures_to_results_and_never_to_the_dvc_f
 def test_a_record_is_all_that_a_new_figure_needs(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     more = replace(_figure("conv"), file="more", number=7, title="More of them", here=lambda shown, details: ["A sentence."])
     monkeypatch.setattr(registry, "FIGURES", (*FIGURES, more))
-    monkeypatch.setattr(page, "FIGURES", (*FIGURES, more))
+    monkeypatch.setattr(document, "FIGURES", (*FIGURES, more))
     outcomes = _outcomes(settings, "conv2")
     assert set(registry.drawings_over(settings, outcomes)) == {"conv", "more"}
     text = page.index(settings, "dropout", outcomes)
