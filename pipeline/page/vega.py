@@ -168,7 +168,7 @@ def _channel(channel: Any, name: str, axis: Axis, orient: str) -> Any:
 
 def _short(format: str) -> str:
     """Of an axis' labels, which need no zeros at their ends."""
-    return ",.6~f" if format == ",.0f" else ".6~f" if "%" not in format else format
+    return ",.6~f" if format == ",.0f" else ".4~r"
 
 
 # --- Pictures and intervals
