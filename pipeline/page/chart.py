@@ -40,17 +40,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """points: x, y, the band from low to high, whether y is a lower bound, and the round, which the slider finds it by.
-
-    in_key: whether the chart's key explains it.
-    """
+    """points: x, y, the band from low to high, whether y is a lower bound, and the round, which the slider finds it by."""
 
     label: str
     colour: str
     points: pd.DataFrame
     marker: str = ""
     dashes: str = "-"
-    in_key: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,19 +112,17 @@ class Chart:
     note: str = ""
     marked: bool = False
     width: int = 300
-    key: Sequence[Line | Level] = ()
 
     @property
     def keys(self) -> list[Line | Level]:
-        """What the key explains, each label once."""
-        if self.key:
-            return list(self.key)
-        found: dict[str, Line | Level] = {}
+        """What the key explains, each look once."""
+        found: dict[tuple[str, ...], Line | Level] = {}
         for panel in self.panels:
             if isinstance(panel, Panel):
                 for part in (*panel.lines, *panel.levels):
-                    if part.label and not (isinstance(part, Line) and not part.in_key):
-                        found.setdefault(part.label, part)
+                    if part.label:
+                        marker = part.marker if isinstance(part, Line) else ""
+                        found.setdefault((part.label, part.colour, part.dashes, marker), part)
         return list(found.values())
 
 

@@ -11,6 +11,7 @@ def versions() -> dict[str, str]:
     """By package; empty in a repository without constraints.txt."""
     if not places.CONSTRAINTS.is_file():
         return {}
-    lines = places.CONSTRAINTS.read_text(encoding="utf-8").splitlines()
-    found = dict(line.split("#")[0].strip().split("==") for line in lines if "==" in line.split("#")[0])
+    lines = places.CONSTRAINTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    pins = [line.split("#")[0].strip().partition("==") for line in lines]
+    found = {name: version for name, equals, version in pins if equals}
     return {name: found[name] for name in SHOWN if name in found}

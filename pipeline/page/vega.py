@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.figures import style
-from pipeline.page.chart import DASHES, SHAPES, Axis, Bars, Level, Line, Panel, Picture
+from pipeline.page.chart import DASHES, SHAPES, Axis, Bars, Level, Panel, Picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +60,8 @@ def drawn(part: Panel | Picture | Bars) -> Drawn:
 def _panel(panel: Panel) -> Drawn:
     import pandas as pd
 
-    tables = [line.points.assign(label=line.label) for line in panel.lines if len(line.points)]
-    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"x": [], "y": [], "label": []})
+    tables = [line.points.assign(line=i, label=line.label) for i, line in enumerate(panel.lines) if len(line.points)]
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"x": [], "y": [], "line": [], "label": []})
     labels = dict.fromkeys(line.label for line in panel.lines)
     described = f"{panel.title + ': ' if panel.title else ''}{panel.y.title} against {panel.x.title}; lines: {', '.join(labels)}."
     return Drawn(_lines(panel, rows), _columns(rows), " ".join(described.split()))
@@ -70,25 +70,25 @@ def _panel(panel: Panel) -> Drawn:
 def _lines(panel: Panel, rows: pd.DataFrame) -> dict[str, Any]:
     import altair as alt
 
-    lines = {line.label: line for line in panel.lines}
+    lines = panel.lines  # which two labels of the user's may have in common, so that their numbers tell them apart
     x, y = _channel(alt.X, "x", panel.x, "bottom"), _channel(alt.Y, "y", panel.y, "left")
     base = alt.Chart(alt.NamedData(ROWS))
     if panel.only:
         base = base.transform_filter(f"datum.round == 0 || datum.round == {ROUND}")
-    coloured = base.encode(x=x, color=_by_label(alt.Color, lines, [colour(line.colour) for line in lines.values()]))
-    dashes = _by_label(alt.StrokeDash, lines, [[*DASHES[line.dashes]] for line in lines.values()])
-    shapes = _by_label(alt.Shape, lines, [SHAPES[line.marker] for line in lines.values()])
+    coloured = base.encode(x=x, color=_by_line(alt.Color, [colour(line.colour) for line in lines]))
+    dashes = _by_line(alt.StrokeDash, [[*DASHES[line.dashes]] for line in lines])
+    shapes = _by_line(alt.Shape, [SHAPES[line.marker] for line in lines])
     how: dict[str, Any] = {"interpolate": "step" if panel.is_steps else "linear", "clip": True}
     layers: list[Any] = [_level(level) for level in panel.levels]
     if "low" in rows and (rows["high"] > rows["low"]).any():
         # As a string and not a column of its own: `y` gives both their axis.
         layers.append(coloured.mark_area(opacity=0.16, aria=False, **how).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")))
-        single = coloured.transform_joinaggregate(n="count()", groupby=["label"]).transform_filter("datum.n == 1")
+        single = coloured.transform_joinaggregate(n="count()", groupby=["line"]).transform_filter("datum.n == 1")
         layers.append(single.mark_rule(opacity=0.4, strokeWidth=4, aria=False).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")))
     layers.append(coloured.mark_line(strokeWidth=1.8, aria=False, **how).encode(y=y, strokeDash=dashes))
-    marked = [label for label, line in lines.items() if line.marker]
+    marked = [i for i, line in enumerate(lines) if line.marker]
     if marked:
-        dots = coloured.transform_filter({"field": "label", "oneOf": marked}).encode(y=y, shape=shapes)
+        dots = coloured.transform_filter({"field": "line", "oneOf": marked}).encode(y=y, shape=shapes)
         layers.append(dots.transform_filter("!datum.open").mark_point(filled=True, size=34, opacity=1, clip=True))
         if "open" in rows and rows["open"].any():
             hollow = dots.transform_filter("datum.open").mark_point(size=34, strokeWidth=1.6, opacity=1, clip=True)
@@ -130,10 +130,10 @@ def _told(name: str, title: str) -> Any:
     return alt.Tooltip(f"{name}:N", title=" ".join(title.split()))
 
 
-def _by_label(channel: Any, lines: Mapping[str, Line], values: Sequence[Any]) -> Any:
+def _by_line(channel: Any, values: Sequence[Any]) -> Any:
     import altair as alt
 
-    return channel("label:N", scale=alt.Scale(domain=[*lines], range=[*values]), legend=None)
+    return channel("line:N", scale=alt.Scale(domain=[*range(len(values))], range=[*values]), legend=None)
 
 
 def _level(level: Level) -> Any:
