@@ -137,7 +137,11 @@ def test_each_round_has_its_numbers_and_the_command_that_trains_it_anew() -> Non
     [(0.96, "Yes, down to 21.1% of the weights", "good"), (0.90, "Not shown", "bad")],
 )
 def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) -> None:
-    lanes = [*trio("dense", 0, 0.95), *trio("ticket", 3, ticket, density=0.211), *trio("reinit", 3, 0.92, draw=1, density=0.211)]
+    lanes = [
+        *trio("dense", 0, 0.95),
+        *trio("ticket", 3, ticket, density=0.211),
+        *trio("reinit", 3, 0.92, 0.001, 1, density=0.211),
+    ]
     found = answers.answer(_document(lanes).sections[0])
     won, best, fresh = found.tiles
     assert (won.answer, won.kind) == (word, kind)
