@@ -33,7 +33,8 @@ def main() -> None:
         print("\n" + _split(settings, given.since))
     if not given.experiments and (found := Verdicts.read(settings, places.MAIN)):
         print(f"{found.tally()} The verdicts are in {places.verdicts()}.")
-    page = ", ".join(str(places.rounds(name)) for name in names) if given.experiments else str(places.index())
+    page = ", ".join(str(places.rounds(name)) for name in names)
+    page = page if given.experiments else f"{places.index()} and {places.page()}"
     print(f"The {'results are' if given.experiments else 'report is'} in {page}.")
 
 

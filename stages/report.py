@@ -1,11 +1,10 @@
-"""DVC stage report: the page and the figures of one report of params.yaml, over its experiments."""
-
-from collections.abc import Sequence
+"""DVC stage report: the pages and the figures of one report of params.yaml, over its experiments."""
 
 from pipeline.claims.verdicts import Verdicts
 from pipeline.figures import files
 from pipeline.files import store
-from pipeline.report import page, registry
+from pipeline.page import html
+from pipeline.report import document, page, registry
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, measured, places
 from pipeline.settings.config import Config
@@ -18,20 +17,22 @@ def main(name: str) -> None:
     settings = config.load()
     names = settings.report_of(name)
     written.report_agrees(settings, name)
-    outcomes = {experiment: _outcome(settings, names, experiment) for experiment in names}
-    store.write_bytes(places.index(name), page.index(settings, name, outcomes, Verdicts.read(settings, name)).encode())
+    outcomes = {experiment: _outcome(settings, experiment) for experiment in names}
+    report = document.of(settings, name, outcomes, Verdicts.read(settings, name))
+    store.write_bytes(places.index(name), page.markdown(report).encode())
+    store.write_bytes(places.page(name), html.html(report).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))
     if drawn:
         files.save(drawn, places.comparison(name), settings.figures.dpi)
 
 
-def _outcome(settings: Config, names: Sequence[str], experiment: str) -> Outcome:
-    """With those of its tables that the report reads."""
-    annealed = measured.is_annealed(settings.experiment(experiment))
-    outcome = Outcome.read(experiment, settings.margin, experiment in registry.need_curves(settings, names), annealed)
-    if measured.is_examined(settings.experiment(experiment)):
-        outcome = outcome.with_examined(experiment)
-    return outcome.with_stability(experiment) if experiment in registry.need_stability(settings, names) else outcome
+def _outcome(settings: Config, experiment: str) -> Outcome:
+    """With all of its tables."""
+    about = settings.experiment(experiment)
+    outcome = Outcome.read(experiment, settings.margin, with_curves=True, annealed=measured.is_annealed(about))
+    if measured.is_examined(about):
+        outcome = outcome.with_examined(experiment, with_profiles=True)
+    return outcome.with_stability(experiment) if measured.is_trained_twice(about) else outcome
 
 
 if __name__ == "__main__":

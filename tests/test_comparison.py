@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline.figures import files, style
-from pipeline.report import content, over, page, recipe, registry
+from pipeline.report import content, document, over, page, recipe, registry
 from pipeline.report.content import CONVOLUTIONS, DEEP, DROPOUT, FIGURES, LENET
 from pipeline.report.figure import Figure as Record
 from pipeline.report.figure import Subject
@@ -114,9 +114,7 @@ def test_figures_have_names_and_numbers_of_their_own_in_order() -> None:
         )  # they are of other papers
 
 
-def test_a_report_needs_the_curves_of_the_experiments_whose_figures_are_drawn_from_them(settings: Config) -> None:
-    assert registry.need_curves(settings, ["vgg", "toy", "conv2", "resnet"]) == ["vgg", "resnet"]
-    assert registry.need_curves(settings, ["toy", "own"]) == []
+def test_a_report_has_the_figures_that_its_experiments_are_about(settings: Config) -> None:
     assert [figure.file for figure in registry.over(settings, ["toy", "conv2_dropout", "vgg"])] == ["dropout", "deep"]
 
 
@@ -143,7 +141,7 @@ def test_imports_go_from_the_report_to_figures_to_results_and_never_to_the_dvc_f
 def test_a_record_is_all_that_a_new_figure_needs(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     more = replace(_figure("conv"), file="more", number=7, title="More of them", here=lambda shown, details: ["A sentence."])
     monkeypatch.setattr(registry, "FIGURES", (*FIGURES, more))
-    monkeypatch.setattr(page, "FIGURES", (*FIGURES, more))
+    monkeypatch.setattr(document, "FIGURES", (*FIGURES, more))
     outcomes = _outcomes(settings, "conv2")
     assert set(registry.drawings_over(settings, outcomes)) == {"conv", "more"}
     text = page.index(settings, "dropout", outcomes)

@@ -37,8 +37,14 @@ def _run() -> dict[str, bytes]:
 
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
     first = _run()
-    assert {str(places.curves("toy")), str(places.rounds("toy")), str(places.metrics("toy")), str(places.index())} < set(first)
-    assert len(first) == 5 + 6  # examined.csv is made up
+    assert {
+        str(places.curves("toy")),
+        str(places.rounds("toy")),
+        str(places.metrics("toy")),
+        str(places.index()),
+        str(places.page()),
+    } < set(first)
+    assert len(first) == 6 + 6  # examined.csv is made up
     assert _run() == first
 
 
@@ -180,12 +186,14 @@ def test_sections_are_in_the_order_of_the_report(lane_folders: list[Path]) -> No
     second = synthetic.PARAMS[synthetic.PARAMS.index("  toy:") :].replace("  toy:", "  another:")
     synthetic.write(synthetic.PARAMS.replace("report: [toy]", "report: [toy, another]") + second)
     aggregate.main("toy")
-    places.report("another").mkdir()
-    for path in (places.rounds, places.examined):
+    for path in (places.rounds, places.examined, places.curves, places.profiles):
+        path("another").parent.mkdir(exist_ok=True)
         path("another").write_bytes(path("toy").read_bytes())
     report_stage.main("main")
     text = places.index().read_text()
     assert text.index("## toy") < text.index("## another")
+    text = places.page().read_text()
+    assert text.index("<h2>toy</h2>") < text.index("<h2>another</h2>")
 
 
 def test_a_chain_that_disagrees_with_params_is_refused_with_the_command_that_mends_it(lane_folders: list[Path]) -> None:

@@ -174,7 +174,7 @@ def test_a_further_report_has_its_page_and_figures_in_a_folder(settings: Config,
     report_stage.main(name)
     folder = places.REPORTS / name
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert found == {"index.md", *(f"figures/{file}.{kind}" for file in drawn for kind in ("svg", "png"))}
+    assert found == {"index.md", "index.html", *(f"figures/{file}.{kind}" for file in drawn for kind in ("svg", "png"))}
     links = re.findall(r"\]\(([^)]+)\)", (folder / "index.md").read_text())
     assert [link for link in links if not (folder / link).is_file()] == []
     assert f"../{settings.reports[name][0]}/rounds.csv" in links
@@ -209,8 +209,9 @@ def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
     others = [f"experiments.{name}.model" for name in ("toy", "resnet", "vgg", "conv2_dropout")]
     assert some["params"] == ["report", "reports", "figures", "margin", *own, *others]
     assert {"reports/some/figures": {"cache": False, "persist": True}} in some["outs"]
-    assert "work/resnet/curves.csv" in deep["deps"]
-    assert not [dep for dep in some["deps"] if dep.endswith("curves.csv")]
+    assert {"work/resnet/curves.csv", "work/vgg/curves.csv"} == {dep for dep in deep["deps"] if dep.endswith("curves.csv")}
+    assert {"reports/toy/examined.csv", "work/toy/profiles.csv", "work/toy/curves.csv"} <= set(root["report"]["deps"])
+    assert {"pipeline/page", "pipeline/page/templates"} <= set(some["deps"])
     assert {"reports/own/rounds.csv", "reports/own/figures", "pipeline/report"} <= set(some["deps"])
     assert "figures" in root["report"]["params"]
 

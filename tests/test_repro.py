@@ -82,7 +82,7 @@ def test_a_refused_setting_deletes_nothing_that_is_in_git(repository: Repository
 
 def test_a_further_report_runs_on_request_and_has_a_folder(repository: Repository) -> None:
     assert repository.repro("experiments/dvc.yaml:report_more") == ["report more"]
-    assert sorted(path.name for path in (repository.folder / "reports/more").iterdir()) == ["index.md"]
+    assert sorted(path.name for path in (repository.folder / "reports/more").iterdir()) == ["index.html", "index.md"]
     assert repository.repro("experiments/dvc.yaml:report_more") == []
 
 

@@ -14,6 +14,9 @@ from pipeline.run import code
 from pipeline.settings import check, measured, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
+from pipeline.values.experiment import Experiment
+
+TEMPLATES = Path("pipeline/page/templates")  # of the HTML page; they are no Python, which the imports would lead to
 
 
 def stages(config: Config, path: Path) -> dict[str, Any]:
@@ -69,12 +72,12 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     """
     names = config.all_reports()[name]
     shown = registry.over(config, names)
-    files = [path(n) for path in (places.rounds, places.figures) for n in names]
-    files += [places.curves(n) for n in registry.need_curves(config, names)]
-    files += [path(n) for n in registry.need_stability(config, names) for path in (places.stability, places.lines)]
-    files += [places.examined(n) for n in names if measured.is_examined(config.experiment(n))]
+    files = [path(n) for path in (places.rounds, places.figures, places.curves) for n in names]
+    files += [path for n in names for path in _tables(n, config.experiment(n))]
     files += [places.CLAIMS, places.ledger(name)] if places.CLAIMS.is_file() else []
-    outs = [places.index(name), *([places.comparison(name)] if shown else [])]  # no plots of DVC, as in a chain
+    files += [places.CONSTRAINTS] if places.CONSTRAINTS.is_file() else []
+    # No plots of DVC, as in a chain.
+    outs = [places.index(name), places.page(name), *([places.comparison(name)] if shown else [])]
     read = dict.fromkeys([*names, *(other for n in names for other in registry.alike(config, n))])
     others = dict.fromkeys(n for report in config.all_reports().values() for n in report if n not in read)
     return {
@@ -87,9 +90,18 @@ def _report(config: Config, name: str) -> dict[str, Any]:
             *(key for n in read for key in params(config.experiment(n), [f"experiments.{n}"])),
             *(key for n in others for key in params(config.experiment(n), _subject(config, n))),
         ],
-        "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/report.py")])],
+        "deps": [
+            *(path.as_posix() for path in files),
+            *sorted([*code.dependencies([Path("stages/report.py")]), TEMPLATES.as_posix()]),
+        ],
         "outs": [in_git(path) for path in outs],
     }
+
+
+def _tables(name: str, experiment: Experiment) -> list[Path]:
+    """Of masks and weights, and of networks that are trained twice."""
+    examined = [places.examined(name), places.profiles(name)] if measured.is_examined(experiment) else []
+    return examined + ([places.stability(name), places.lines(name)] if measured.is_trained_twice(experiment) else [])
 
 
 def _subject(config: Config, name: str) -> list[str]:

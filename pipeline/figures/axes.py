@@ -153,14 +153,18 @@ def rows_of(entries: int, columns: int) -> float:
 
 
 def note(figure: Figure, tables: Sequence[pd.DataFrame], more: str = "") -> None:
-    """The line below a figure: over how many trainings its means and bands are. tables: summaries of what it shows."""
+    """The line below a figure. tables: summaries of what it shows."""
+    below(figure, f"{noted(tables)}\n{more}".strip())
+
+
+def noted(tables: Sequence[pd.DataFrame]) -> str:
+    """Over how many trainings means and bands are."""
     lanes = sorted({int(n) for table in tables for n in table["n"]})
     seeds = sorted({int(n) for table in tables for n in table["seeds"]})
     one = lanes == seeds == [1]
     replicates = f"{_span(seeds)} replicate{'' if seeds == [1] else 's'}"
     drawn = "" if lanes == seeds else f" ({_span(lanes)} trainings at a point)"
-    text = "Lines show one replicate." if one else f"Lines show the mean and bands the range of {replicates}{drawn}."
-    below(figure, f"{text}\n{more}".strip())
+    return "Lines show one replicate." if one else f"Lines show the mean and bands the range of {replicates}{drawn}."
 
 
 def below(figure: Figure, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.figures import axes, layers, style
 from pipeline.figures.shown import Shown
@@ -26,28 +27,34 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
 
     arms: the arm whose masks are shown, as the first element.
     """
-    side = _side(shown, arms[0])
-    figure = axes.canvas(7.4 if side else 5.3)
-    parts: Any = figure.subfigures(3 if side else 2, 1, height_ratios=(1, 1.25, 1)[0 if side else 1 :])
-    if side:
-        _inputs(parts[0], shown, arms[0], side)
+    width = side(shown, arms[0])
+    figure = axes.canvas(7.4 if width else 5.3)
+    parts: Any = figure.subfigures(3 if width else 2, 1, height_ratios=(1, 1.25, 1)[0 if width else 1 :])
+    if width:
+        _inputs(parts[0], shown, arms[0], width)
     _unevenness(parts[-2], shown, arms[0])
     _sorted(parts[-1], shown, arms[0])
-    axes.note(figure, [examined.summary(layers.numbers(shown.outcome), "spread", arms[0], _layers(shown)[0])])
+    axes.note(figure, [examined.summary(layers.numbers(shown.outcome), "spread", arms[0], layers_of(shown)[0])])
     return figure
 
 
-def _layers(shown: Shown) -> list[str]:
+def layers_of(shown: Shown) -> list[str]:
+    """Those whose connections were counted."""
     return examined.layers(layers.numbers(shown.outcome), "unevenness_in")
 
 
-def _side(shown: Shown, arm: str) -> int:
+def side(shown: Shown, arm: str) -> int:
     """The side of the square image that the inputs form; 0 if their number is not a square number."""
     table = layers.profiles(shown.outcome)
     rows = table[(table["quantity"] == "input_counts") & (table["arm"] == arm)]
     inputs = len(rows[rows["round"] == rows["round"].min()])
     side = math.isqrt(inputs)
     return side if side > 1 and side * side == inputs else 0
+
+
+def top(image: NDArray[np.float64]) -> float:
+    """The number with the lightest colour: a few pixels with very many connections would darken the others."""
+    return max(1.0, float(np.quantile(image, 0.99)))
 
 
 def _inputs(figure: SubFigure, shown: Shown, arm: str, side: int) -> None:
@@ -58,9 +65,9 @@ def _inputs(figure: SubFigure, shown: Shown, arm: str, side: int) -> None:
     for panel, number in zip(panels, chosen, strict=True):
         rows = counts[counts["round"] == number]
         image = rows["value"].to_numpy().reshape(side, side)
-        top = max(1.0, float(np.quantile(image, 0.99)))  # a few pixels with very many connections would darken the others
-        drawn = panel.imshow(image, cmap="magma", vmin=0, vmax=top, interpolation="nearest", rasterized=True)
-        bar = figure.colorbar(drawn, ax=panel, fraction=0.05, pad=0.04, extend="max" if image.max() > top else "neither")
+        most = top(image)
+        drawn = panel.imshow(image, cmap="magma", vmin=0, vmax=most, interpolation="nearest", rasterized=True)
+        bar = figure.colorbar(drawn, ax=panel, fraction=0.05, pad=0.04, extend="max" if image.max() > most else "neither")
         bar.outline.set_visible(False)
         panel.set_title(f"{percent(float(rows['density'].iloc[0]))}% of the weights")
         panel.set(xticks=[], yticks=[])
@@ -69,7 +76,7 @@ def _inputs(figure: SubFigure, shown: Shown, arm: str, side: int) -> None:
 
 
 def _unevenness(figure: SubFigure, shown: Shown, arm: str) -> None:
-    names = _layers(shown)
+    names = layers_of(shown)
     panels = figure.subplots(1, len(WAYS), sharey=True)
     densities = [1.0, *shown.outcome.tickets["density"]]
     for panel, (way, title) in zip(panels, WAYS.items(), strict=True):
@@ -90,7 +97,7 @@ def _sorted(figure: SubFigure, shown: Shown, arm: str) -> None:
     table, number = layers.profiles(shown.outcome), layers.rounds(shown, arm, MOST)[-1]
     panels = figure.subplots(1, len(WAYS), sharey=True)
     for panel, (way, title) in zip(panels, WAYS.items(), strict=True):
-        for layer, (colour, _) in layers.looks(_layers(shown)).items():
+        for layer, (colour, _) in layers.looks(layers_of(shown)).items():
             rows = examined.of(table, f"{way}puts_sorted", arm, layer)
             counts = rows.loc[rows["round"] == number, "value"].to_numpy()
             ranks = (np.arange(counts.size) + 0.5) / counts.size

@@ -31,7 +31,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
         for arm, look in looks.items():
             if arm in full:
                 continue
-            rows = _rows(outcome, arm, look)
+            rows = rows_of(outcome, arm, look)
             axes.line(panel, rows, measure, look.colour, look.marker, look.line, scale, label=look.label)
         for row in axes.levels(outcome, measure):
             if row["arm"] in looks:
@@ -48,7 +48,8 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     return figure
 
 
-def _rows(outcome: Outcome, arm: str, look: Look) -> pd.DataFrame:
+def rows_of(outcome: Outcome, arm: str, look: Look) -> pd.DataFrame:
+    """The rows of an arm's line, which begins at the dense network if the arm does."""
     table = outcome.table
     chosen = table["arm"].isin([arm, DENSE]) if look.from_dense else table["arm"] == arm
     return table[chosen]

@@ -28,7 +28,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     outcome = shown.outcome
     if outcome.curves is None:
         raise ValueError("learning curves are drawn from curves.csv")
-    chosen = _chosen(outcome.curves, arms[0], shown.config.figures.densities)
+    chosen = at_densities(outcome.curves, arms[0], shown.config.figures.densities)
     test, scale = outcome.metric.test, outcome.metric.shown(1.0)
     limits = zoom(chosen, outcome.metric)
     figure = axes.canvas(4.1)
@@ -72,7 +72,7 @@ def _cut(panel: Axes, curves: Sequence[pd.DataFrame], metric: Metric) -> str:
     return f"The axis is cut: lines begin {'below' if below else 'above'} it, at {span}."
 
 
-def _chosen(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[pd.DataFrame]:
+def at_densities(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[pd.DataFrame]:
     """The curves of an arm and of the dense network at these densities, from the densest."""
     shown = curves[curves["arm"].isin([DENSE, arm])]
     rounds = statistics.nearest_rounds(shown, densities)

@@ -34,7 +34,7 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
         if networks.is_same_without_dropout(experiments[name], experiments[other])
     }  # fmt: skip
     main = [name for name in shown.outcomes if name not in twins.values()]
-    tables = {name: _lines(outcome) for name, outcome in shown.outcomes.items()}
+    tables = {name: lines_of(outcome) for name, outcome in shown.outcomes.items()}
     drawn = [table for lines in tables.values() for table, _ in lines]
     dotted = {"The same without dropout": axes.handle(style.GREY, None, ":")} if twins else {}
     figure = _canvas(shown, main, details, dotted | axes.censored_entry(drawn))
@@ -50,7 +50,7 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
                 axes.level(panel, row, measure, look[0], style.LONGER, scale)
         _density_axis(panel, shown.outcomes)
     axes.from_zero(next(iter(panels)))
-    axes.note(figure, drawn, _void(shown))
+    axes.note(figure, drawn, void(shown))
     return figure
 
 
@@ -65,7 +65,7 @@ def three_points(shown: Shown, details: Sequence[str]) -> Figure:
         iterations = set()
         for i, (name, table) in enumerate(points.items()):
             now, scale = table[table["point"] == point], shown.metric.shown(1.0)
-            for rows, dashes in _lines(shown.outcomes[name], now):
+            for rows, dashes in lines_of(shown.outcomes[name], now):
                 axes.line(panel, rows, "value", *style.pair(i), dashes, scale)
                 iterations |= {int(iteration) for iteration in rows["iteration"]}
             for row in shown.outcomes[name].full if panel is panels[-1] else []:
@@ -76,19 +76,19 @@ def three_points(shown: Shown, details: Sequence[str]) -> Figure:
         panel.set_title(THIRDS[point] + at)
         panel.set_xlabel(axes.WEIGHTS if point == 1 else "")
     panels[0].set_ylabel(shown.metric.axis("Test"))
-    drawn = [table.drop(columns="censored") for outcome in shown.outcomes.values() for table, _ in _lines(outcome)]
+    drawn = [table.drop(columns="censored") for outcome in shown.outcomes.values() for table, _ in lines_of(outcome)]
     axes.note(figure, drawn)
     return figure
 
 
-def _lines(outcome: Outcome, table: pd.DataFrame | None = None) -> list[tuple[pd.DataFrame, str]]:
+def lines_of(outcome: Outcome, table: pd.DataFrame | None = None) -> list[tuple[pd.DataFrame, str]]:
     """The rows of each line of an experiment and how it is dashed: its tickets, from the dense network on, and its reinits."""
     rows = outcome.table if table is None else table
     tickets, reinits = rows[rows["arm"].isin([DENSE, outcome.main])], rows[rows["arm"] == REINIT]
     return [(tickets, "-"), *([] if reinits.empty or outcome.main == REINIT else [(reinits, "--")])]
 
 
-def _void(shown: Shown) -> str:
+def void(shown: Shown) -> str:
     """The part of the note about experiments whose early stops cannot be compared; empty without any."""
     short = [name for name, outcome in shown.outcomes.items() if outcome.is_short]
     if len(short) in (0, len(shown.outcomes)):
@@ -101,7 +101,7 @@ def _canvas(shown: Shown, main: Sequence[str], details: Sequence[str], more: Map
     colours = {names.label(shown.config, name, main, details): axes.handle(*style.pair(i), "none") for i, name in enumerate(main)}
     tickets = sorted({shown.label(shown.outcomes[name].main) for name in main})
     kinds: dict[str, Any] = {style.capital(" or ".join(tickets)): "-"}
-    if any(len(_lines(shown.outcomes[name])) > 1 for name in main):
+    if any(len(lines_of(shown.outcomes[name])) > 1 for name in main):
         kinds["Random reinit"] = "--"
     longer = sorted({shown.label(row["arm"]) for name in main for row in shown.outcomes[name].full})
     if longer:
@@ -126,6 +126,6 @@ def _column(entries: Mapping[str, Line2D], height: int) -> list[tuple[str, Line2
 
 def _density_axis(panel: Axes, outcomes: Mapping[str, Outcome], most: int = 7) -> None:
     """Its labels are the densities of the experiment that goes furthest."""
-    shown = [float(d) for outcome in outcomes.values() for table, _ in _lines(outcome) for d in table["density"]]
+    shown = [float(d) for outcome in outcomes.values() for table, _ in lines_of(outcome) for d in table["density"]]
     furthest = min(outcomes.values(), key=lambda outcome: float(outcome.table["density"].min()))
     axes.density_axis(panel, shown, [1.0, *furthest.tickets["density"]], most)

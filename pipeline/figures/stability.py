@@ -28,8 +28,8 @@ def draw(shown: Shown, details: Sequence[str]) -> Figure:
         colour, marker = style.pair(i)
         axes.line(right, table, "value", colour, marker, "-", scale)
         for row, dashes in ((table.iloc[0], "-"), (table.iloc[-1], "--")) if len(table) else ():
-            along = _along(shown.outcomes[name], row)
-            left.plot(along["position"], scale * along["value"], color=colour, linestyle=dashes)
+            between = along(shown.outcomes[name], row)
+            left.plot(between["position"], scale * between["value"], color=colour, linestyle=dashes)
     unit = "points" if shown.metric.is_fraction else shown.metric.unit
     left.set(
         xlabel="Position on the line between the ends",
@@ -65,7 +65,8 @@ def instabilities(outcome: Outcome) -> pd.DataFrame:
     return pd.concat([row for row in rows if len(row)], ignore_index=True) if any(len(row) for row in rows) else rows[0]
 
 
-def _along(outcome: Outcome, row: pd.Series[float]) -> pd.DataFrame:
+def along(outcome: Outcome, row: pd.Series[float]) -> pd.DataFrame:
+    """The losses on the line between the two trainings of a row of `instabilities`."""
     lines = outcome.lines
     if lines is None:
         raise ValueError("the outcome was read without its lines")

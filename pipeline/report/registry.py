@@ -36,18 +36,6 @@ def over(config: Config, names: Sequence[str]) -> list[Figure]:
     return [figure for figure in FIGURES if figure.arms is None and members(config, names, figure)]
 
 
-def need_curves(config: Config, names: Sequence[str]) -> list[str]:
-    """The experiments whose curves.csv a report of these reads."""
-    needed = {name for figure in over(config, names) if "curves" in figure.tables for name in members(config, names, figure)}
-    return [name for name in names if name in needed]
-
-
-def need_stability(config: Config, names: Sequence[str]) -> list[str]:
-    """The experiments whose stability.csv and lines.csv a report of these reads."""
-    needed = {name for figure in over(config, names) if "stability" in figure.tables for name in members(config, names, figure)}
-    return [name for name in names if name in needed]
-
-
 def alike(config: Config, name: str) -> list[str]:
     """The other experiments with the same kind of network on the same data, of any size: the page reads them, because this may
     be a reduced budget of one.

@@ -1,7 +1,8 @@
-"""The table of all rounds in an experiment's section."""
+"""The table of all rounds of an experiment."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.figures.shown import Shown
@@ -11,6 +12,7 @@ from pipeline.results.statistics import percent
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
+    from pipeline.results.metric import Metric
     from pipeline.results.outcome import Row
 
 
@@ -29,24 +31,49 @@ def explained(outcome: Outcome) -> str:
     )
 
 
-def markdown(shown: Shown) -> str:
+@dataclass(frozen=True)
+class Line:
+    """An arm in a round, in words. row: its numbers. stops, values: from the smallest to the largest."""
+
+    row: Row
+    density: str
+    arm: str
+    lanes: str
+    stop: str
+    stops: str
+    value: str
+    values: str
+    final: str
+    command: str
+
+
+def lines(shown: Shown) -> list[Line]:
+    return [_line(shown, row) for _, row in shown.outcome.table.iterrows()]
+
+
+def _line(shown: Shown, row: Row) -> Line:
     metric = shown.outcome.metric
+    return Line(
+        row, percent(row["density"]), "dense" if row["arm"] == DENSE else shown.label(row["arm"]), str(row["n"]), stop(row),
+        "–".join(f"{row[f'stop_{how}']:,.0f}" for how in ("min", "max")), metric.number(row["value_mean"]),
+        "–".join(metric.number(row[f"value_{how}"]) for how in ("min", "max")), metric.number(row["final_mean"]),
+        f"dvc repro {row['target']}",
+    )  # fmt: skip
+
+
+def heads(metric: Metric) -> tuple[str, str]:
+    """The headings of the columns of the metric: at early stop and at the end of training."""
     unit = " (%)" if metric.is_fraction else f" ({metric.unit})" if metric.unit else ""
-    head = [
-        "density (%)", "arm", "lanes", "early-stop iteration", f"{metric.words} at early stop{unit}",
-        f"final {metric.words}{unit}", "to reproduce",
-    ]  # fmt: skip
-    lines = ["| " + " | ".join(head) + " |", "| ---: | --- | ---: | ---: | ---: | ---: | --- |"]
-    return "\n".join([*lines, *(_row(shown, row) for _, row in shown.outcome.table.iterrows())])
+    return f"{metric.words} at early stop{unit}", f"final {metric.words}{unit}"
 
 
-def _row(shown: Shown, row: Row) -> str:
-    metric = shown.outcome.metric
-    stops = "–".join(f"{row[f'stop_{how}']:,.0f}" for how in ("min", "max"))
-    values = "–".join(metric.number(row[f"value_{how}"]) for how in ("min", "max"))
-    cells = [
-        percent(row["density"]), "dense" if row["arm"] == DENSE else shown.label(row["arm"]), str(row["n"]),
-        f"{stop(row)} ({stops})", f"{metric.number(row['value_mean'])} ({values})", metric.number(row["final_mean"]),
-        f"`dvc repro {row['target']}`",
-    ]  # fmt: skip
-    return "| " + " | ".join(cells) + " |"
+def markdown(shown: Shown) -> str:
+    head = ["density (%)", "arm", "lanes", "early-stop iteration", *heads(shown.outcome.metric), "to reproduce"]
+    found = ["| " + " | ".join(head) + " |", "| ---: | --- | ---: | ---: | ---: | ---: | --- |"]
+    for line in lines(shown):
+        cells = [
+            line.density, line.arm, line.lanes, f"{line.stop} ({line.stops})", f"{line.value} ({line.values})", line.final,
+            f"`{line.command}`",
+        ]  # fmt: skip
+        found.append("| " + " | ".join(cells) + " |")
+    return "\n".join(found)

@@ -1,9 +1,10 @@
-"""The sections "Claims" and "Discussion" of a page: the verdicts on the claims beside the paper's numbers."""
+"""What the sections "Claims" and "Discussion" of a page say: the verdicts on the claims beside the paper's numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.claims.claim import OF_LANES, STOP, Claim
@@ -28,34 +29,66 @@ if TYPE_CHECKING:
 Outcomes = Mapping[str, Outcome]
 
 
-def claims(config: Config, report: str, outcomes: Outcomes, found: Verdicts) -> str:
-    """The section with the table of verdicts, how they were found, and the claims that were not tested."""
-    shown = [verdict for word in VERDICTS for verdict in found if verdict.word == word]
-    table = [found.tally(), _table(shown, outcomes), _method(config)] if shown else []
-    missing = [*_not_run(found), *_elsewhere(config, report, found)]
-    untested = ["Not tested in this report:\n\n" + "\n".join(f"- {line}" for line in missing)] if missing else []
-    return "\n\n".join(["## Claims", *table, *untested])
+@dataclass(frozen=True)
+class Judgement:
+    """A tested claim: a row of the table of verdicts. here: the effect with its interval and density, or why there is none.
+
+    with_detectable: the verdict; for an undecided claim, with the effect that would have been detected.
+    """
+
+    verdict: str
+    with_detectable: str
+    claim: str
+    experiment: str
+    paper: str
+    source: str
+    here: str
+    effect: str
+    interval: str
+    where: str
+    n: str
+    p: str
+    q: str
+
+    @property
+    def is_decided(self) -> bool:
+        return self.verdict in (HOLDS, FAILS)
 
 
-def _table(shown: Sequence[Verdict], outcomes: Outcomes) -> str:
-    several_here = len(outcomes) > 1
-    head = ["verdict", "claim", *(["experiment"] if several_here else []), "the paper", "here (95% interval)", "n"]
-    lines = ["| " + " | ".join(head) + " |", "| --- | --- | " + "--- | " * several_here + "--- | --- | ---: |"]
-    for verdict in shown:
-        cells = [
-            _word(verdict, outcomes[verdict.experiment].metric), verdict.claim.claim,
-            *([f"`{verdict.experiment}`"] if several_here else []), f"{verdict.claim.paper} ({verdict.claim.source})",
-            here(verdict, outcomes), str(verdict.row.get("n", "")),
-        ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Judged:
+    """The claims of a report: their tally, the verdicts, how these were found, and what was not tested."""
+
+    tally: str
+    rows: Sequence[Judgement]
+    method: str
+    untested: Sequence[str]
 
 
-def _word(verdict: Verdict, metric: Metric) -> str:
-    """The verdict; for an undecided claim, with the effect that would have been detected."""
+def claims(config: Config, report: str, outcomes: Outcomes, found: Verdicts) -> Judged:
+    rows = [_judgement(verdict, outcomes) for word in VERDICTS for verdict in found if verdict.word == word]
+    return Judged(found.tally(), rows, _method(config), [*_not_run(found), *_elsewhere(config, report, found)])
+
+
+def _judgement(verdict: Verdict, outcomes: Outcomes) -> Judgement:
+    claim, row, metric = verdict.claim, verdict.row, outcomes[verdict.experiment].metric
+    is_measured = isinstance(row.get("effect"), float)
+    effect, interval = _effect(claim, row, metric) if is_measured else ("", "")
+    return Judgement(
+        verdict.word, _with_detectable(verdict, metric), claim.claim, verdict.experiment, claim.paper, claim.source,
+        here(verdict, outcomes), effect, interval, _where(claim, row) if is_measured else "", str(row.get("n", "")),
+        _probability(row.get("p")), _probability(row.get("q")),
+    )  # fmt: skip
+
+
+def _probability(value: object) -> str:
+    if not isinstance(value, float):
+        return ""
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def _with_detectable(verdict: Verdict, metric: Metric) -> str:
     size = verdict.row.get("detectable")
-    if verdict.word in (HOLDS, FAILS):
-        return f"**{verdict.word}**"
     if verdict.word != UNDECIDED or verdict.claim.comparison not in ("greater", "less") or not isinstance(size, float):
         return verdict.word
     return f"{verdict.word} (detectable: {_size(verdict, metric, size)})"
@@ -158,8 +191,8 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
 # --- Discussion
 
 
-def discussion(config: Config, links: Mapping[str, str], outcomes: Outcomes, found: Verdicts) -> str:
-    """A paragraph for each question with a claim that was tested; empty if there is none. links: to the folder of figures of each
+def discussion(config: Config, links: Mapping[str, str], outcomes: Outcomes, found: Verdicts) -> list[str]:
+    """A paragraph for each question with a claim that was tested. links: to the folder of figures of each
     experiment and, under the empty name, to the folder of the figures over several experiments.
     """
     paragraphs = []
@@ -169,7 +202,7 @@ def discussion(config: Config, links: Mapping[str, str], outcomes: Outcomes, fou
             text = " ".join(_answer(word, [verdict for verdict in about if verdict.word == word], outcomes) for word in TESTED)
             see = _figures(config, question.figures, [verdict.experiment for verdict in about], links, outcomes)
             paragraphs.append(f"**{question.number}. {question.question}** {' '.join(text.split())}{see}")
-    return "\n\n".join(["## Discussion", *paragraphs]) if paragraphs else ""
+    return paragraphs
 
 
 def _answer(word: str, about: Sequence[Verdict], outcomes: Outcomes) -> str:

@@ -9,6 +9,7 @@ ROOT_CHAIN = Path("dvc.yaml")
 DATA_CHAIN = Path("experiments/dvc.yaml")
 MORE_PARAMS = "experiments/*.yaml"  # files of further experiments, beside params.yaml
 CLAIMS = Path("claims.yaml")
+CONSTRAINTS = Path("constraints.txt")
 REPORTS = Path("reports")
 MAIN = "main"  # the report over the experiments in `report:`
 REMEDY = "python -m stages.repeat_rounds"
@@ -59,6 +60,11 @@ def overview(report: str) -> Path:
 
 def index(report: str = MAIN) -> Path:
     return overview(report) / "index.md"
+
+
+def page(report: str = MAIN) -> Path:
+    """The same report as one HTML file."""
+    return overview(report) / "index.html"
 
 
 def claims_stage(name: str) -> str:

@@ -1,0 +1,155 @@
+"""A chart as data: panels of lines over one axis. vega.py turns each panel into a Vega-Lite specification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.figures import axes, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.results.metric import Metric
+
+DASHES = {"-": (), "--": (6, 3), ":": (2, 3), "-.": (8, 3, 2, 3)}
+SHAPES = {
+    "o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "D": "diamond", "d": "diamond", "<": "triangle-left",
+    ">": "triangle-right", "p": "cross", "P": "cross", "X": "cross", "": "circle",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Axis:
+    """format: of numbers in tooltips, for d3. shown: a Vega expression of `value` where values are not shown as they are placed.
+
+    kind: log is an axis of densities in logarithms, share one of other numbers.
+    limits: the ends of the axis, which is cut there. from_zero: whether it begins at 0.
+    """
+
+    title: str
+    format: str = ".3~f"
+    kind: Literal["linear", "log", "share", "names"] = "linear"
+    limits: tuple[float, float] | None = None
+    ticks: Sequence[float] | None = None
+    from_zero: bool = False
+    shown: str = "value"
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """points: x, y, the band from low to high, whether y is a lower bound, and the round, which the slider finds it by."""
+
+    label: str
+    colour: str
+    points: pd.DataFrame
+    marker: str = ""
+    dashes: str = "-"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line through a panel, or a vertical one at x."""
+
+    label: str
+    colour: str
+    y: float | None = None
+    x: float | None = None
+    dashes: str = "--"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """moves: whether the slider marks its round in it. only: whether it shows nothing but the slider's round and round 0.
+
+    is_steps: lines are outlines of histograms.
+    """
+
+    x: Axis
+    y: Axis
+    lines: Sequence[Line]
+    levels: Sequence[Level] = ()
+    title: str = ""
+    moves: bool = False
+    only: bool = False
+    is_steps: bool = False
+    height: int = 250
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image for each round: how many of the surviving weights read each input. tops: the value of the lightest colour."""
+
+    side: int
+    rounds: Sequence[int]
+    counts: Sequence[Sequence[float]]
+    tops: Sequence[float]
+    title: str = "Weights that read each pixel"
+    height: int = 250
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Differences with intervals, one row for each arm."""
+
+    x: Axis
+    rows: pd.DataFrame  # label, mean, low, high, open
+    order: Sequence[str]
+    title: str = ""
+
+    @property
+    def height(self) -> int:
+        return 22 * len(self.order) + 10
+
+
+@dataclass(frozen=True)
+class Chart:
+    """note: the line below. marked: whether the key explains open markers. width: the least of a panel, in pixels."""
+
+    panels: Sequence[Panel | Picture | Bars]
+    note: str = ""
+    marked: bool = False
+    width: int = 300
+
+    @property
+    def keys(self) -> list[Line | Level]:
+        """What the key explains, each look once."""
+        found: dict[tuple[str, ...], Line | Level] = {}
+        for panel in self.panels:
+            if isinstance(panel, Panel):
+                for part in (*panel.lines, *panel.levels):
+                    if part.label:
+                        marker = part.marker if isinstance(part, Line) else ""
+                        found.setdefault((part.label, part.colour, part.dashes, marker), part)
+        return list(found.values())
+
+
+def points(rows: pd.DataFrame, measure: str = "value", scale: float = 1.0, x: str = "density") -> pd.DataFrame:
+    """The points of a line from the rows of a summary: a measure's mean, smallest and largest."""
+    found = rows[[x]].rename(columns={x: "x"}).assign(
+        y=scale * rows[f"{measure}_mean"], low=scale * rows[f"{measure}_min"], high=scale * rows[f"{measure}_max"],
+        open=(rows["censored"] > 0).astype(int) if "censored" in rows else 0,
+        round=rows["round"].astype(int) if "round" in rows else -1,
+    )  # fmt: skip
+    return found.sort_values("x", kind="stable").reset_index(drop=True)
+
+
+def density(shown: Iterable[float], labelled: Iterable[float], most: int = 7, title: str = axes.WEIGHTS) -> Axis:
+    """From the densest to the sparsest of those shown, in logarithms, as in the figures."""
+    densities = [*shown]
+    limits = (max(1.0, *densities) * 1.08, min(*densities, 0.97) / 1.08)
+    return Axis(title, ".3~f", "log", limits, axes.ticks(sorted({*labelled}, reverse=True), most))
+
+
+def metric(of: Metric, title: str) -> Axis:
+    return Axis(title, ".2f" if of.is_fraction else ".4~g")
+
+
+def stops() -> Axis:
+    return Axis(axes.ITERATION, ",.0f", from_zero=True)
+
+
+def dense_level(y: float) -> Level:
+    return Level("Dense network", style.GREY, y)

@@ -1,0 +1,256 @@
+"""The HTML page says what the Markdown page says, is one file that needs nothing else, and draws every figure."""
+
+import html as escaping
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.figures.shown import Shown
+from pipeline.page import answers, html, inside, rounds, texts, vega
+from pipeline.page.chart import Bars, Panel, Picture
+from pipeline.page.charts import CHARTS
+from pipeline.report import content, document, registry
+from pipeline.report.document import Document
+from pipeline.settings import config, places
+from pipeline.values import paths
+from tests import lottery, pages, synthetic
+from tests.several import CONTENT
+from tests.synthetic import RMSE, lane, trio
+
+EVIL = "</script><script>alert(1)</script> & \"quoted\" 'one'"
+LARGEST = 6 * 2**20  # bytes
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds; test_browser.py has the real one
+    paths.PARAMS.write_text(synthetic.PARAMS)
+
+
+def _document(lanes: list[dict[str, Any]]) -> Document:
+    return document.of(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
+
+
+def _charts(text: str) -> list[dict[str, Any]]:
+    found = re.search(r'<script type="application/json" id="charts">(.*?)</script>', text, re.DOTALL)
+    assert found
+    return json.loads(found[1])  # type: ignore[no-any-return]
+
+
+class _Outline(HTMLParser):
+    """The tags that are open at the end, ids, and what is linked to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "input", "br", "hr", "img"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            if name == "href":
+                self.links.append(str(value))
+            if name == "src":
+                self.sources.append(str(value))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, tag
+
+
+# --- One file
+
+
+def test_every_tag_is_closed_every_id_is_one_and_nothing_is_loaded_from_elsewhere() -> None:
+    text = html.html(_document(synthetic.lanes()))
+    found = _Outline(text)
+    assert not found.open
+    assert len({*found.ids}) == len(found.ids)
+    assert not found.sources
+    assert [link for link in found.links if not link.startswith(("#", "data:"))] == []
+    assert {link[1:] for link in found.links if link.startswith("#")} <= {*found.ids}
+    assert "default-src 'none'" in text
+    assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
+
+
+def test_the_same_report_is_the_same_bytes_in_any_order_of_pages() -> None:
+    first = html.html(_document(synthetic.lanes()))
+    html.html(_document(synthetic.lanes(reinit=False)))
+    assert html.html(_document(synthetic.lanes())) == first
+    assert not re.search(r"20\d\d-\d\d-\d\d|/tmp/|/home/|/root", first)
+
+
+def test_names_and_labels_are_escaped_wherever_they_are() -> None:
+    settings = synthetic.settings(labels={"ticket": EVIL, "one_shot": EVIL + "2"})
+    report = document.of(settings, places.MAIN, {"toy": synthetic.outcome(synthetic.lanes())})
+    text = html.html(report)
+    assert "<script>alert" not in text
+    assert text.count("</script>") == 3  # charts, library, page.js
+    assert escaping.escape(EVIL, quote=False).split(" ")[0] in text
+    panel = next(chart for chart in _charts(text) if EVIL[0] in str(chart["data"].get("label", "")))
+    assert any(label.startswith("</script>") for label in panel["data"]["label"])
+
+
+def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -> None:
+    render = texts.renderer({"toy/figures/early_stop.svg": "figure-toy-early_stop"})
+    assert render("**a** `b<c` *d* <i>e</i>") == "<strong>a</strong> <code>b&lt;c</code> <em>d</em> &lt;i&gt;e&lt;/i&gt;"
+    assert render("[f](toy/figures/early_stop.svg)") == '<a href="#figure-toy-early_stop">f</a>'
+    assert "javascript:" not in render("[g](javascript:alert)").replace("[g](javascript:alert)", "")
+
+
+# --- What it says
+
+
+def test_it_says_every_sentence_of_the_markdown_page() -> None:
+    report = _document(synthetic.lanes())
+    text = html.html(report)
+    render = texts.renderer({})
+    (section,) = report.sections
+    said = [*section.about, *section.findings, *(figure if isinstance(figure, str) else "" for figure in section.figures)]
+    said += [line for figure in section.figures if not isinstance(figure, str) for line in figure.lines]
+    said += [comparison.note for comparison in report.comparisons]
+    assert len([line for line in said if line]) > 12
+    assert [line for line in said if str(render(line)) not in text] == []
+
+
+def test_each_round_has_its_numbers_and_the_command_that_trains_it_anew() -> None:
+    report = _document(synthetic.lanes())
+    text = html.html(report)
+    for _, row in report.sections[0].shown.outcome.table.iterrows():
+        assert f'data-copy="dvc repro --force --single-item {row["target"]}"' in text
+    assert re.findall(r'data-rounds="([^"]*)"', text) == ["[0, 1, 2, 3, 4]"]
+    assert text.count('class="stop"') == 5
+
+
+@pytest.mark.parametrize(
+    ("ticket", "word", "kind"),
+    [(0.96, "Yes, down to 21.1% of the weights", "good"), (0.90, "Not shown", "bad")],
+)
+def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) -> None:
+    lanes = [
+        *trio("dense", 0, 0.95),
+        *trio("ticket", 3, ticket, density=0.211),
+        *trio("reinit", 3, 0.92, 0.001, 1, density=0.211),
+    ]
+    found = answers.answer(_document(lanes).sections[0])
+    won, best, fresh = found.tiles
+    assert (won.answer, won.kind) == (word, kind)
+    assert best.answer.startswith("21.1%: +1.00 points, 95% interval" if kind == "good" else "21.1%: -5.00 points")
+    assert fresh.answer.startswith("Yes: +4.00 points" if kind == "good" else "Not shown: -2.00 points")
+    assert found.command == "dvc repro --force --single-item experiments/toy/dvc.yaml:retrain@r03"
+
+
+def test_an_answer_is_open_when_nothing_can_be_known() -> None:
+    def word(lanes: list[dict[str, Any]]) -> str:
+        return answers.answer(_document(lanes).sections[0]).tiles[0].answer
+
+    assert word([lane("ticket", k) for k in range(3)]) == "Not known"
+    assert word([lane("dense", 0)]) == "Nothing was pruned"
+    cut = [each | {"early_stop_iteration": each["final_iteration"]} for each in [*trio("dense", 0, 0.9), *trio("ticket", 1, 0.9)]]
+    assert word(cut).startswith("Void")
+
+
+@pytest.mark.parametrize(
+    "lanes",
+    [
+        [lane("dense", 0)],
+        [lane("ticket", k) for k in range(2)],
+        [lane("ticket", k, stop=0, value=1.0) for k in range(3)],
+        [lane("reinit", k, metric=RMSE, value=0.5 + k) for k in range(3)],
+        [lane(arm, k, metric=RMSE, value=-2.0) for k in range(3) for arm in ("ticket", "dense_long")],
+    ],
+)
+def test_unusual_results_have_a_page(lanes: list[dict[str, Any]]) -> None:
+    seen = {(each["arm"], each["round"]): each for each in lanes}
+    assert _Outline(html.html(_document([*seen.values()]))).open == []
+
+
+def test_versions_are_those_that_are_pinned_and_without_a_file_there_are_none() -> None:
+    assert "Packages" not in html.html(_document(synthetic.lanes()))
+    places.CONSTRAINTS.write_text("torch==9.9.9 # a note\nother==1\nnumpy==8.8\n")
+    text = html.html(_document(synthetic.lanes()))
+    assert "<li>torch 9.9.9</li>" in text and "<li>numpy 8.8</li>" in text and "other" not in re.findall(r"<li>other", text)
+
+
+# --- Charts
+
+
+def test_each_figure_has_a_chart() -> None:
+    assert {*CHARTS} == {figure.file for figure in content.FIGURES}
+
+
+def _drawn(shown: Shown, file: str, parts: Any) -> list[Panel | Picture | Bars]:
+    return list(CHARTS[file](shown, parts).panels)
+
+
+def test_charts_show_the_numbers_of_the_table() -> None:
+    shown = synthetic.shown(synthetic.lanes())
+    left, right = _drawn(shown, "early_stop", ["ticket", "reinit"])
+    assert isinstance(left, Panel) and isinstance(right, Panel)
+    table = shown.outcome.table
+    points = next(line for line in right.lines if line.label == "Ticket").points
+    rows = table[table["arm"].isin(["dense", "ticket"])].sort_values("density")
+    assert points["y"].tolist() == (100 * rows["value_mean"]).tolist()
+    assert points["low"].tolist() == (100 * rows["value_min"]).tolist()
+    assert points["round"].tolist() == rows["round"].tolist() == [4, 3, 2, 1, 0]
+    drawn = vega.drawn(right)
+    assert [y for y, label in zip(drawn.data["y"], drawn.data["label"], strict=True) if label == "Random reinit"] == [93.15]
+    assert drawn.spec["params"] == [{"name": "round", "value": 0}]
+    assert "Ticket, Random reinit" in drawn.alt
+
+
+def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:
+    """Altair checks a specification against its schema only here, because that takes a second for each."""
+    import altair
+
+    lottery.write_params(paths.PARAMS, CONTENT)
+    settings, parts = config.load(), []
+    for name, figure in (("conv2_dropout", "dropout"), ("vgg", "deep")):
+        outcomes = {name: synthetic.outcome(synthetic.of_params(settings, name))}
+        record = next(each for each in content.FIGURES if each.file == figure)
+        parts += _drawn(registry.shown_over(settings, outcomes, record), figure, record.details)[:1]
+    shown = pages.examined_toy()
+    for file in ("learning_curves", "early_stop", "survivors", "overlap"):
+        parts += _drawn(shown, file, ["ticket"])[:1]
+    picture = inside.picture(shown)
+    assert picture is not None and picture.side == 8
+    for part in [*parts, picture]:
+        drawn = vega.drawn(part)
+        altair.LayerChart.from_dict(drawn.spec) if "layer" in drawn.spec else altair.Chart.from_dict(drawn.spec)
+        assert len({len(column) for column in drawn.data.values()}) == 1
+    assert len(parts) == 6
+
+
+def test_the_picture_counts_the_weights_that_read_each_pixel_and_only_images_have_one() -> None:
+    shown = pages.examined_toy()
+    picture = inside.picture(shown)
+    assert picture is not None
+    assert picture.rounds == [1, 2, 3, 4]
+    profiles = shown.outcome.profiles
+    assert profiles is not None
+    rows = profiles[(profiles["quantity"] == "input_counts") & (profiles["arm"] == "ticket") & (profiles["round"] == 2)]
+    assert picture.counts[1] == rows["value"].tolist()
+    assert inside.picture(synthetic.shown(synthetic.lanes())) is None
+    odd = shown.outcome.profiles[shown.outcome.profiles["position"] != 63] if shown.outcome.profiles is not None else None
+    assert inside.picture(Shown(shown.config, {"toy": pages.with_profiles(shown.outcome, odd)})) is None
+
+
+def test_rows_have_the_interval_of_their_difference_from_the_dense_network() -> None:
+    lanes = [*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96)]
+    dense, ticket = rounds.rows(synthetic.shown(lanes))
+    assert (dense.difference, dense.interval) == ("", "")
+    assert (ticket.difference, ticket.interval) == ("+1.00 points", "+0.88 to +1.12")
+
+
+def test_a_page_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(html.html(_document(synthetic.lanes()))) + 2**20 < LARGEST
