@@ -64,7 +64,8 @@ def _text(content: Mapping[str, Any], source: Path = paths.PARAMS) -> str:
         allowed = "letters, digits, spaces, '.', '_' and '-'"
         raise UserError(f"the file of settings is called {source.as_posix()!r}, but its name should contain only {allowed}")
     yaml = YAML(typ="safe")  # written in C: every stage writes its chain to compare it, twenty times as fast
-    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel declares it as None
     yaml.width = 120
     stream = io.StringIO()
     yaml.dump(content, stream)
