@@ -30,7 +30,8 @@ def run(job: "Job", groups: Sequence[Sequence[int]]) -> None:
     settled.reopen(item)
     density = job.tickets[0].mask.density
     progress = Progress(f"{item.experiment} {item.name} {density:.1%} {item.arm}, {len(job.lanes)} lanes", job.iterations)
-    began, code, sampler = time.monotonic(), checkout.now(), Sampler(job.device)
+    code = checkout.now()
+    sampler, began = Sampler(job.device), time.monotonic()
     dispatch(job, groups, sampler.watching(progress.update))
     progress.close()
     if progress.resumed < job.iterations:  # otherwise, the note is that of the stage which trained them

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pipeline.results.metric import Metric
-from pipeline.tracking.record import HISTORY
+from pipeline.tracking.record import HISTORY, LEVEL
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,6 +70,8 @@ def _state(metric: Metric) -> dict[str, Any]:
         "selectedColumns": columns,
         "columnOrder": [],
         "columnWidths": {},
+        "orderByKey": f"tags.`{LEVEL}`",
+        "orderByAsc": True,
         "runsHiddenMode": "FIRST_20_RUNS",
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
