@@ -158,7 +158,7 @@ def _versions(chosen: Chosen) -> Iterable[str]:
     yield f"Python {platform.python_version()}"
     yield f"torch {torch.__version__}"
     yield f"numpy {np.__version__}"
-    trained = chosen.record.runtime.get("torch")
+    trained = chosen.record.training.note.get("torch")
     if trained:
         yield f"trained with torch {trained}"
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -144,7 +144,7 @@ def _table(arm: Arm, metric: Metric) -> str:
     return "\n".join(rows)
 
 
-def _spread(lanes: Sequence[Record], key: str, text: Any) -> str:
+def _spread(lanes: Sequence[Record], key: str, text: Callable[[float], str]) -> str:
     values = [float(record.about[key]) for record in lanes if record.about.get(key) is not None]
     if not values:
         return ""
