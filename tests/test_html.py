@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.figures.shown import Shown
-from pipeline.page import answers, html, inside, rounds, texts, vega
+from pipeline.page import answers, html, inside, rounds, single, texts, vega
 from pipeline.page.chart import Bars, Panel, Picture
 from pipeline.page.charts import CHARTS
 from pipeline.report import content, document, registry
@@ -254,3 +254,15 @@ def test_rows_have_the_interval_of_their_difference_from_the_dense_network() -> 
 
 def test_a_page_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(html.html(_document(synthetic.lanes()))) + 2**20 < LARGEST
+
+
+def test_differences_from_the_ticket_are_points_with_intervals() -> None:
+    arms = ("survivors", "permuted", "same_sign")
+    lanes = [*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96)]
+    lanes += [each for place, arm in enumerate(arms) for each in trio(arm, 1, 0.94 - 0.01 * place, 0.001)]
+    (bars,) = single.intervals(synthetic.shown(lanes), arms).panels
+    assert isinstance(bars, Bars) and bars.title == "60.0% of the weights"
+    assert bars.rows["mean"].round(6).tolist() == [-2.0, -3.0, -4.0]
+    assert (bars.rows["low"] < bars.rows["mean"]).all() and (bars.rows["mean"] < bars.rows["high"]).all()
+    drawn = vega.drawn(bars)
+    assert drawn.data["label"] == [*bars.order] and "95% intervals" in drawn.alt
