@@ -40,7 +40,7 @@ def _once(find: Callable[..., list[str]]) -> Callable[..., list[str]]:
         scripts, used = tuple(scripts), tuple(used)
         is_linked = all((Path.cwd() / folder).resolve() == ROOT / folder for folder in code.OURS)
         is_ours = is_linked and all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
-        return (find_once if is_ours else find)(scripts, used)
+        return list((find_once if is_ours else find)(scripts, used))  # YAML would write the same list as an alias
 
     return found
 

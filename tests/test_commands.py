@@ -48,6 +48,7 @@ KNOWN = {
     r"dvc plots diff( HEAD~1)?( --targets reports/\w+/rounds\.csv)?": "tests/test_dvc_plots.py::test_both_revisions_are_drawn_by_arm_with_early_stop_and_accuracy",
     r"dvc exp apply|python -m pipeline\.dag\.apply NAME": "tests/test_apply.py::test_an_experiment_is_applied_where_another_chain_was_never_run",
     # Git
+    r"git log -1|dvc config --local cache\.type .+": "not run: git's and DVC's own",
     r"git (add experiments dvc\.lock reports|checkout( -- dvc\.lock experiments reports)?|diff|init|rev-parse HEAD)": "not run: git's own; tests/test_tutorial.py::test_the_tutorial_can_be_followed",
     r"rm -rf \.venv": "not run: it removes the environment",
     # This project's programs
@@ -63,7 +64,7 @@ KNOWN = {
     r'python -c "import torch; .+"': "not run: it needs a GPU to say more than False",
     # Servers and clusters
     r"(MLFLOW_TRACKING_URI=\S+ )?mlflow models serve.*": "tests/test_registry.py::test_a_registered_model_is_served",
-    r"curl --user admin .+|export MLFLOW_TRACKING_URI=.+|python -m pip install \"mlflow\[auth\]==3\.17\.2\"": SERVER,
+    r"curl --user admin .+|export MLFLOW_TRACKING_URI=.+|python -m pip install \"mlflow\[auth\]==3\.17\.2\".*": SERVER,
     r"LOTTERY_EXECUTOR=ray (RAY_ADDRESS=host:port )?dvc repro": "tests/test_ray.py::test_a_cluster_gives_the_bytes_of_the_local_executor",
     r"ray start .+|export RAY_AUTH_MODE=.+": CLUSTER,
     r"#!/bin/bash": "not run: there is no SLURM cluster, as docs/cluster.md says",

@@ -116,9 +116,9 @@ def test_each_file_is_read_once_and_the_same_files_give_the_same_tables(
     reads: Counter[Path] = Counter()
     original = store._read
 
-    def counted(path: Path) -> tuple[store.Arrays, str]:
+    def counted(path: Path, target: str) -> tuple[store.Arrays, str]:
         reads[path] += 1
-        return original(path)
+        return original(path, target)
 
     monkeypatch.setattr(store, "_read", counted)
     examine.main("toy")

@@ -104,8 +104,8 @@ def test_heads_are_those_of_torchs_own_attention() -> None:
     [
         ("gpt", {"width": 10, "heads": 4}, "width is 10, but should be a multiple of heads, 4"),
         ("gpt", {"depth": 0}, "depth is 0, but should be a whole number of at least 1"),
-        ("gpt", {"heads": 2.0}, "heads is 2.0, should"),
-        ("lstm", {"width": "8"}, "width is '8', should"),
+        ("gpt", {"heads": 2.0}, "heads is 2.0, but should"),
+        ("lstm", {"width": "8"}, "width is '8', but should"),
     ],
 )
 def test_what_a_network_cannot_be_is_refused(name: str, options: dict[str, Any], words: str) -> None:

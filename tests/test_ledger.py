@@ -245,9 +245,9 @@ def test_mlflow_is_given_the_effect_and_the_verdict_of_the_first_report_that_has
     more = {"good/toy": found.rows["good/toy"] | {"effect": 7.0}, "x/other": found.rows["bad/toy"]}
     store.write_json(places.ledger("more"), more)
     values = tables.claims("toy")
-    assert (values["claim/good"], values["claim_verdict/good"], values["claim_verdict/bad"]) == (0.1, 1.0, -1.0)
-    assert "claim/tables" not in values
-    assert tables.claims("other") == {"claim/x": -0.2, "claim_verdict/x": -1.0}
+    assert (values["verdict.good.effect"], values["verdict.good"], values["verdict.bad"]) == (0.1, 1.0, -1.0)
+    assert "verdict.tables" not in values
+    assert tables.claims("other") == {"verdict.x.effect": -0.2, "verdict.x": -1.0}
     assert tuple(sorted(tables.VERDICTS, key=verdicts.TESTED.index)) == verdicts.TESTED
 
 

@@ -200,7 +200,7 @@ def test_a_report_depends_on_what_it_reads(settings: Config) -> None:
     assert list(root) == ["report"]
     downloads = [f"download_{name}" for name in plugins.names("data")]
     assert {*further} == {*downloads, "report_deep", "report_dropout", "report_some"}
-    assert root["report"]["outs"] == [{"reports/index.md": {"cache": False, "persist": True}}]
+    assert root["report"]["outs"] == [{f"reports/index.{form}": {"cache": False, "persist": True}} for form in ("md", "html")]
     some, deep = further["report_some"], further["report_deep"]
     assert some["cmd"] == "python -m stages.report some"
     assert some["wdir"] == ".."

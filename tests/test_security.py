@@ -186,11 +186,12 @@ READ_THE_ENVIRONMENT = {
     "pipeline/data/_sources.py",  # hands it to pip, npm and apt-get, which know their own registries
     "pipeline/executors/__init__.py",  # LOTTERY_EXECUTOR
     "pipeline/executors/ray_cluster.py",  # RAY_ADDRESS and the share of a GPU; makes the token of a cluster on this machine
+    "pipeline/executors/settled.py",  # DVC_STAGE
     "pipeline/executors/several_gpus.py",  # CUDA_VISIBLE_DEVICES
     "pipeline/executors/stop.py",  # DVC_STAGE
     "pipeline/executors/waiting.py",  # DVC_STAGE
     "pipeline/repro/__main__.py",  # LOTTERY_EXECUTOR
-    "pipeline/run/runner.py",  # sets CUBLAS_WORKSPACE_CONFIG
+    "pipeline/run/device.py",  # sets CUBLAS_WORKSPACE_CONFIG
     "pipeline/tracking/__init__.py",  # LOTTERY_TRACKING
     "pipeline/tracking/__main__.py",  # sets what MLflow's server needs
     "pipeline/tracking/connection.py",  # MLFLOW_TRACKING_URI, whose password it leaves out of messages

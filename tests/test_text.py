@@ -73,7 +73,7 @@ def test_an_unknown_character_is_named() -> None:
         ({"context": 1872}, "context is 1872 characters, but the training part of the text has 1872"),
         ({"context": 20, "held_out": 20}, "context is 20 characters, but `held_out` has 20"),
         ({"context": 0}, "context is 0, but should be a whole number of at least 1"),
-        ({"context": 2.5}, "context is 2.5, should"),
+        ({"context": 2.5}, "context is 2.5, but should"),
         ({"context": 2, "held_out": 1}, "held_out is 1, but should be a whole number of at least 2"),
     ],
 )

@@ -119,7 +119,8 @@ class Chart:
         found: dict[tuple[str, ...], Line | Level] = {}
         for panel in self.panels:
             if isinstance(panel, Panel):
-                for part in (*panel.lines, *panel.levels):
+                parts: list[Line | Level] = [*panel.lines, *panel.levels]
+                for part in parts:
                     if part.label:
                         marker = part.marker if isinstance(part, Line) else ""
                         found.setdefault((part.label, part.colour, part.dashes, marker), part)

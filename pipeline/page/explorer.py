@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pipeline.figures import learning_curves, style
 from pipeline.figures.shown import Shown
 from pipeline.page import inside, rounds, single
-from pipeline.page.chart import Chart, Line, Panel
+from pipeline.page.chart import Bars, Chart, Line, Panel, Picture
 from pipeline.page.rounds import Round, Stop
 from pipeline.results.statistics import REINIT
 from pipeline.values.lanes import DENSE
@@ -34,7 +34,7 @@ def explorer(shown: Shown, rows: list[Round]) -> Explorer | None:
     if shown.outcome.tickets.empty:
         return None
     stops, picture = rounds.stops(shown, rows), inside.picture(shown)
-    panels = [_curves(shown), *([picture] if picture else [])]
+    panels: list[Panel | Picture | Bars] = [_curves(shown), *([picture] if picture else [])]
     return Explorer(stops, rounds.first_stop(shown.outcome, stops), Chart(panels), picture is not None)
 
 

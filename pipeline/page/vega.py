@@ -88,7 +88,7 @@ def _lines(panel: Panel, rows: pd.DataFrame) -> dict[str, Any]:
     layers.append(coloured.mark_line(strokeWidth=1.8, aria=False, **how).encode(y=y, strokeDash=dashes))
     marked = [i for i, line in enumerate(lines) if line.marker]
     if marked:
-        dots = coloured.transform_filter({"field": "line", "oneOf": marked}).encode(y=y, shape=shapes)
+        dots = coloured.transform_filter(alt.FieldOneOfPredicate(field="line", oneOf=marked)).encode(y=y, shape=shapes)
         layers.append(dots.transform_filter("!datum.open").mark_point(filled=True, size=34, opacity=1, clip=True))
         if "open" in rows and rows["open"].any():
             hollow = dots.transform_filter("datum.open").mark_point(size=34, strokeWidth=1.6, opacity=1, clip=True)
