@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import mlflow.store.db.utils  # noqa: F401  # when the tests are collected: one that interrupts this import would leave half of it
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # whole, when the tests are collected: see conftest.py
 import numpy as np
 import pytest
 
