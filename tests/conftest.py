@@ -21,10 +21,7 @@ def _as_it_was() -> Iterator[None]:
     handler, store = signal.getsignal(signal.SIGTERM), os.environ.get("MLFLOW_TRACKING_URI")
     yield
     signal.signal(signal.SIGTERM, handler)
-    # Some test, which was not found yet, leaves MLflow without its parts, of which SQLAlchemy's store then cannot find one.
-    tracking = sys.modules.get("mlflow.store.tracking.sqlalchemy_store")
-    if tracking and "mlflow.store" in sys.modules:
-        tracking.mlflow.store = sys.modules["mlflow.store"]
+    signal.setitimer(signal.ITIMER_REAL, 0)  # of a stage that looks whether its DVC is gone
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
