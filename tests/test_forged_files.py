@@ -17,13 +17,14 @@ from pipeline import headline
 from pipeline.claims import verdicts
 from pipeline.executors import notes
 from pipeline.files import store
+from pipeline.files.lane import LaneFiles
 from pipeline.results import examined
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
-from stages import aggregate, plot
-from tests import synthetic, test_integrity
+from stages import aggregate, plot, prune, retrain
+from tests import lottery, synthetic, test_integrity
 from tests.torture import mutants
 
 Change = Callable[[str], str]
@@ -180,3 +181,19 @@ def test_the_outcome_of_the_made_up_lanes_is_read(lanes: list[Path]) -> None:
     """The checks above refuse nothing that the stages write."""
     outcome = Outcome.read("toy", synthetic.MARGIN, with_curves=True).with_examined("toy", with_profiles=True)
     assert len(outcome.lanes) == len(lanes)
+
+
+def test_a_stage_names_the_command_that_makes_a_damaged_input(tmp_path: Path) -> None:
+    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())):
+        lottery.run("toy", "r00", "r01")
+        for path, stage, item, made_by in (
+            (paths.mask("toy", "r01", 1), retrain, "r01", "retrain@r01"),
+            (LaneFiles(paths.lanes("toy", "r01") / "seed1").weights_file("trained"), prune, "r02", "retrain@r01"),
+            (LaneFiles(paths.lanes("toy", "r00") / "seed1").weights_file("rewind"), retrain, "r01", "train_dense"),
+        ):
+            whole = path.read_bytes()
+            path.write_bytes(whole[:-1])
+            command = f"`dvc repro {places.chain('toy')}:{made_by}`"
+            with pytest.raises(UserError, match=rf"^{path} is damaged .*; delete it and run {command}$"):
+                stage.main(f"toy/{item}")
+            path.write_bytes(whole)

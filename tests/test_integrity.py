@@ -16,12 +16,10 @@ from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Layer
 from pipeline.files import checkpoints, datasets, masks, store
 from pipeline.files.lane import LaneFiles
-from pipeline.settings import places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import DENSE, Item
-from stages import prune, retrain
-from tests import lottery, toy
+from tests import toy
 
 SHAPES = {"fc1.weight": (5, 7), "fc2.weight": (3, 5)}
 LAYERS = {name: Layer("fc", shape) for name, shape in SHAPES.items()}
@@ -284,19 +282,3 @@ def test_the_sentence_about_a_damaged_file_is_short(tmp_path: Path) -> None:
     with pytest.raises(UserError) as told:
         store.read_arrays(path)
     assert len(str(told.value)) < 1000
-
-
-def test_a_stage_names_the_command_that_makes_a_damaged_input(tmp_path: Path) -> None:
-    with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())):
-        lottery.run("toy", "r00", "r01")
-        for path, stage, item, made_by in (
-            (paths.mask("toy", "r01", 1), retrain, "r01", "retrain@r01"),
-            (LaneFiles(paths.lanes("toy", "r01") / "seed1").weights_file("trained"), prune, "r02", "retrain@r01"),
-            (LaneFiles(paths.lanes("toy", "r00") / "seed1").weights_file("rewind"), retrain, "r01", "train_dense"),
-        ):
-            whole = path.read_bytes()
-            path.write_bytes(whole[:-1])
-            command = f"`dvc repro {places.chain('toy')}:{made_by}`"
-            with pytest.raises(UserError, match=rf"^{path} is damaged .*; delete it and run {command}$"):
-                stage.main(f"toy/{item}")
-            path.write_bytes(whole)

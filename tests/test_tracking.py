@@ -202,21 +202,6 @@ def test_weights_and_masks_are_artifacts_wherever_the_mask_is(root: Path) -> Non
     assert artifacts(runs()["r00/seed1"]) == sorted([*stored, "rewind.safetensors"])
 
 
-def test_mask_and_weights_load_back_by_a_query(root: Path) -> None:
-    import mlflow
-    from safetensors.torch import load_file
-
-    write_experiment()
-    assert main(["sync"]) == 0
-    mlflow.set_tracking_uri(connection.uri())
-    query = "tags.round = '1' and tags.arm = 'ticket' and tags.seed = '2'"
-    [run] = mlflow.search_runs(experiment_names=["toy"], filter_string=query, output_format="list")
-    mask = store.read_mask(Path(mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/mask.safetensors")))
-    weights = load_file(mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/trained.safetensors"))
-    assert mask.density == 0.5
-    assert weights["fc.weight"].tolist() == [[2, 2, 2], [2, 2, 2]]
-
-
 @pytest.mark.parametrize("of_these_lanes", [True, False])
 def test_a_report_is_on_the_main_arm_when_it_is_of_these_lanes(root: Path, of_these_lanes: bool) -> None:
     about = write(ticket()).read_about()

@@ -100,3 +100,18 @@ def test_orphans_with_weights_that_are_nowhere_else_stay_and_are_told(
     folders = {path.name for path in (connection.ARTIFACTS / "toy").iterdir()}
     assert folders == {runs()["r00/seed1"].info.run_id, lost}
     assert "mlflow-artifacts/ has files of 1 runs that mlflow.db does not know" in capsys.readouterr().out
+
+
+def test_mask_and_weights_load_back_by_a_query(root: Path) -> None:
+    import mlflow
+    from safetensors.torch import load_file
+
+    write_experiment()
+    assert main(["sync"]) == 0
+    mlflow.set_tracking_uri(connection.uri())
+    query = "tags.round = '1' and tags.arm = 'ticket' and tags.seed = '2'"
+    [run] = mlflow.search_runs(experiment_names=["toy"], filter_string=query, output_format="list")
+    mask = store.read_mask(Path(mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/mask.safetensors")))
+    weights = load_file(mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/trained.safetensors"))
+    assert mask.density == 0.5
+    assert weights["fc.weight"].tolist() == [[2, 2, 2], [2, 2, 2]]
