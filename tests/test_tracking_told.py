@@ -159,7 +159,7 @@ HEADLINE = {
 
 def test_headline_verdicts_and_figures_are_told_of_the_experiment_and_of_its_tickets(root: Path) -> None:
     write_experiment()
-    store.write_plain_json(places.metrics("toy"), HEADLINE)
+    store.write_plain_json(places.metrics("toy"), {"toy": HEADLINE})
     for name in ("overlap", "early_stop"):
         store.write_bytes(places.figures("toy") / f"{name}.png", b"png")
     assert main(["sync"]) == 0
@@ -178,7 +178,7 @@ def test_headline_verdicts_and_figures_are_told_of_the_experiment_and_of_its_tic
     assert {name: (run.info.run_id, run.data.tags) for name, run in runs().items()} == before
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps(HEADLINE | {"dense_accuracy": "x"})])
+@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"toy": HEADLINE | {"dense_accuracy": "x"}})])
 def test_damaged_headline_numbers_are_left_out(content: str, root: Path) -> None:
     write(ticket())
     store.write_bytes(places.metrics("toy"), content.encode())

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.executors import hardware, notes
+from pipeline.executors import LOCAL, hardware, notes
 from pipeline.executors.checkout import Checkout
 from pipeline.values import paths
 from pipeline.values.lanes import Item
@@ -32,7 +32,7 @@ def write(
         "torch": torch.__version__,
         "executor": executor,
         "resumed": round(resumed, 4),
-        "hardware": hardware.about(device),
+        "hardware": hardware.about(device) if executor == LOCAL else {},  # a cluster trains elsewhere
         "versions": hardware.versions(device),
         **code,
         "system": {key: list(values) for key, values in system.items()},

@@ -43,8 +43,8 @@ class Sampler:
     def take(self) -> None:
         self.last = self.now()
         self.samples.append({SECONDS: round(self.last - self.began, 3), **_processor(), **_gpus(self.device)})
-        if len(self.samples) > MOST:
-            self.samples = [_mean(*pair) for pair in zip(self.samples[::2], self.samples[1::2], strict=False)]
+        if len(self.samples) >= MOST:
+            self.samples = [_mean(*pair) for pair in zip(self.samples[::2], self.samples[1::2], strict=True)]
             self.every *= 2
 
     def columns(self) -> dict[str, list[float]]:

@@ -15,7 +15,6 @@ from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from pipeline.results.metric import Metric
@@ -53,23 +52,29 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
     figure.legend(loc="outside right center", title="Weights\nremaining\n(%)", alignment="left")
     rounds = [int(lines["round"].iloc[0]) for lines in chosen]
     rows = outcome.table[outcome.table["arm"].isin([DENSE, arms[0]]) & outcome.table["round"].isin(rounds)]
-    axes.note(figure, [rows.drop(columns="censored")], _cut(panel, chosen, outcome.metric))
+    text, side = cut(limits, chosen, outcome.metric)
+    if side:
+        axes.cut(panel, at_top=side == "above")
+    axes.note(figure, [rows.drop(columns="censored")], text)
     return figure
 
 
-def _cut(panel: Axes, curves: Sequence[pd.DataFrame], metric: Metric) -> str:
-    """Marks the cut of the axis and states where the lines begin that enter there; empty when all lines begin on the axis."""
-    low, high = panel.get_ylim()
+def cut(limits: tuple[float, float], curves: Sequence[pd.DataFrame], metric: Metric) -> tuple[str, str]:
+    """Where the lines begin that begin outside an axis with these limits, in words, and on which side of it: below or above.
+
+    Both are empty when all lines begin on the axis.
+    """
+    low, high = limits
     begin = [float(lines[f"{metric.test}_mean"].iloc[0]) for lines in curves]
     below = [value for value in begin if metric.shown(value) < low]
     above = [value for value in begin if metric.shown(value) > high]
     off = below or above
     if not off:
-        return ""
-    axes.cut(panel, at_top=not below)
+        return "", ""
+    side = "below" if below else "above"
     first, last = metric.text(min(off)), metric.text(max(off))
     span = first if first == last else f"{first} to {last}"
-    return f"The axis is cut: lines begin {'below' if below else 'above'} it, at {span}."
+    return f"The axis is cut: lines begin {side} it, at {span}.", side
 
 
 def at_densities(curves: pd.DataFrame, arm: str, densities: Sequence[float]) -> list[pd.DataFrame]:

@@ -28,11 +28,7 @@ def early_stop(shown: Shown, details: Sequence[str]) -> Figure:
 
     If the network of an experiment with dropout is also here without dropout, the tickets of both have the same colour.
     """
-    experiments = {name: shown.experiment(name) for name in shown.outcomes}
-    twins = {
-        name: other for name in experiments for other in experiments
-        if networks.is_same_without_dropout(experiments[name], experiments[other])
-    }  # fmt: skip
+    twins = without_dropout(shown)
     main = [name for name in shown.outcomes if name not in twins.values()]
     tables = {name: lines_of(outcome) for name, outcome in shown.outcomes.items()}
     drawn = [table for lines in tables.values() for table, _ in lines]
@@ -81,6 +77,22 @@ def three_points(shown: Shown, details: Sequence[str]) -> Figure:
     return figure
 
 
+def without_dropout(shown: Shown) -> dict[str, str]:
+    """The experiment with the same network without dropout, for each experiment that has one."""
+    experiments = {name: shown.experiment(name) for name in shown.outcomes}
+    return {
+        name: other for name in experiments for other in experiments
+        if networks.is_same_without_dropout(experiments[name], experiments[other])
+    }  # fmt: skip
+
+
+def densities(outcomes: Mapping[str, Outcome]) -> tuple[list[float], list[float]]:
+    """The densities of an axis, and those that may be its labels, which are of the experiment that goes furthest."""
+    shown = [float(d) for outcome in outcomes.values() for table, _ in lines_of(outcome) for d in table["density"]]
+    furthest = min(outcomes.values(), key=lambda outcome: float(outcome.table["density"].min()))
+    return shown, [1.0, *furthest.tickets["density"]]
+
+
 def lines_of(outcome: Outcome, table: pd.DataFrame | None = None) -> list[tuple[pd.DataFrame, str]]:
     """The rows of each line of an experiment and how it is dashed: its tickets, from the dense network on, and its reinits."""
     rows = outcome.table if table is None else table
@@ -125,7 +137,4 @@ def _column(entries: Mapping[str, Line2D], height: int) -> list[tuple[str, Line2
 
 
 def _density_axis(panel: Axes, outcomes: Mapping[str, Outcome], most: int = 7) -> None:
-    """Its labels are the densities of the experiment that goes furthest."""
-    shown = [float(d) for outcome in outcomes.values() for table, _ in lines_of(outcome) for d in table["density"]]
-    furthest = min(outcomes.values(), key=lambda outcome: float(outcome.table["density"].min()))
-    axes.density_axis(panel, shown, [1.0, *furthest.tickets["density"]], most)
+    axes.density_axis(panel, *densities(outcomes), most)

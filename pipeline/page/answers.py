@@ -96,10 +96,11 @@ def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
         return None
     difference, interval, _ = rounds.compared(outcome, row, reinit)
     is_better = _is_better(outcome, row, reinit)
+    answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else "Not shown"
     whose = f"that of the same masks with fresh weights ({name})"
     return Tile(
         "Do they need their own initial weights?",
-        f"{'Yes' if is_better else 'Not shown'}: {difference}{f', 95% interval {interval}' if interval else ''}",
+        f"{answer}: {difference}{f', 95% interval {interval}' if interval else ''}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
         f"{wording.difference(outcome, row, reinit, whose)}.",
         "good" if is_better else "open",
@@ -107,6 +108,8 @@ def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
 
 
 def _is_better(outcome: Outcome, row: Row, other: Row) -> bool:
-    """Whether the interval of the difference lies on the better side of zero."""
+    """Whether the interval of the difference lies on the better side of zero, and is more than a difference in speed."""
+    if outcome.learns_still([row, other]):
+        return False
     bounds = outcome.difference(row, other).bounds
     return bounds is not None and min(outcome.metric.gain(bound, 0.0) for bound in bounds) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.figures import axes, style
@@ -51,12 +51,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Level:
-    """A horizontal line through a panel, or a vertical one at x."""
+    """A horizontal line through a panel."""
 
     label: str
     colour: str
-    y: float | None = None
-    x: float | None = None
+    y: float
     dashes: str = "--"
 
 
@@ -142,6 +141,15 @@ def density(shown: Iterable[float], labelled: Iterable[float], most: int = 7, ti
     densities = [*shown]
     limits = (max(1.0, *densities) * 1.08, min(*densities, 0.97) / 1.08)
     return Axis(title, ".3~f", "log", limits, axes.ticks(sorted({*labelled}, reverse=True), most))
+
+
+def shared(panels: Sequence[Panel]) -> list[Panel]:
+    """Panels beside each other with one vertical axis, as they have it in the figures."""
+    values = [value for panel in panels for line in panel.lines for key in ("low", "high") for value in line.points[key]]
+    values += [level.y for panel in panels for level in panel.levels]
+    low, high = min(values), max(values)
+    margin = 0.04 * (high - low) or 1.0
+    return [replace(panel, y=replace(panel.y, limits=(low - margin, high + margin))) for panel in panels]
 
 
 def metric(of: Metric, title: str) -> Axis:

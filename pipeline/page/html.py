@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+LIBRARY = "<script data-library></script>"  # its place in the template; autoescape keeps a user's text from being the same
 GLYPHS = {"o": "●", "s": "■", "^": "▲", "v": "▼", "D": "◆", "d": "◆", "<": "◄", ">": "►", "p": "✚", "P": "✚", "X": "✚", "": ""}
-STROKES = {"-": "solid", "--": "dashed", ":": "dotted", "-.": "dashed", "": "none"}
+STROKES = {"-": "solid", "--": "dashed", ":": "dotted", "-.": "dashed"}
 
 
 def html(report: Document) -> str:
@@ -42,8 +43,9 @@ def html(report: Document) -> str:
     }
     environment = _environment()
     environment.filters["md"] = render
-    text = environment.get_template("page.html").render(content, charts=page.charts, library=_library())
-    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"
+    text = environment.get_template("page.html").render(content, charts=page.charts)
+    tidy = "\n".join(line.rstrip() for line in text.split("\n") if line.strip()) + "\n"
+    return tidy.replace(LIBRARY, f"<script>{_library()}</script>", 1)  # last, because its blanks may count
 
 
 class _Page:

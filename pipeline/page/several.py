@@ -12,16 +12,11 @@ from pipeline.page import chart, single
 from pipeline.page.chart import Axis, Chart, Level, Line, Panel
 from pipeline.results import statistics
 from pipeline.results.statistics import percent
-from pipeline.settings import networks
 
 
 def stops(shown: Shown, details: Sequence[str]) -> Chart:
     """Early stop and the metric there. Tickets with dropout and without it have the same colour."""
-    experiments = {name: shown.experiment(name) for name in shown.outcomes}
-    twins = {
-        name: other for name in experiments for other in experiments
-        if networks.is_same_without_dropout(experiments[name], experiments[other])
-    }  # fmt: skip
+    twins = drawn.without_dropout(shown)
     main = [name for name in shown.outcomes if name not in twins.values()]
     tables = {name: drawn.lines_of(outcome) for name, outcome in shown.outcomes.items()}
     panels = []
@@ -37,7 +32,7 @@ def stops(shown: Shown, details: Sequence[str]) -> Chart:
             for row in axes.levels(shown.outcomes[name], measure):
                 place = scale * float(row[f"{measure}_mean"])
                 levels.append(Level(f"{label}: {shown.label(row['arm'])}", colour, place, dashes=style.LONGER))
-        panels.append(Panel(_densities(shown), y, lines, levels))
+        panels.append(Panel(chart.density(*drawn.densities(shown.outcomes)), y, lines, levels))
     used = [table for lines_of in tables.values() for table, _ in lines_of]
     marked = any((table["censored"] > 0).any() for table in used)
     return Chart(panels, f"{axes.noted(used)} {drawn.void(shown)}".strip(), marked)
@@ -61,16 +56,11 @@ def points_of_training(shown: Shown, details: Sequence[str]) -> Chart:
                 end = now[(now["arm"] == row["arm"]) & (now["round"] == row["round"])].iloc[0]
                 place = scale * float(end["value_mean"])
                 levels.append(Level(f"{label}: {shown.label(row['arm'])}", colour, place, dashes=style.LONGER))
-        panels.append(Panel(_densities(shown, 5), single.test(shown.metric), lines, levels, title, height=230))
+        panels.append(
+            Panel(chart.density(*drawn.densities(shown.outcomes), 5), single.test(shown.metric), lines, levels, title, height=230)
+        )
     used = [table.drop(columns="censored") for outcome in shown.outcomes.values() for table, _ in drawn.lines_of(outcome)]
-    return Chart(panels, axes.noted(used), width=250)
-
-
-def _densities(shown: Shown, most: int = 7) -> Axis:
-    """With labels at the densities of the experiment that goes furthest."""
-    used = [float(d) for outcome in shown.outcomes.values() for table, _ in drawn.lines_of(outcome) for d in table["density"]]
-    furthest = min(shown.outcomes.values(), key=lambda outcome: float(outcome.table["density"].min()))
-    return chart.density(used, [1.0, *furthest.tickets["density"]], most)
+    return Chart(chart.shared(panels), axes.noted(used), width=250)
 
 
 def instability(shown: Shown, details: Sequence[str]) -> Chart:

@@ -36,7 +36,8 @@ def curves(shown: Shown, arms: Sequence[str]) -> Chart:
     panel = Panel(iterations(chosen), replace(test(outcome.metric), limits=limits), lines, height=330)
     table = outcome.table
     used = table[table["arm"].isin([DENSE, arms[0]]) & table["round"].isin({int(rows["round"].iloc[0]) for rows in chosen})]
-    return Chart([panel], f"{axes.noted([used])} The vertical axis is cut where the lines begin.")
+    text, _ = learning_curves.cut(limits, chosen, outcome.metric)
+    return Chart([panel], f"{axes.noted([used])} {text}".strip())
 
 
 def curve(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
@@ -102,12 +103,12 @@ def ranking(shown: Shown, arms: Sequence[str]) -> Chart:
         dense = _place(scale * float(outcome.dense["value_mean"]), y)
         title = style.capital(shown.label(arm))
         panels.append(Panel(chart.density(used, used, 4), y, lines, [chart.dense_level(dense)], title, height=150))
-    return Chart(panels, axes.noted([outcome.rows(arm) for arm in (*chosen, *references)]), width=210)
+    return Chart(chart.shared(panels), axes.noted([outcome.rows(arm) for arm in (*chosen, *references)]), width=210)
 
 
 def _far_from_best(metric: Metric) -> Axis:
     """An accuracy's distance from 100% in logarithms, as in the figure."""
-    plain = chart.metric(metric, metric.axis("Test"))
+    plain, _ = stop_axes(metric)["value"]
     if not (metric.is_fraction and metric.better == "higher"):
         return plain
     ticks = [_log(accuracy) for accuracy in criteria.ACCURACIES]

@@ -25,7 +25,7 @@ COLOURS = {
 ROUND = "round"  # the parameter that the slider sets
 ROWS = "rows"  # the name of the data
 DIGITS = 6  # significant digits of a number on the page
-PERCENT = "({0} >= 99.95 ? '100' : format({0}, {0} >= 1 ? '.1f' : '.2r'))"  # as statistics.percent
+PERCENT = "({0} >= 99.95 ? '100' : format({0}, {0} >= 1 ? '.1f' : '.2~r'))"  # as statistics.percent
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,10 @@ def _by_line(channel: Any, values: Sequence[Any]) -> Any:
 def _level(level: Level) -> Any:
     import altair as alt
 
-    place = {"y": level.y} if level.y is not None else {"x": level.x}
-    drawn = alt.Chart(alt.InlineData(values=[place])).mark_rule(
+    drawn = alt.Chart(alt.InlineData(values=[{"y": _rounded(level.y)}])).mark_rule(
         color=colour(level.colour), strokeDash=[*DASHES[level.dashes]], strokeWidth=1.2, clip=True
     )
-    return drawn.encode(**{name: f"{name}:Q" for name in place})
+    return drawn.encode(y="y:Q")
 
 
 def _channel(channel: Any, name: str, axis: Axis, orient: str) -> Any:
@@ -233,7 +232,7 @@ def _rounded(value: Any, digits: int = DIGITS) -> Any:
     """Six digits are more than a screen shows. A whole number is written without a point."""
     if not isinstance(value, float):
         return value
-    if math.isnan(value):
+    if not math.isfinite(value):  # which JSON has no words for
         return None
     rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded

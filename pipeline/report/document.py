@@ -75,7 +75,6 @@ class Comparison:
 class Document:
     """judged: the claims; None in a repository without any. discussion: its paragraphs."""
 
-    config: Config
     report: str
     judged: Judged | None
     discussion: Sequence[str]
@@ -88,7 +87,6 @@ def of(config: Config, report: str, outcomes: Mapping[str, Outcome], found: Verd
     links = {name: f"{link(report, places.report(name))}/figures" for name in outcomes}
     links[""] = link(report, places.comparison(report))
     return Document(
-        config,
         report,
         None if found is None else verdicts.claims(config, report, outcomes, found),
         [] if found is None else verdicts.discussion(config, links, outcomes, found),

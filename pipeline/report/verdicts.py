@@ -47,7 +47,6 @@ class Judgement:
     interval: str
     where: str
     n: str
-    p: str
     q: str
 
     @property
@@ -77,7 +76,7 @@ def _judgement(verdict: Verdict, outcomes: Outcomes) -> Judgement:
     return Judgement(
         verdict.word, _with_detectable(verdict, metric), claim.claim, verdict.experiment, claim.paper, claim.source,
         here(verdict, outcomes), effect, interval, _where(claim, row) if is_measured else "", str(row.get("n", "")),
-        _probability(row.get("p")), _probability(row.get("q")),
+        _probability(row.get("q")),
     )  # fmt: skip
 
 

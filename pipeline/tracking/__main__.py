@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from pipeline.tracking import browser, connection, mirror, view
+from pipeline.tracking import artifacts, browser, connection, mirror, view
 from pipeline.tracking.record import find
 from pipeline.values import paths
 from pipeline.values.errors import UserError
@@ -37,16 +37,18 @@ def sync(target: str | None) -> None:
             _say(f"MLflow is given lane {done}, {name}")
 
         filled = mirror.fill(whole, progress, item)
+        # Only a sync of everything knows all files that the artifacts of a deleted database may be copies of.
+        files = (file for record in records for file in record.files.values())
+        orphans, size = artifacts.sweep(files) if not experiment else (0, 0)
     _say("")
     incomplete += filled.left_out
     left_out = f"; the files of {incomplete} more are not complete" if incomplete else ""
     mended = f"; MLflow had lost the files of {filled.mended} and has them again" if filled.mended else ""
     print(f"MLflow has {_lanes(len(records) - filled.left_out)}, {filled.new} of them new{mended}{left_out}")
-    if filled.orphans:
-        size = f"{filled.orphaned / 1e6:.0f} MB"
+    if orphans:
         print(
-            f"{connection.ARTIFACTS}/ has files of {filled.orphans} runs that {connection.DATABASE} does not know ({size}), with "
-            "weights that are nowhere else; delete their folders if they are not needed"
+            f"{connection.ARTIFACTS}/ has files of {orphans} runs that {connection.DATABASE} does not know "
+            f"({size / 1e6:.0f} MB), with weights that are nowhere else; delete their folders if they are not needed"
         )
 
 

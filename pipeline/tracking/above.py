@@ -36,7 +36,8 @@ class Above:
         found: Sequence["Run"],
         arms: Sequence[Arm],
     ) -> None:
-        self.client, self.id, self.committed, self.now, self.arms = client, id, committed, now, arms
+        self.client, self.id, self.now, self.arms = client, id, now, arms
+        self.changed = {arm.key: changed.differences(committed, arm.first.about["config"], arm.name) for arm in arms}
         self.runs: dict[str, list[Run]] = {}
         for run in found:
             if others.is_arm(run):
@@ -69,7 +70,7 @@ class Above:
         return str(run.info.run_id)
 
     def _new_arm(self, arm: Arm, curve: Curve, tags: dict[str, str], span: Span) -> "Run":
-        name = changed.named(arm.name, self._changed(arm))
+        name = changed.named(arm.name, self.changed[arm.key])
         taken = {run.info.run_name for key, found in self.runs.items() if key != arm.key for run in found}
         name = f"{name} ({arm.key[:6]})" if name in taken else name  # such as the same settings with other code
         with runs.begun(self.client, self.id, name, tags, span) as run:
@@ -87,7 +88,7 @@ class Above:
         return self.client.get_run(id)
 
     def _tags_of(self, arm: Arm, curve: Curve) -> dict[str, str]:
-        other = self._changed(arm)
+        other = self.changed[arm.key]
         tags = arm.tags | runs.told(other, self._note(arm), str(places.chain(arm.experiment)))
         if not other and (colour := describe.colour(arm.name)):
             tags["mlflow.runColor"] = colour  # those of the figures; arms of ablations get colours from MLflow
@@ -136,10 +137,7 @@ class Above:
             self.client.set_experiment_tag(self.id, NOTE, note)
 
     def _note(self, arm: Arm) -> str:
-        return describe.of_arm(arm, self._changed(arm))
-
-    def _changed(self, arm: Arm) -> dict[str, str]:
-        return changed.differences(self.committed, arm.first.about["config"], arm.name)
+        return describe.of_arm(arm, self.changed[arm.key])
 
 
 def _digest(*parts: object) -> str:

@@ -32,7 +32,7 @@ def put(client: "MlflowClient", run: "Run", files: Files) -> None:
     there = folder_of(run)
     if there is not None:
         for name, file in files.items():
-            _link(file.resolve(strict=True), there / name)
+            _link(file, there / name)
         return
     with tempfile.TemporaryDirectory() as folder:
         for name, file in files.items():
@@ -57,7 +57,7 @@ def link_again(run: "Run", files: Files) -> None:
         with suppress(OSError):  # such as a file that a stage is replacing at this moment
             one, other = file.stat(), (folder / name).stat()
             if one.st_ino != other.st_ino and one.st_dev == other.st_dev and _is_same(file, folder / name):
-                _link(file, folder / name)
+                _link(file, folder / name, may_copy=False)
 
 
 def folder_of(run: "Run") -> Path | None:
@@ -68,17 +68,24 @@ def folder_of(run: "Run") -> Path | None:
     return Path(url2pathname(address.path)) if address.scheme in ("", "file") else None
 
 
-def _link(file: Path, to: Path) -> None:
-    """Copies where there can be no link, as on another file system, and what is small and a user may edit, as tables in git."""
+def _link(file: Path, to: Path, may_copy: bool = True) -> None:
+    """Copies where there can be no link, as on another file system; what a user may edit and is small, as tables in git; and what
+    is itself a link into DVC's cache.
+
+    Raises: OSError when there can be no link, and it may not copy.
+    """
     to.parent.mkdir(parents=True, exist_ok=True)
     new = to.with_name(f".{to.name}.new")
     new.unlink(missing_ok=True)
     try:
-        if file.suffix not in LINKED:
+        if file.suffix not in LINKED or file.is_symlink():
             raise OSError
         new.hardlink_to(file)
         new.chmod(READ_ONLY)
     except OSError:
+        new.unlink(missing_ok=True)  # a link whose mode cannot be changed, as to a file of another user
+        if not may_copy:
+            raise
         shutil.copyfile(file, new)
     new.replace(to)
     new.unlink(missing_ok=True)  # two names of one file stay two names when one is renamed to the other
@@ -120,6 +127,7 @@ def _is_known(orphan: Path, checksums: set[str]) -> bool:
 def _checksum(file: Path) -> str:
     """Empty for what has none or cannot be read."""
     try:
-        return store.checksum_of(file) if file.suffix in LINKED else ""
+        found = store.checksum_of(file) if file.suffix in LINKED else ""
     except (OSError, UserError):
         return ""
+    return "" if found == str(None) else found  # a file of an older version has none

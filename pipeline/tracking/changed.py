@@ -1,17 +1,20 @@
 """What of a lane's settings differs from those that are committed, so that the runs of ablations do not look alike."""
 
 import json
-import subprocess
-import tempfile
+import re
 from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.settings import config, places
+from pipeline.compare import revisions
+from pipeline.settings import config
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.experiment import Experiment
 
+SETTINGS = re.compile(r"params\.yaml|experiments/[^/]+\.yaml")
 LONGEST_PARAM = 6000  # MLflow cuts a longer value without a message
 MOST = 3  # differences in a name; a tag has all of them
 
@@ -19,14 +22,10 @@ MOST = 3  # differences in a name; a tag has all of them
 def committed(root: Path) -> Mapping[str, Experiment]:
     """The experiments of the commit that is checked out; none outside git, or when they are of another version."""
     try:
-        listed = _git(root, "ls-tree", "--name-only", "HEAD", "--", str(paths.PARAMS), "experiments/").splitlines()
-        with tempfile.TemporaryDirectory() as folder:
-            for name in (name for name in listed if name.endswith(".yaml") and Path(name) != places.DATA_CHAIN):
-                file = Path(folder, name)
-                file.parent.mkdir(exist_ok=True)
-                file.write_text(_git(root, "show", f"HEAD:./{name}"), encoding="utf-8")
+        with chdir(root), TemporaryDirectory() as folder:
+            revisions.copy(revisions.commit("HEAD"), lambda path: SETTINGS.fullmatch(path) is not None, Path(folder))
             return config.load(Path(folder, paths.PARAMS)).experiments
-    except (OSError, subprocess.CalledProcessError, UnicodeError, UserError):
+    except (OSError, UnicodeError, UserError):
         return {}
 
 
@@ -69,8 +68,3 @@ def _of_a_lane(experiment: Experiment, like: Mapping[str, Any], arm: str) -> dic
     if "arm" in like and arm in experiment.all_arms:
         found["arm"] = {"name": experiment.plugin_of(arm), **experiment.all_arms[arm].options}
     return found
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), "--no-optional-locks", *arguments]
-    return subprocess.run(command, capture_output=True, check=True).stdout.decode()

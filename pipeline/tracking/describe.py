@@ -70,7 +70,7 @@ def colour(arm: str) -> str:
 def headline(experiment: str, metric: Metric) -> str:
     """From metrics.json; empty when there is none, or it is of another version."""
     try:
-        found = json.loads(places.metrics(experiment).read_bytes())
+        found = json.loads(places.metrics(experiment).read_bytes())[experiment]
         dense, best = found[f"dense_{metric.name}"], found[f"best_ticket_{metric.name}"]
         if best is None:
             return ""

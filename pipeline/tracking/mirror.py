@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.executors import checkout
+from pipeline.executors.checkout import Checkout
 from pipeline.files.store import DamagedError, MissingError
 from pipeline.tracking import artifacts, changed, connection, describe, older, others, runs
 from pipeline.tracking.above import Above
@@ -28,15 +29,11 @@ Progress = Callable[[str], None]
 
 
 class Filled(NamedTuple):
-    """How many lanes are new, had lost their artifacts and have them again, and could not be read to the end; how many runs that
-    MLflow does not know have artifacts that stay, and their bytes.
-    """
+    """How many lanes are new, had lost their artifacts and have them again, and could not be read to the end."""
 
     new: int
     mended: int
     left_out: int
-    orphans: int
-    orphaned: int
 
 
 def fill(records: Sequence[Record], progress: Progress, item: str = "") -> Filled:
@@ -47,10 +44,10 @@ def fill(records: Sequence[Record], progress: Progress, item: str = "") -> Fille
     """
     with connection.explained():
         client, count, committed = connection.connect(), Counter[str](), changed.committed(connection.root())
+        code = checkout.now()
         for experiment, group in groupby(records, key=lambda record: record.item.experiment):
-            _fill(Filling(client, experiment, committed.get(experiment), count), list(group), progress, item)
-        stay, size = artifacts.sweep(file for record in records for file in record.files.values()) if not item else (0, 0)
-        return Filled(count["new"], count["mended"], count["left_out"], stay, size)
+            _fill(Filling(client, experiment, committed.get(experiment), code, count), list(group), progress, item)
+        return Filled(count["new"], count["mended"], count["left_out"])
 
 
 def _fill(filling: "Filling", records: list[Record], progress: Progress, item: str) -> None:
@@ -75,9 +72,10 @@ def _fill(filling: "Filling", records: list[Record], progress: Progress, item: s
 class Filling:
     """One pass over one experiment, which asks MLflow only once what it has and not once for each lane."""
 
-    def __init__(self, client: "MlflowClient", experiment: str, committed: "Experiment | None", count: Counter[str]) -> None:
+    def __init__(
+        self, client: "MlflowClient", experiment: str, committed: "Experiment | None", code: Checkout, count: Counter[str]
+    ) -> None:
         self.client, self.experiment, self.committed, self.count = client, experiment, committed, count
-        code = checkout.now()
         # Of lanes whose training noted none, such as those from a cache: with this commit, DVC gives the same files.
         self.code = {COMMIT: code["commit"], "commit.of": "the sync"} if code else {}
 
