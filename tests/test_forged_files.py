@@ -25,6 +25,7 @@ from pipeline.values import paths
 from pipeline.values.errors import UserError
 from stages import aggregate, plot, prune, retrain
 from tests import lottery, synthetic, test_integrity
+from tests.torture import files as torture_files
 from tests.torture import mutants
 
 Change = Callable[[str], str]
@@ -175,6 +176,12 @@ def test_any_mutant_is_what_was_written_or_one_sentence(kind: str, seed: int, is
             path.write_bytes(content)
         found = test_integrity.outcome(kind, path, path.read_bytes())
     assert is_forged or repr(found) in (repr(None), repr("set aside"), repr(expected)), what
+
+
+def test_all_kinds_of_files_are_tried_by_the_torture() -> None:
+    """tests/torture/files.py itself, which reads each kind of file once and a few mutants of them."""
+    found = torture_files.rows(count=24, seed=1)
+    assert sum(row.tries for row in found) == 24
 
 
 def test_the_outcome_of_the_made_up_lanes_is_read(lanes: list[Path]) -> None:

@@ -7,6 +7,7 @@ on, and what they found is printed.
 import multiprocessing
 import sys
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from tests.torture import Row, rows_of
@@ -31,9 +32,10 @@ def main() -> int:
         for done in as_completed(tries):
             try:
                 print(*map(line, done.result()), sep="\n", flush=True)
-            except AssertionError as error:
+            except Exception as error:  # a trial that is itself broken must not take the others' rows with it
                 failed += 1
-                print(f"error: {tries[done]}: {error}", file=sys.stderr, flush=True)
+                told = error if isinstance(error, AssertionError) else "".join(traceback.format_exception(error))
+                print(f"error: {tries[done]}: {told}", file=sys.stderr, flush=True)
             took = (time.monotonic() - since) / 60
             print(f"{tries[done]} ended after {took:.0f} minutes", file=sys.stderr, flush=True)
     print(f"\nAll of it took {took:.0f} minutes.")

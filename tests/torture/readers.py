@@ -92,7 +92,7 @@ def kinds() -> list[Kind]:
         problem = faults.fault(record)
         if problem or not record.complete:
             raise store.DamagedError(files.about, problem or "not complete")
-        return record.points, record.tags, record.params, record.parent_params, record.files, record.identity, record.data
+        return record.points, record.tags, record.params, record.files, record.identity, record.data
 
     rounds, curves, profile = places.rounds(EXPERIMENT), places.curves(EXPERIMENT), places.profiles(EXPERIMENT)
     measured_file, layer_file, note = places.examined(EXPERIMENT), paths.layers(EXPERIMENT), paths.runtime(EXPERIMENT, ITEM.name)
