@@ -47,8 +47,9 @@ def has_more(run: "Run", lanes: int) -> bool:
 
 
 def lanes_of(run: "Run") -> int:
-    """Of the run of an arm; 0 in the record of an older version."""
-    return int(run.data.tags.get(LANES, 0))
+    """Of the run of an arm; 0 in a record that does not say it, as those of older versions."""
+    found = run.data.tags.get(LANES, "")
+    return int(found) if found.isdecimal() else 0
 
 
 def is_finished_lane(run: "Run") -> bool:
