@@ -17,7 +17,7 @@ MARKS = re.compile(rf"`({PROGRAMS} [^`]+)`")  # in a sentence or a cell
 BLOCKS = re.compile(r"^```(bash|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 CLUSTER = "not run: needs a cluster of several machines; tests/test_ray_faults.py starts one on this machine"
-SERVER = "not run: starts a server with passwords; docs/security.md says how it was tried"
+SERVER = "not run: starts a server with passwords; docs/security.md and docs/mlflow.md say how it was tried"
 LIMITS = "not run: makes `make torture`'s table with its full counts; tests/test_forged_files.py and others run it with few"
 INSTALLS = "not run: installs packages"
 MEASURES = "not run: measures times; tests/test_benchmarks.py runs it in miniature"
@@ -36,7 +36,7 @@ KNOWN = {
     r"dvc repro (--force|--single-item)": "tests/test_tutorial.py::test_the_tutorial_can_be_followed",
     r"dvc repro --dry": "tests/test_repro.py::test_a_plot_setting_retrains_nothing",
     r"dvc repro experiments/(NAME|conv2)/dvc\.yaml": "tests/test_tutorial.py::test_the_tutorial_can_be_followed",
-    r"dvc repro experiments/lenet/dvc\.yaml:\S+": "tests/test_tutorial.py::test_the_tutorial_can_be_followed",
+    r"dvc repro( --force --single-item)? experiments/lenet/dvc\.yaml:\S+": "tests/test_tutorial.py::test_the_tutorial_can_be_followed",
     r"dvc repro experiments/dvc\.yaml:report_(NAME|cpu)": "tests/test_repro.py::test_a_further_report_runs_on_request_and_has_a_folder",
     r"dvc repro --pull --allow-missing": "tests/test_remotes.py::test_repro_fetches_what_it_needs_and_runs_what_has_changed",
     r"dvc (pull|checkout)( --allow-missing)?": "tests/test_remotes.py::test_pull_fetches_what_was_pushed_where_other_chains_have_not_been_run",

@@ -1,6 +1,8 @@
 """What the machine does during a training is sampled without growing, and the note about a training survives any content."""
 
 from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from pipeline.files import store
 from pipeline.tracking.training import SYSTEM, Training
 from pipeline.values import paths
 from pipeline.values.lanes import TICKET, Item
+from tests import lottery
 
 ITEM = Item("toy", 1, TICKET)
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -68,6 +71,14 @@ def test_a_gpu_is_sampled_where_its_counters_can_be_read(monkeypatch: pytest.Mon
     assert (found["gpu_0_memory_usage_megabytes"], found["gpu_1_power_usage_watts"]) == (2000, 70)
     monkeypatch.setattr(torch.cuda, "utilization", lambda i: (_ for _ in ()).throw(ModuleNotFoundError("nvidia-ml-py")))
     assert sampler._gpus(CUDA) == sampler._gpus(CPU) == {}
+
+
+def test_the_package_through_which_torch_reads_those_counters_is_required() -> None:
+    """No other test would miss it, because none has a GPU."""
+    pin = f"nvidia-ml-py=={version('nvidia-ml-py')}"
+    assert find_spec("pynvml") is not None
+    for file in ("requirements.txt", "constraints.txt"):
+        assert pin in {line.partition(" #")[0] for line in (lottery.ROOT / file).read_text().splitlines()}
 
 
 def test_the_note_tells_commit_machine_versions_and_samples(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

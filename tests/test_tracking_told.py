@@ -148,11 +148,15 @@ def test_an_arm_has_a_table_of_its_rounds(root: Path) -> None:
         f"**Ticket**: 2 lanes in 1 round. Its best accuracy, {mean}, is that of round 1, with 80% of the weights."
     )
     assert f"| 1 | 80% | {mean} ({low} to {high}) | 20 (20 to 20) | {mean} ({low} to {high}) | 2 |" in text
+    assert text.endswith("`dvc repro --force --single-item experiments/toy/dvc.yaml:retrain@r01` makes the row of round 1 again.")
     assert runs()["reinit"].data.tags["mlflow.note.content"].startswith("**Random reinit**: 3 lanes in 1 round.")
+    again = "`dvc repro --force --single-item experiments/toy/dvc.yaml:train_dense` makes the row of round 0 again."
+    assert runs()["dense"].data.tags["mlflow.note.content"].endswith(again)
 
 
 HEADLINE = {
     "dense_accuracy": 0.98, "best_ticket_accuracy": 0.985, "best_ticket_density": 0.2, "smallest_winning_density": 0.05,
+    "smallest_winning_low": -0.0009, "smallest_winning_high": 0.002, "margin": 0.001,
     "ticket_minus_reinit_accuracy_at_21": 0.004, "density_near_21": 0.21,
 }  # fmt: skip
 
@@ -168,7 +172,10 @@ def test_headline_verdicts_and_figures_are_told_of_the_experiment_and_of_its_tic
         assert text.startswith(
             "**The best ticket keeps 20% of the weights; its test accuracy is 98.50%, and the dense network's 98.00%"
         )
-        assert "no worse than the dense network keeps 5%. At 21% of the weights," in text
+        assert (
+            "no worse than the dense network (with a margin of 0.10 points) keeps 5%; the 95% interval of its difference is "
+            "-0.09 to +0.20 points. At 21% of the weights,"
+        ) in text
         [first, second] = re.findall(r"!\[.*\]\(get-artifact\?path=(\S+)&run_uuid=(\w+)\)", text)
         run = runs()["ticket"].info.run_id
         assert (first, second) == (("report%2Ffigures%2Fearly_stop.png", run), ("report%2Ffigures%2Foverlap.png", run))

@@ -42,6 +42,7 @@ class Above:
         for run in found:
             if others.is_arm(run):
                 self.runs.setdefault(run.data.tags[ARM], []).append(run)
+        self.left: set[str] = set()  # the arms of which another clone has more lanes
         self.identities = {record.identity for arm in arms for record in arm.records}
 
     def log(self, arm: Arm) -> str:
@@ -51,8 +52,20 @@ class Above:
         missing, a new run replaces the old one and takes over its other points and its lanes.
         Returns: the id of the run.
         """
-        known = self.runs.get(arm.key, [])
+        known = sorted(self.runs.get(arm.key, []), key=others.lanes_of, reverse=True)
         run = next((run for run in known if run.info.status == FINISHED), None)
+        if run is not None and others.has_more(run, len(arm.records)):
+            self.left.add(arm.key)
+        else:
+            run = self._made(run, arm)
+        for other in known:
+            if other.info.run_id != run.info.run_id:
+                others.replace(self.client, self.id, other, run.info.run_id)
+        self.runs[arm.key] = [run]
+        return str(run.info.run_id)
+
+    def _made(self, run: "Run | None", arm: Arm) -> "Run":
+        """run: the one that the arm has."""
         want, span = arm.curve | self._examined(arm), Span(*arm.span(self.now))
         tags = self._tags_of(arm, want)
         if run is None or run.data.tags.get(DIGEST) != tags[DIGEST]:
@@ -60,14 +73,9 @@ class Above:
             # They are compared as text, because a NaN is not equal to itself.
             is_other = any(str(have.get(place, value)) != str(value) for place, value in want.items())
             if run is None or is_other or span.began < run.info.start_time - 1000:
-                run = self._new_arm(arm, have | want, tags, span)
-            else:
-                run = self._complete(run, arm, {place: value for place, value in want.items() if place not in have}, tags, span)
-        for other in known:
-            if other.info.run_id != run.info.run_id:
-                others.replace(self.client, self.id, other, run.info.run_id)
-        self.runs[arm.key] = [run]
-        return str(run.info.run_id)
+                return self._new_arm(arm, have | want, tags, span)
+            return self._complete(run, arm, {place: value for place, value in want.items() if place not in have}, tags, span)
+        return run
 
     def _new_arm(self, arm: Arm, curve: Curve, tags: dict[str, str], span: Span) -> "Run":
         name = changed.named(arm.name, self.changed[arm.key])
@@ -107,7 +115,7 @@ class Above:
         """
         main = main_of(self.arms)
         run = self.runs.get(main.key, [None])[0] if main else None
-        if main is None or run is None:
+        if main is None or run is None or main.key in self.left:
             return
         experiment, metric = main.experiment, describe.metric_of(main.first)
         digest, files = report(experiment)

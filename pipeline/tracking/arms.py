@@ -14,6 +14,7 @@ from statistics import fmean
 
 from pipeline.figures import style
 from pipeline.tracking.changed import flatten
+from pipeline.tracking.others import LANES
 from pipeline.tracking.record import LEVEL, Record, finite
 from pipeline.tracking.training import COMMIT, DIRTY, Point
 from pipeline.values.lanes import DENSE, TICKET
@@ -86,7 +87,8 @@ class Arm:
         tags = [record.training.tags for record in self.records]
         keys = [key for key in tags[0] if key in SHARED or key.startswith(("hardware.", "versions."))]
         shared = {key: tags[0][key] for key in keys if len({other.get(key) for other in tags}) == 1}
-        return self.first.shared_tags | {LEVEL: "arm", "recipe": self.first.recipe_key} | shared
+        own = {LEVEL: "arm", "recipe": self.first.recipe_key, LANES: str(len(self.records))}
+        return self.first.shared_tags | own | shared
 
 
 def grouped(records: Iterable[Record]) -> list[Arm]:

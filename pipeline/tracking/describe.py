@@ -46,13 +46,16 @@ def of_lane(record: Record, changed: Mapping[str, str]) -> str:
 def of_arm(arm: Arm, changed: Mapping[str, str]) -> str:
     metric = metric_of(arm.first)
     best = _best(arm, metric)
+    shown = next((record for record in arm.records if record.item.round == best), arm.first)
+    told = "" if best is None else _told(arm, metric, best)
     return "\n\n".join(
         [
-            f"**{_who(arm.name)}**: {_count(len(arm.records), 'lane')} in {_count(len(arm.rounds), 'round')}. {best}".strip(),
+            f"**{_who(arm.name)}**: {_count(len(arm.records), 'lane')} in {_count(len(arm.rounds), 'round')}. {told}".strip(),
             *_changed(changed),
             _table(arm, metric),
             "Values are means over the lanes on the test set, with the smallest and the largest in brackets."
             + (" Step 0 is the dense network." if any(step == 0 for _, step in arm.curve) and arm.name != DENSE else ""),
+            f"`dvc repro --force --single-item {shown.stage}` makes the row of round {shown.item.round} again.",
         ]
     )
 
@@ -80,7 +83,11 @@ def headline(experiment: str, metric: Metric) -> str:
             f"{metric.text(best)}, and the dense network's {metric.text(dense)}.**"
         ]
         if smallest is not None and smallest < 1:
-            lines.append(f"The smallest ticket that is shown to be no worse than the dense network keeps {_percent(smallest)}.")
+            lines.append(
+                "The smallest ticket that is shown to be no worse than the dense network (with a margin of "
+                f"{metric.gap(found['margin']).removeprefix('+')}) keeps {_percent(smallest)}; the 95% interval of its "
+                f"difference is {metric.between(found['smallest_winning_low'], found['smallest_winning_high'])}."
+            )
         elif smallest is not None:
             lines.append("No ticket is shown to be no worse than the dense network.")
         gap = found.get(f"ticket_minus_reinit_{metric.name}_at_21")
@@ -118,16 +125,20 @@ def metric_of(record: Record) -> Metric:
     return Metric(str(about["name"]), about["better"], str(about.get("unit", "")))
 
 
-def _best(arm: Arm, metric: Metric) -> str:
+def _best(arm: Arm, metric: Metric) -> int | None:
+    """The round with the best mean at the early stop."""
     if arm.name == DENSE:
-        return ""
+        return None
     values = {step: value for (key, step), value in arm.curve.items() if key == metric.at_early_stop and step in arm.rounds}
     if not values or any(map(math.isnan, values.values())):
-        return ""
+        return None
     rounds = list(values)
-    best = rounds[metric.best([values[number] for number in rounds])]
-    density = _percent(arm.curve.get(("density", best)))
-    return f"Its best {metric.words}, {metric.text(values[best])}, is that of round {best}, with {density} of the weights."
+    return rounds[metric.best([values[number] for number in rounds])]
+
+
+def _told(arm: Arm, metric: Metric, best: int) -> str:
+    value, density = metric.text(arm.curve[metric.at_early_stop, best]), _percent(arm.curve.get(("density", best)))
+    return f"Its best {metric.words}, {value}, is that of round {best}, with {density} of the weights."
 
 
 def _table(arm: Arm, metric: Metric) -> str:

@@ -2,7 +2,8 @@
 
 A lock keeps all processes of one repository apart, but not two clones that fill one server. Each clone therefore marks its runs,
 and looks again when it has logged all lanes. Nobody waits, and the rules of what stays are the same for all: of several finished
-runs of a lane the first one, of several finished runs of an arm the last one. Whoever looks last removes the others.
+runs of a lane the first one, of several finished runs of an arm the one of most lanes, and of these the last one. Whoever looks
+last removes the others.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FINISHED = "FINISHED"
 PARENT, ARM = "mlflow.parentRunId", "arm_key"
 CLONE, BEGUN = "sync.clone", "sync.begun"
+LANES = "lanes"  # the number of lanes that the run of an arm is about
 PATIENCE = 3600  # seconds after which a run that another clone has begun and not finished is taken for a killed process's
 # What a server answers when another clone has deleted a run, or made the same experiment or data set (BAD_REQUEST), meanwhile.
 OVERTAKEN = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
@@ -35,6 +37,19 @@ def marks() -> dict[str, str]:
 def is_own(run: "Run") -> bool:
     """Whether a run was made by this clone, or by an older version of the pipeline."""
     return not connection.is_shared() or run.data.tags.get(CLONE, _clone()) == _clone()
+
+
+def has_more(run: "Run", lanes: int) -> bool:
+    """Whether the run of an arm is another clone's, which has more lanes of the arm than this one. Otherwise two clones with
+    other seeds would replace each other's runs in every sync.
+    """
+    return not is_own(run) and lanes_of(run) > lanes
+
+
+def lanes_of(run: "Run") -> int:
+    """Of the run of an arm; 0 in a record that does not say it, as those of older versions."""
+    found = run.data.tags.get(LANES, "")
+    return int(found) if found.isdecimal() else 0
 
 
 def is_finished_lane(run: "Run") -> bool:
@@ -80,7 +95,7 @@ def look(client: "MlflowClient", experiment: str) -> list["Run"]:
 def settle(client: "MlflowClient", experiment: str, records: Iterable[Record]) -> None:
     """Looks again when all lanes are logged: each arm has one run, and no lane is below one that is gone."""
     arms: dict[str, str] = {}
-    for run in look(client, experiment):
+    for run in sorted(look(client, experiment), key=lanes_of, reverse=True):
         if is_arm(run) and run.info.status == FINISHED:
             stays = arms.setdefault(run.data.tags[ARM], run.info.run_id)
             if stays != run.info.run_id:
