@@ -7,16 +7,22 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pipeline.dag import shared
+from pipeline.domain.masks import Mask
 from pipeline.figures.shown import Shown
-from pipeline.page import answers, html, inside, rounds, single, texts, vega
+from pipeline.files import masks
+from pipeline.page import answers, html, inside, pixels, rounds, single, texts, vega
 from pipeline.page.chart import Bars, Panel, Picture
 from pipeline.page.charts import CHARTS
 from pipeline.report import content, document, registry
 from pipeline.report.document import Document
-from pipeline.settings import config, places
+from pipeline.settings import config, measured, places
 from pipeline.values import paths
+from pipeline.values.errors import UserError
+from pipeline.values.lanes import Item
 from tests import lottery, pages, synthetic
 from tests.several import CONTENT
 from tests.synthetic import RMSE, lane, trio
@@ -54,7 +60,7 @@ class _Outline(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "link", "input", "br", "hr", "img"):
+        if tag not in ("meta", "link", "input", "br", "hr", "img", "wbr"):
             self.open.append(tag)
         for name, value in attrs:
             if name == "id":
@@ -97,8 +103,9 @@ def test_names_and_labels_are_escaped_wherever_they_are() -> None:
     assert "<script>alert" not in text
     assert text.count("</script>") == 3  # charts, library, page.js
     assert escaping.escape(EVIL, quote=False).split(" ")[0] in text
-    panel = next(chart for chart in _charts(text) if EVIL[0] in str(chart["data"].get("label", "")))
-    assert any(label.startswith("</script>") for label in panel["data"]["label"])
+    told = [each["calculate"] for chart in _charts(text) for layer in chart["spec"].get("layer", []) for each in
+            layer.get("transform", []) if each.get("as") == "label"]  # fmt: skip
+    assert any(json.dumps(EVIL).strip('"') in labels and labels.endswith("[datum.line]") for labels in told)
 
 
 def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -> None:
@@ -150,6 +157,18 @@ def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) 
     assert found.command == "dvc repro --force --single-item experiments/toy/dvc.yaml:retrain@r03"
 
 
+def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
+    """Each replicate is lucky in another round: the mean of the round that is best by chance looks better than it is."""
+    values = {1: (0.97, 0.95, 0.95), 2: (0.95, 0.97, 0.95), 3: (0.95, 0.95, 0.975)}
+    lanes = trio("dense", 0, 0.95)
+    lanes += [lane("ticket", k, seed, value=value) for k, row in values.items() for seed, value in enumerate(row, 1)]
+    section = _document(lanes).sections[0]
+    _, best, *_ = answers.answer(section).tiles
+    assert best.answer.startswith("21.6%: +0.00 points") and best.kind == "open"
+    assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
+    assert "each of the 3 replicates is compared in the round that is the best of the others" in best.sentence
+
+
 def test_an_answer_is_open_when_nothing_can_be_known() -> None:
     def word(lanes: list[dict[str, Any]]) -> str:
         return answers.answer(_document(lanes).sections[0]).tiles[0].answer
@@ -173,6 +192,12 @@ def test_an_answer_is_open_when_nothing_can_be_known() -> None:
 def test_unusual_results_have_a_page(lanes: list[dict[str, Any]]) -> None:
     seen = {(each["arm"], each["round"]): each for each in lanes}
     assert _Outline(html.html(_document([*seen.values()]))).open == []
+
+
+def test_a_report_without_a_figure_over_experiments_says_so_beside_what_is_about_it() -> None:
+    text = html.html(_document(synthetic.lanes()))
+    assert 'id="over"' not in text and "Figures that are not drawn here" in text
+    assert "Figure 4 is not drawn here" in text.split('id="about"')[1]
 
 
 def test_versions_are_those_that_are_pinned_and_without_a_file_there_are_none() -> None:
@@ -204,7 +229,8 @@ def test_charts_show_the_numbers_of_the_table() -> None:
     assert points["low"].tolist() == (100 * rows["value_min"]).tolist()
     assert points["round"].tolist() == rows["round"].tolist() == [4, 3, 2, 1, 0]
     drawn = vega.drawn(right)
-    assert [y for y, label in zip(drawn.data["y"], drawn.data["label"], strict=True) if label == "Random reinit"] == [93.15]
+    assert [line.label for line in right.lines] == ["Ticket", "Random reinit"]
+    assert [y for y, line in zip(drawn.data["y"], drawn.data["line"], strict=True) if line == 1] == [93.15]
     assert drawn.spec["params"] == [{"name": "round", "value": 0}]
     assert "Ticket, Random reinit" in drawn.alt
 
@@ -222,7 +248,7 @@ def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:
     shown = pages.examined_toy()
     for file in ("learning_curves", "early_stop", "survivors", "overlap"):
         parts += _drawn(shown, file, ["ticket"])[:1]
-    picture = inside.picture(shown)
+    picture = inside.picture(shown, {2: {1: np.arange(64), 2: np.arange(64)}})
     assert picture is not None and picture.side == 8
     for part in [*parts, picture]:
         drawn = vega.drawn(part)
@@ -233,16 +259,68 @@ def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:
 
 def test_the_picture_counts_the_weights_that_read_each_pixel_and_only_images_have_one() -> None:
     shown = pages.examined_toy()
-    picture = inside.picture(shown)
+    picture = inside.picture(shown, {2: {7: np.arange(64), 0: np.full(64, 5)}})
     assert picture is not None
-    assert picture.rounds == [1, 2, 3, 4]
+    assert picture.rounds == [1, 2, 3, 4] and picture.seeds == [7, 0]
     profiles = shown.outcome.profiles
     assert profiles is not None
     rows = profiles[(profiles["quantity"] == "input_counts") & (profiles["arm"] == "ticket") & (profiles["round"] == 2)]
-    assert picture.counts[1] == rows["value"].tolist()
-    assert inside.picture(synthetic.shown(synthetic.lanes())) is None
+    images = {(image.round, image.seed): [*image.counts] for image in picture.images}
+    assert images[2, None] == rows["value"].tolist()
+    assert images[2, 7] == [*range(64)] and images[2, 0] == [5] * 64
+    assert {*images} == {(k, None) for k in (1, 2, 3, 4)} | {(2, 7), (2, 0)}
+    means, single = picture.tops[1]
+    assert means <= 6 < single <= 63  # the images of replicates have a scale of their own
+    drawn = vega.drawn(picture)
+    assert drawn.data["seed"] == ["", "", "7", "0", "", ""] and drawn.spec["params"][1] == {"name": "seed", "value": ""}
+    assert inside.picture(synthetic.shown(synthetic.lanes()), {}) is None
     odd = shown.outcome.profiles[shown.outcome.profiles["position"] != 63] if shown.outcome.profiles is not None else None
-    assert inside.picture(Shown(shown.config, {"toy": pages.with_profiles(shown.outcome, odd)})) is None
+    assert inside.picture(Shown(shown.config, {"toy": pages.with_profiles(shown.outcome, odd)}), {}) is None
+
+
+def test_masks_of_single_replicates_are_counted_and_have_to_be_those_that_were_examined() -> None:
+    shown = pages.examined_toy()
+    profiles = shown.outcome.profiles
+    assert profiles is not None
+    inputs = profiles[profiles["quantity"] == "input_counts"]
+    counted = {k: rows["value"].to_numpy().astype(int) for k, rows in inputs.groupby("round")}
+    for number, count in counted.items():
+        kept = np.arange(12)[:, None] < count  # (units, pixels)
+        fewer = np.roll(kept, 1, axis=1) if number == 1 else kept
+        masks.write(Item("toy", int(str(number)), "ticket"), {1: Mask({"fc1.weight": kept}), 2: Mask({"fc1.weight": fewer})})
+    with pytest.raises(UserError, match=r"toy/r01/masks does not hold the masks that work/toy/profiles.csv is about"):
+        pixels.counts(shown)
+    masks.write(Item("toy", 1, "ticket"), {seed: Mask({"fc1.weight": np.arange(12)[:, None] < counted[1]}) for seed in (1, 2)})
+    found = pixels.counts(shown)
+    assert {k: [*seeds] for k, seeds in found.items()} == {k: [1, 2] for k in (1, 2, 3, 4)}
+    assert all((found[k][2] == count).all() for k, count in counted.items())
+    masks.write(Item("toy", 3, "ticket"), {1: Mask({"fc1.weight": np.ones((12, 64), bool)})})
+    with pytest.raises(UserError, match=r"r03/masks/seed2.safetensors is missing"):
+        pixels.counts(shown)
+    masks.write(Item("toy", 3, "ticket"), {seed: Mask({"fc1.weight": np.ones((12, 63), bool)}) for seed in (1, 2)})
+    with pytest.raises(UserError, match=r"it has no fc1.weight with 64 inputs"):
+        pixels.counts(shown)
+
+
+def test_the_masks_of_a_page_are_dependencies_of_its_report() -> None:
+    toy = config.load().experiment("toy")
+    folders = [f"work/toy/r0{k}/masks" for k in (1, 2, 3, 4)]
+    assert [path.as_posix() for path in measured.pictured("toy", toy)] == folders
+    stages = shared.stages(config.load(), places.ROOT_CHAIN)["stages"]
+    assert {*folders} < {*stages["report"]["deps"]}
+    assert measured.pictured("toy", toy.model_copy(update={"seeds": (1,)})) == []
+
+
+@pytest.mark.parametrize(("file", "panels"), [("overlap", 2), ("connections", 2)])
+def test_panels_of_the_same_quantity_have_the_same_axis(file: str, panels: int) -> None:
+    drawn = _drawn(pages.examined_toy(), file, ["ticket"])[:panels]
+    axes = [panel.y for panel in drawn if isinstance(panel, Panel)]
+    assert len(axes) == panels and len({axis.limits for axis in axes}) == 1
+    assert axes[0].limits is not None
+    low, high = axes[0].limits
+    values = [value for panel in drawn if isinstance(panel, Panel) for line in panel.lines for value in line.points["y"]]
+    assert low < min(values) and max(values) < high
+    assert low == 0 or axes[0].kind == "share"
 
 
 def test_rows_have_the_interval_of_their_difference_from_the_dense_network() -> None:

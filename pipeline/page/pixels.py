@@ -39,7 +39,7 @@ def counts(shown: Shown) -> Counts:
         if not np.allclose(np.mean([*of_seeds.values()], axis=0), means, rtol=1e-4, atol=1e-4):
             raise UserError(
                 f"{paths.masks(name, item.name)} does not hold the masks that {places.profiles(name)} is about; "
-                f"`dvc repro {places.chain(name)}:examine` makes both anew"
+                f"`dvc repro {places.chain(name)}:examine` makes them agree"
             )
         found[item.round] = of_seeds
     return found
