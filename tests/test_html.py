@@ -3,6 +3,7 @@
 import html as escaping
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.synthetic import RMSE, lane, trio
 
 EVIL = "</script><script>alert(1)</script> & \"quoted\" 'one'"
 LARGEST = 6 * 2**20  # bytes
+STYLE = lottery.ROOT / "pipeline/page/templates/style.css"
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +179,9 @@ def test_an_answer_is_open_when_nothing_can_be_known() -> None:
     assert word([lane("dense", 0)]) == "Nothing was pruned"
     cut = [each | {"early_stop_iteration": each["final_iteration"]} for each in [*trio("dense", 0, 0.9), *trio("ticket", 1, 0.9)]]
     assert word(cut).startswith("Void")
+    annealed = document.of(config.load(), places.MAIN, {"toy": replace(synthetic.outcome(cut), annealed=True)})
+    (won, *_) = answers.answer(annealed.sections[0]).tiles
+    assert won.answer == "Yes, down to 60.0% of the weights" and "after the same 1,000 iterations" in won.sentence
 
 
 @pytest.mark.parametrize(
@@ -328,6 +333,29 @@ def test_rows_have_the_interval_of_their_difference_from_the_dense_network() -> 
     dense, ticket = rounds.rows(synthetic.shown(lanes))
     assert (dense.difference, dense.interval) == ("", "")
     assert (ticket.difference, ticket.interval) == ("+1.00 points", "+0.88 to +1.12")
+
+
+def test_texts_can_be_read_in_light_in_the_dark_and_on_paper() -> None:
+    """WCAG 2 asks for a contrast of 4.5 for texts and of 3 for lines."""
+
+    def brightness(colour: str) -> float:
+        digits = colour if len(colour) == 6 else "".join(digit * 2 for digit in colour)
+        parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        return sum(
+            share * (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4)
+            for share, v in zip((0.2126, 0.7152, 0.0722), parts, strict=True)
+        )
+
+    schemes = [dict(re.findall(r"--([\w-]+): #(\w+)", block)) for block in re.findall(r":root {([^}]*)}", STYLE.read_text())]
+    assert len(schemes) == 3
+    for colours in schemes:
+        backs = {"good": ("soft", "good-soft"), "bad": ("soft", "bad-soft"), "open": ("open-soft",), "ink": ("soft", "open-soft")}
+        texts_on = [(text, back) for text in ("ink", "muted", "link", "good", "bad", "open") for back in backs.get(text, ("soft",))]
+        lines_on = [(line, "paper") for line in {*vega.COLOURS.values()}]
+        for pairs, least in ((texts_on + [(text, "paper") for text, _ in texts_on], 4.5), (lines_on, 3.0)):
+            for one, other in pairs:
+                dark, light = sorted((brightness(colours[one]), brightness(colours[other])))
+                assert (light + 0.05) / (dark + 0.05) >= least, (one, other, colours)
 
 
 def test_a_page_is_small(monkeypatch: pytest.MonkeyPatch) -> None:

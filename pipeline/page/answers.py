@@ -60,9 +60,10 @@ def _won(outcome: Outcome, ticket: str) -> Tile:
     if outcome.tickets.empty:
         return Tile(question, "Nothing was pruned", "Only the dense network was trained.")
     smallest = outcome.smallest(outcome.tickets)
-    sentence = findings.smallest(outcome, ticket)
-    if short := wording.short(outcome):
-        return Tile(question, "Compared after the same time" if outcome.annealed else "Void: training was too short", short)
+    short = wording.short(outcome)
+    if outcome.is_short:
+        return Tile(question, "Void: training was too short", short)
+    sentence = f"{findings.smallest(outcome, ticket)} {short}".strip()
     if outcome.too_few(outcome.tickets):
         return Tile(question, "Not known", sentence)
     if smallest is None:
@@ -125,7 +126,8 @@ def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
         return None
     found = outcome.difference(row, reinit)
     is_better = _is_better(outcome, [row, reinit], found)
-    answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else "Not shown"
+    short = "Not known" if found.error is None else "Not shown"
+    answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else short
     whose = f"that of the same masks with fresh weights ({name})"
     return Tile(
         "Do they need their own initial weights?",
