@@ -181,7 +181,7 @@ def test_an_answer_is_open_when_nothing_can_be_known() -> None:
     assert word(cut).startswith("Void")
     annealed = document.of(config.load(), places.MAIN, {"toy": replace(synthetic.outcome(cut), annealed=True)})
     (won, *_) = answers.answer(annealed.sections[0]).tiles
-    assert won.answer == "Yes, down to 60.0% of the weights" and "after the same 1,000 iterations" in won.sentence
+    assert won.answer == "Yes, down to 60.0% of the weights" and "after the same 5,000 iterations" in won.sentence
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     names = config.all_reports()[name]
     shown = registry.over(config, names)
     files = [path(n) for path in (places.rounds, places.figures, places.curves) for n in names]
-    for tables in (measured.examined, measured.stability, measured.pictured):
-        files += [path for n in names for path in tables(n, config.experiment(n))]
+    drawn_from = (measured.examined, measured.stability, measured.pictured)
+    files += [path for n in names for of in drawn_from for path in of(n, config.experiment(n))]
     files += [places.CLAIMS, places.ledger(name)] if places.CLAIMS.is_file() else []
     files += [places.CONSTRAINTS] if places.CONSTRAINTS.is_file() else []
     # No plots of DVC, as in a chain.
