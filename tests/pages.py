@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -9,8 +10,10 @@ from pipeline.claims.verdicts import Verdicts
 from pipeline.examine.quantities import QUANTITIES
 from pipeline.figures.shown import Shown
 from pipeline.report import document, page
+from pipeline.report.document import Document
 from pipeline.results import examined
 from pipeline.results.outcome import Outcome
+from pipeline.settings import config, places
 from pipeline.settings.config import Config
 from tests import synthetic
 
@@ -22,6 +25,11 @@ ARMS = {"dense": range(1), "ticket": range(1, 5)}
 def markdown(config: Config, name: str, outcomes: Mapping[str, Outcome], found: Verdicts | None = None) -> str:
     """The Markdown page of a report."""
     return page.markdown(document.of(config, name, outcomes, found))
+
+
+def toy(lanes: list[dict[str, Any]]) -> Document:
+    """The main report over the experiment `toy` of the working folder's params.yaml."""
+    return document.of(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
 
 
 def examined_toy() -> Shown:

@@ -140,7 +140,7 @@ def test_tabs_work_by_keyboard_and_a_link_opens_the_tab_of_its_place(page: Any) 
 
 def test_every_control_is_reached_with_the_tab_key_and_shows_that_it_is(page: Any) -> None:
     for tab, control in {
-        "experiment-toy": "#slider-toy, #experiment-toy .slide select, #experiment-toy summary, #experiment-toy .stop:not([hidden]) .copy",
+        "experiment-toy": "#slider-toy, #experiment-toy :is(.slide select, summary, .stop:not([hidden]) .copy)",
         "rounds": "#filter-text, #filter-arm, #table thead button, #table .copy",
     }.items():
         page.click(f"#tab-{tab}")

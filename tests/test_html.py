@@ -3,7 +3,6 @@
 import html as escaping
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.dag import shared
-from pipeline.domain.masks import Mask
 from pipeline.figures.shown import Shown
-from pipeline.files import masks
-from pipeline.page import answers, html, inside, pixels, rounds, single, texts, vega
+from pipeline.page import html, inside, rounds, single, texts, vega
 from pipeline.page.chart import Bars, Panel, Picture
 from pipeline.page.charts import CHARTS
 from pipeline.report import content, document, registry
-from pipeline.report.document import Document
-from pipeline.settings import config, measured, places
+from pipeline.settings import config, places
 from pipeline.values import paths
-from pipeline.values.errors import UserError
-from pipeline.values.lanes import Item
 from tests import lottery, pages, synthetic
 from tests.several import CONTENT
 from tests.synthetic import RMSE, lane, trio
@@ -38,10 +31,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds; test_browser.py has the real one
     paths.PARAMS.write_text(synthetic.PARAMS)
-
-
-def _document(lanes: list[dict[str, Any]]) -> Document:
-    return document.of(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
 
 
 def _charts(text: str) -> list[dict[str, Any]]:
@@ -80,7 +69,7 @@ class _Outline(HTMLParser):
 
 
 def test_every_tag_is_closed_every_id_is_one_and_nothing_is_loaded_from_elsewhere() -> None:
-    text = html.html(_document(synthetic.lanes()))
+    text = html.html(pages.toy(synthetic.lanes()))
     found = _Outline(text)
     assert not found.open
     assert len({*found.ids}) == len(found.ids)
@@ -92,9 +81,9 @@ def test_every_tag_is_closed_every_id_is_one_and_nothing_is_loaded_from_elsewher
 
 
 def test_the_same_report_is_the_same_bytes_in_any_order_of_pages() -> None:
-    first = html.html(_document(synthetic.lanes()))
-    html.html(_document(synthetic.lanes(reinit=False)))
-    assert html.html(_document(synthetic.lanes())) == first
+    first = html.html(pages.toy(synthetic.lanes()))
+    html.html(pages.toy(synthetic.lanes(reinit=False)))
+    assert html.html(pages.toy(synthetic.lanes())) == first
     assert not re.search(r"20\d\d-\d\d-\d\d|/tmp/|/home/|/root", first)
 
 
@@ -121,7 +110,7 @@ def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -
 
 
 def test_it_says_every_sentence_of_the_markdown_page() -> None:
-    report = _document(synthetic.lanes())
+    report = pages.toy(synthetic.lanes())
     text = html.html(report)
     render = texts.renderer({})
     (section,) = report.sections
@@ -133,55 +122,12 @@ def test_it_says_every_sentence_of_the_markdown_page() -> None:
 
 
 def test_each_round_has_its_numbers_and_the_command_that_trains_it_anew() -> None:
-    report = _document(synthetic.lanes())
+    report = pages.toy(synthetic.lanes())
     text = html.html(report)
     for _, row in report.sections[0].shown.outcome.table.iterrows():
         assert f'data-copy="dvc repro --force --single-item {row["target"]}"' in text
     assert re.findall(r'data-rounds="([^"]*)"', text) == ["[0, 1, 2, 3, 4]"]
     assert text.count('class="stop"') == 5
-
-
-@pytest.mark.parametrize(
-    ("ticket", "word", "kind"),
-    [(0.96, "Yes, down to 21.1% of the weights", "good"), (0.90, "Not shown", "bad")],
-)
-def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) -> None:
-    lanes = [
-        *trio("dense", 0, 0.95),
-        *trio("ticket", 3, ticket, density=0.211),
-        *trio("reinit", 3, 0.92, 0.001, 1, density=0.211),
-    ]
-    found = answers.answer(_document(lanes).sections[0])
-    won, best, fresh = found.tiles
-    assert (won.answer, won.kind) == (word, kind)
-    assert best.answer.startswith("21.1%: +1.00 points, 95% interval" if kind == "good" else "21.1%: -5.00 points")
-    assert fresh.answer.startswith("Yes: +4.00 points" if kind == "good" else "Not shown: -2.00 points")
-    assert found.command == "dvc repro --force --single-item experiments/toy/dvc.yaml:retrain@r03"
-
-
-def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
-    """Each replicate is lucky in another round: the mean of the round that is best by chance looks better than it is."""
-    values = {1: (0.97, 0.95, 0.95), 2: (0.95, 0.97, 0.95), 3: (0.95, 0.95, 0.975)}
-    lanes = trio("dense", 0, 0.95)
-    lanes += [lane("ticket", k, seed, value=value) for k, row in values.items() for seed, value in enumerate(row, 1)]
-    section = _document(lanes).sections[0]
-    _, best, *_ = answers.answer(section).tiles
-    assert best.answer.startswith("21.6%: +0.00 points") and best.kind == "open"
-    assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
-    assert "each of the 3 replicates is compared in the round that is the best of the others" in best.sentence
-
-
-def test_an_answer_is_open_when_nothing_can_be_known() -> None:
-    def word(lanes: list[dict[str, Any]]) -> str:
-        return answers.answer(_document(lanes).sections[0]).tiles[0].answer
-
-    assert word([lane("ticket", k) for k in range(3)]) == "Not known"
-    assert word([lane("dense", 0)]) == "Nothing was pruned"
-    cut = [each | {"early_stop_iteration": each["final_iteration"]} for each in [*trio("dense", 0, 0.9), *trio("ticket", 1, 0.9)]]
-    assert word(cut).startswith("Void")
-    annealed = document.of(config.load(), places.MAIN, {"toy": replace(synthetic.outcome(cut), annealed=True)})
-    (won, *_) = answers.answer(annealed.sections[0]).tiles
-    assert won.answer == "Yes, down to 60.0% of the weights" and "after the same 5,000 iterations" in won.sentence
 
 
 @pytest.mark.parametrize(
@@ -196,19 +142,19 @@ def test_an_answer_is_open_when_nothing_can_be_known() -> None:
 )
 def test_unusual_results_have_a_page(lanes: list[dict[str, Any]]) -> None:
     seen = {(each["arm"], each["round"]): each for each in lanes}
-    assert _Outline(html.html(_document([*seen.values()]))).open == []
+    assert _Outline(html.html(pages.toy([*seen.values()]))).open == []
 
 
 def test_a_report_without_a_figure_over_experiments_says_so_beside_what_is_about_it() -> None:
-    text = html.html(_document(synthetic.lanes()))
+    text = html.html(pages.toy(synthetic.lanes()))
     assert 'id="over"' not in text and "Figures that are not drawn here" in text
     assert "Figure 4 is not drawn here" in text.split('id="about"')[1]
 
 
 def test_versions_are_those_that_are_pinned_and_without_a_file_there_are_none() -> None:
-    assert "Packages" not in html.html(_document(synthetic.lanes()))
+    assert "Packages" not in html.html(pages.toy(synthetic.lanes()))
     places.CONSTRAINTS.write_text("torch==9.9.9 # a note\nother==1\nnumpy==8.8\n")
-    text = html.html(_document(synthetic.lanes()))
+    text = html.html(pages.toy(synthetic.lanes()))
     assert "<li>torch 9.9.9</li>" in text and "<li>numpy 8.8</li>" in text and "other" not in re.findall(r"<li>other", text)
 
 
@@ -262,60 +208,6 @@ def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:
     assert len(parts) == 6
 
 
-def test_the_picture_counts_the_weights_that_read_each_pixel_and_only_images_have_one() -> None:
-    shown = pages.examined_toy()
-    picture = inside.picture(shown, {2: {7: np.arange(64), 0: np.full(64, 5)}})
-    assert picture is not None
-    assert picture.rounds == [1, 2, 3, 4] and picture.seeds == [7, 0]
-    profiles = shown.outcome.profiles
-    assert profiles is not None
-    rows = profiles[(profiles["quantity"] == "input_counts") & (profiles["arm"] == "ticket") & (profiles["round"] == 2)]
-    images = {(image.round, image.seed): [*image.counts] for image in picture.images}
-    assert images[2, None] == rows["value"].tolist()
-    assert images[2, 7] == [*range(64)] and images[2, 0] == [5] * 64
-    assert {*images} == {(k, None) for k in (1, 2, 3, 4)} | {(2, 7), (2, 0)}
-    means, single = picture.tops[1]
-    assert means <= 6 < single <= 63  # the images of replicates have a scale of their own
-    drawn = vega.drawn(picture)
-    assert drawn.data["seed"] == ["", "", "7", "0", "", ""] and drawn.spec["params"][1] == {"name": "seed", "value": ""}
-    assert inside.picture(synthetic.shown(synthetic.lanes()), {}) is None
-    odd = shown.outcome.profiles[shown.outcome.profiles["position"] != 63] if shown.outcome.profiles is not None else None
-    assert inside.picture(Shown(shown.config, {"toy": pages.with_profiles(shown.outcome, odd)}), {}) is None
-
-
-def test_masks_of_single_replicates_are_counted_and_have_to_be_those_that_were_examined() -> None:
-    shown = pages.examined_toy()
-    profiles = shown.outcome.profiles
-    assert profiles is not None
-    inputs = profiles[profiles["quantity"] == "input_counts"]
-    counted = {k: rows["value"].to_numpy().astype(int) for k, rows in inputs.groupby("round")}
-    for number, count in counted.items():
-        kept = np.arange(12)[:, None] < count  # (units, pixels)
-        fewer = np.roll(kept, 1, axis=1) if number == 1 else kept
-        masks.write(Item("toy", int(str(number)), "ticket"), {1: Mask({"fc1.weight": kept}), 2: Mask({"fc1.weight": fewer})})
-    with pytest.raises(UserError, match=r"toy/r01/masks does not hold the masks that work/toy/profiles.csv is about"):
-        pixels.counts(shown)
-    masks.write(Item("toy", 1, "ticket"), {seed: Mask({"fc1.weight": np.arange(12)[:, None] < counted[1]}) for seed in (1, 2)})
-    found = pixels.counts(shown)
-    assert {k: [*seeds] for k, seeds in found.items()} == {k: [1, 2] for k in (1, 2, 3, 4)}
-    assert all((found[k][2] == count).all() for k, count in counted.items())
-    masks.write(Item("toy", 3, "ticket"), {1: Mask({"fc1.weight": np.ones((12, 64), bool)})})
-    with pytest.raises(UserError, match=r"r03/masks/seed2.safetensors is missing"):
-        pixels.counts(shown)
-    masks.write(Item("toy", 3, "ticket"), {seed: Mask({"fc1.weight": np.ones((12, 63), bool)}) for seed in (1, 2)})
-    with pytest.raises(UserError, match=r"it has no fc1.weight with 64 inputs"):
-        pixels.counts(shown)
-
-
-def test_the_masks_of_a_page_are_dependencies_of_its_report() -> None:
-    toy = config.load().experiment("toy")
-    folders = [f"work/toy/r0{k}/masks" for k in (1, 2, 3, 4)]
-    assert [path.as_posix() for path in measured.pictured("toy", toy)] == folders
-    stages = shared.stages(config.load(), places.ROOT_CHAIN)["stages"]
-    assert {*folders} < {*stages["report"]["deps"]}
-    assert measured.pictured("toy", toy.model_copy(update={"seeds": (1,)})) == []
-
-
 @pytest.mark.parametrize(("file", "panels"), [("overlap", 2), ("connections", 2)])
 def test_panels_of_the_same_quantity_have_the_same_axis(file: str, panels: int) -> None:
     drawn = _drawn(pages.examined_toy(), file, ["ticket"])[:panels]
@@ -350,7 +242,9 @@ def test_texts_can_be_read_in_light_in_the_dark_and_on_paper() -> None:
     assert len(schemes) == 3
     for colours in schemes:
         backs = {"good": ("soft", "good-soft"), "bad": ("soft", "bad-soft"), "open": ("open-soft",), "ink": ("soft", "open-soft")}
-        texts_on = [(text, back) for text in ("ink", "muted", "link", "good", "bad", "open") for back in backs.get(text, ("soft",))]
+        texts_on = [
+            (text, back) for text in ("ink", "muted", "link", "good", "bad", "open") for back in backs.get(text, ("soft",))
+        ]
         lines_on = [(line, "paper") for line in {*vega.COLOURS.values()}]
         for pairs, least in ((texts_on + [(text, "paper") for text, _ in texts_on], 4.5), (lines_on, 3.0)):
             for one, other in pairs:
@@ -359,7 +253,7 @@ def test_texts_can_be_read_in_light_in_the_dark_and_on_paper() -> None:
 
 
 def test_a_page_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(html.html(_document(synthetic.lanes()))) + 2**20 < LARGEST
+    assert len(html.html(pages.toy(synthetic.lanes()))) + 2**20 < LARGEST
 
 
 def test_differences_from_the_ticket_are_points_with_intervals() -> None:
