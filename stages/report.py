@@ -1,13 +1,11 @@
 """DVC stage report: the pages and the figures of one report of params.yaml, over its experiments."""
 
 from pipeline.claims.verdicts import Verdicts
-from pipeline.figures import files
+from pipeline.figures import files, shown
 from pipeline.files import store
-from pipeline.page import html
+from pipeline.page import html, pixels
 from pipeline.report import document, page, registry
-from pipeline.results.outcome import Outcome
-from pipeline.settings import config, measured, places
-from pipeline.settings.config import Config
+from pipeline.settings import config, places
 from stages import run_stage
 
 
@@ -17,22 +15,14 @@ def main(name: str) -> None:
     settings = config.load()
     names = settings.report_of(name)
     written.report_agrees(settings, name)
-    outcomes = {experiment: _outcome(settings, experiment) for experiment in names}
+    outcomes = {experiment: shown.outcome(settings, experiment) for experiment in names}
     report = document.of(settings, name, outcomes, Verdicts.read(settings, name))
+    masks = {section.shown.name: pixels.counts(section.shown) for section in report.sections}
     store.write_bytes(places.index(name), page.markdown(report).encode())
-    store.write_bytes(places.page(name), html.html(report).encode())
+    store.write_bytes(places.page(name), html.html(report, masks).encode())
     drawn = files.drawn(registry.drawings_over(settings, outcomes))
     if drawn:
         files.save(drawn, places.comparison(name), settings.figures.dpi)
-
-
-def _outcome(settings: Config, experiment: str) -> Outcome:
-    """With all of its tables."""
-    about = settings.experiment(experiment)
-    outcome = Outcome.read(experiment, settings.margin, with_curves=True, annealed=measured.is_annealed(about))
-    if measured.is_examined(about):
-        outcome = outcome.with_examined(experiment, with_profiles=True)
-    return outcome.with_stability(experiment) if measured.is_trained_twice(about) else outcome
 
 
 if __name__ == "__main__":

@@ -1,18 +1,35 @@
-"""What tests of the HTML page look at: the experiment toy with the tables of masks and weights, all of them made up."""
+"""What tests of the pages look at: the experiment toy with the tables of masks and weights, all of them made up."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
+from pipeline.claims.verdicts import Verdicts
 from pipeline.examine.quantities import QUANTITIES
 from pipeline.figures.shown import Shown
+from pipeline.report import document, page
+from pipeline.report.document import Document
 from pipeline.results import examined
 from pipeline.results.outcome import Outcome
+from pipeline.settings import config, places
+from pipeline.settings.config import Config
 from tests import synthetic
 
 LAYERS = ("fc1.weight", "fc2.weight", "output.weight")
 PIXELS = 64
 ARMS = {"dense": range(1), "ticket": range(1, 5)}
+
+
+def markdown(config: Config, name: str, outcomes: Mapping[str, Outcome], found: Verdicts | None = None) -> str:
+    """The Markdown page of a report."""
+    return page.markdown(document.of(config, name, outcomes, found))
+
+
+def toy(lanes: list[dict[str, Any]]) -> Document:
+    """The main report over the experiment `toy` of the working folder's params.yaml."""
+    return document.of(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
 
 
 def examined_toy() -> Shown:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.page import html
@@ -29,7 +30,8 @@ LONGEST = 60_000  # milliseconds; a page takes one or two, and more on a machine
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     shown = pages.examined_toy()
-    path.write_text(html.html(document.of(shown.config, places.MAIN, shown.outcomes)))
+    masks = {k: {seed: np.arange(64) * seed % 11 for seed in (1, 2)} for k in (1, 2, 3, 4)}
+    path.write_text(html.html(document.of(shown.config, places.MAIN, shown.outcomes), {"toy": masks}))
     return path
 
 
@@ -95,12 +97,17 @@ def test_the_slider_moves_marks_pictures_curves_and_numbers(page: Any) -> None:
     assert slider.get_attribute("aria-valuetext") == page.inner_text("#experiment-toy .slide output")
     page.keyboard.press("ArrowLeft")
     assert state() == before
+    page.select_option("#experiment-toy .slide select", "2")
+    marks, fills, curves, numbers = state()
+    assert (marks, curves, numbers) == (before[0], *before[2:]) and fills != before[1]
+    page.select_option("#experiment-toy .slide select", "")
+    assert state() == before
 
 
 def test_the_table_sorts_and_filters(page: Any) -> None:
     page.click("#tab-rounds")
-    head = page.locator("#table thead th").nth(6)
-    values = "rows => rows.filter((row) => !row.hidden).map((row) => Number(row.cells[6].dataset.value))"
+    head = page.locator("#table thead th").nth(5)
+    values = "rows => rows.filter((row) => !row.hidden).map((row) => Number(row.cells[5].dataset.value))"
     head.locator("button").click()
     found = page.eval_on_selector_all("#table tbody tr", values)
     assert found == sorted(found) and len(found) == 7 and head.get_attribute("aria-sort") == "ascending"
@@ -131,6 +138,21 @@ def test_tabs_work_by_keyboard_and_a_link_opens_the_tab_of_its_place(page: Any) 
     assert page.locator("#figure-toy-early_stop").is_visible()
 
 
+def test_every_control_is_reached_with_the_tab_key_and_shows_that_it_is(page: Any) -> None:
+    for tab, control in {
+        "experiment-toy": "#slider-toy, #experiment-toy :is(.slide select, summary, .stop:not([hidden]) .copy)",
+        "rounds": "#filter-text, #filter-arm, #table thead button, #table .copy",
+    }.items():
+        page.click(f"#tab-{tab}")
+        waiting = page.locator(control).count()
+        assert waiting > 3
+        for _ in range(waiting + 5):
+            page.keyboard.press("Tab")
+            found = f"document.activeElement.matches({control!r}) && getComputedStyle(document.activeElement).outlineStyle"
+            waiting -= page.evaluate(found) in ("solid", "auto")
+        assert waiting == 0
+
+
 def test_hovering_tells_values_and_a_command_can_be_copied(page: Any) -> None:
     page.click("#tab-experiment-toy")
     point = page.locator("#figure-toy-early_stop .chart").first.locator(".mark-symbol path").last
@@ -144,18 +166,23 @@ def test_hovering_tells_values_and_a_command_can_be_copied(page: Any) -> None:
 
 def test_print_shows_every_part(page: Any) -> None:
     page.emulate_media(media="print")
+    page.evaluate("document.querySelector('#filter-text').value = 'r02'; filter()")
     for part in ("summary", "experiment-toy", "rounds", "about"):
         assert page.locator(f"#{part} h2").first.is_visible()
     assert not page.locator("nav").is_visible()
+    assert page.locator("#table tbody tr:visible").count() == 7  # also those that a filter hides
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 900, 1400])
+@pytest.mark.parametrize("width", [390, 900, 1200, 1400])
 def test_nothing_is_wider_than_the_screen(browser: Any, file: Path, width: int, scheme: str) -> None:
     SHOTS.mkdir(exist_ok=True)
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     for tab in ("summary", "experiment-toy", "rounds"):
         _open(page, file, tab)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if tab == "rounds":  # each command can be seen and copied without scrolling sideways
+            edges = page.eval_on_selector_all("#table .copy", "all => all.map((each) => each.getBoundingClientRect().right)")
+            assert len(edges) == 7 and max(edges) <= width
         page.screenshot(path=SHOTS / f"{tab}-{width}-{scheme}.png", full_page=True)
     page.close()

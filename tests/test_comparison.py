@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline.figures import files, style
-from pipeline.report import content, document, over, page, recipe, registry
+from pipeline.report import content, document, over, recipe, registry
 from pipeline.report.content import CONVOLUTIONS, DEEP, DROPOUT, FIGURES, LENET
 from pipeline.report.figure import Figure as Record
 from pipeline.report.figure import Subject
@@ -22,7 +22,7 @@ from pipeline.settings import config, networks
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.experiment import Data
-from tests import lottery, synthetic
+from tests import lottery, pages, synthetic
 from tests.several import CONTENT
 from tests.synthetic import RMSE
 from tests.test_architecture import imported
@@ -144,7 +144,7 @@ def test_a_record_is_all_that_a_new_figure_needs(settings: Config, monkeypatch: 
     monkeypatch.setattr(document, "FIGURES", (*FIGURES, more))
     outcomes = _outcomes(settings, "conv2")
     assert set(registry.drawings_over(settings, outcomes)) == {"conv", "more"}
-    text = page.index(settings, "dropout", outcomes)
+    text = pages.markdown(settings, "dropout", outcomes)
     assert "## Figure 7. More of them" in text
     assert "![Figure 7. More of them](figures/more.svg)" in text
     assert "- Here: A sentence." in text

@@ -15,7 +15,7 @@ from pipeline.examine.quantities import PROFILES, QUANTITIES
 from pipeline.figures import files
 from pipeline.figures.shown import Shown
 from pipeline.files import store
-from pipeline.report import page, registry
+from pipeline.report import registry
 from pipeline.report.content import FIGURES, INSIDE
 from pipeline.results import examined
 from pipeline.results.outcome import Outcome
@@ -23,7 +23,7 @@ from pipeline.settings import config, measured, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from stages import aggregate, examine
-from tests import lottery
+from tests import lottery, pages
 
 SHAPES = {"fc1.weight": (8, 16), "fc2.weight": (6, 8), "output.weight": (3, 6)}
 NAMES = {figure.file for figure in INSIDE}
@@ -208,7 +208,7 @@ def test_figures_and_sentences_of_several_replicates_and_of_one(name: str) -> No
     images = [image for axes in drawn["connections"].axes for image in axes.images]
     assert images
     assert all(np.asarray(image.get_array()).shape == (4, 4) for image in images)
-    text = page.index(config.load(), "main", what.outcomes)
+    text = pages.markdown(config.load(), "main", what.outcomes)
     assert "(appendix F.5)" in text
     assert "nan" not in text.lower().replace("dominant", "")
     assert ("for two replicates" in text) == (name == "toy")
@@ -231,7 +231,7 @@ def test_tickets_of_whole_units_are_not_compared_with_magnitude_pruning_of_weigh
     what = shown("of_units")
     assert NAMES & set(registry.drawings(what)) == NAMES - {"overlap"}
     files.drawn({file: draw for file, draw in registry.drawings(what).items() if file in NAMES})
-    text = page.index(config.load(), "main", what.outcomes)
+    text = pages.markdown(config.load(), "main", what.outcomes)
     assert "nan" not in text.lower().replace("dominant", "")
 
 

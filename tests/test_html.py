@@ -7,14 +7,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.figures.shown import Shown
-from pipeline.page import answers, html, inside, rounds, single, texts, vega
+from pipeline.page import html, inside, rounds, single, texts, vega
 from pipeline.page.chart import Bars, Panel, Picture
 from pipeline.page.charts import CHARTS
 from pipeline.report import content, document, registry
-from pipeline.report.document import Document
 from pipeline.settings import config, places
 from pipeline.values import paths
 from tests import lottery, pages, synthetic
@@ -23,6 +23,7 @@ from tests.synthetic import RMSE, lane, trio
 
 EVIL = "</script><script>alert(1)</script> & \"quoted\" 'one'"
 LARGEST = 6 * 2**20  # bytes
+STYLE = lottery.ROOT / "pipeline/page/templates/style.css"
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +31,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds; test_browser.py has the real one
     paths.PARAMS.write_text(synthetic.PARAMS)
-
-
-def _document(lanes: list[dict[str, Any]]) -> Document:
-    return document.of(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
 
 
 def _charts(text: str) -> list[dict[str, Any]]:
@@ -54,7 +51,7 @@ class _Outline(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "link", "input", "br", "hr", "img"):
+        if tag not in ("meta", "link", "input", "br", "hr", "img", "wbr"):
             self.open.append(tag)
         for name, value in attrs:
             if name == "id":
@@ -72,7 +69,7 @@ class _Outline(HTMLParser):
 
 
 def test_every_tag_is_closed_every_id_is_one_and_nothing_is_loaded_from_elsewhere() -> None:
-    text = html.html(_document(synthetic.lanes()))
+    text = html.html(pages.toy(synthetic.lanes()))
     found = _Outline(text)
     assert not found.open
     assert len({*found.ids}) == len(found.ids)
@@ -84,9 +81,9 @@ def test_every_tag_is_closed_every_id_is_one_and_nothing_is_loaded_from_elsewher
 
 
 def test_the_same_report_is_the_same_bytes_in_any_order_of_pages() -> None:
-    first = html.html(_document(synthetic.lanes()))
-    html.html(_document(synthetic.lanes(reinit=False)))
-    assert html.html(_document(synthetic.lanes())) == first
+    first = html.html(pages.toy(synthetic.lanes()))
+    html.html(pages.toy(synthetic.lanes(reinit=False)))
+    assert html.html(pages.toy(synthetic.lanes())) == first
     assert not re.search(r"20\d\d-\d\d-\d\d|/tmp/|/home/|/root", first)
 
 
@@ -97,8 +94,9 @@ def test_names_and_labels_are_escaped_wherever_they_are() -> None:
     assert "<script>alert" not in text
     assert text.count("</script>") == 3  # charts, library, page.js
     assert escaping.escape(EVIL, quote=False).split(" ")[0] in text
-    panel = next(chart for chart in _charts(text) if EVIL[0] in str(chart["data"].get("label", "")))
-    assert any(label.startswith("</script>") for label in panel["data"]["label"])
+    told = [each["calculate"] for chart in _charts(text) for layer in chart["spec"].get("layer", []) for each in
+            layer.get("transform", []) if each.get("as") == "label"]  # fmt: skip
+    assert any(json.dumps(EVIL).strip('"') in labels and labels.endswith("[datum.line]") for labels in told)
 
 
 def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -> None:
@@ -112,7 +110,7 @@ def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -
 
 
 def test_it_says_every_sentence_of_the_markdown_page() -> None:
-    report = _document(synthetic.lanes())
+    report = pages.toy(synthetic.lanes())
     text = html.html(report)
     render = texts.renderer({})
     (section,) = report.sections
@@ -124,40 +122,12 @@ def test_it_says_every_sentence_of_the_markdown_page() -> None:
 
 
 def test_each_round_has_its_numbers_and_the_command_that_trains_it_anew() -> None:
-    report = _document(synthetic.lanes())
+    report = pages.toy(synthetic.lanes())
     text = html.html(report)
     for _, row in report.sections[0].shown.outcome.table.iterrows():
         assert f'data-copy="dvc repro --force --single-item {row["target"]}"' in text
     assert re.findall(r'data-rounds="([^"]*)"', text) == ["[0, 1, 2, 3, 4]"]
     assert text.count('class="stop"') == 5
-
-
-@pytest.mark.parametrize(
-    ("ticket", "word", "kind"),
-    [(0.96, "Yes, down to 21.1% of the weights", "good"), (0.90, "Not shown", "bad")],
-)
-def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) -> None:
-    lanes = [
-        *trio("dense", 0, 0.95),
-        *trio("ticket", 3, ticket, density=0.211),
-        *trio("reinit", 3, 0.92, 0.001, 1, density=0.211),
-    ]
-    found = answers.answer(_document(lanes).sections[0])
-    won, best, fresh = found.tiles
-    assert (won.answer, won.kind) == (word, kind)
-    assert best.answer.startswith("21.1%: +1.00 points, 95% interval" if kind == "good" else "21.1%: -5.00 points")
-    assert fresh.answer.startswith("Yes: +4.00 points" if kind == "good" else "Not shown: -2.00 points")
-    assert found.command == "dvc repro --force --single-item experiments/toy/dvc.yaml:retrain@r03"
-
-
-def test_an_answer_is_open_when_nothing_can_be_known() -> None:
-    def word(lanes: list[dict[str, Any]]) -> str:
-        return answers.answer(_document(lanes).sections[0]).tiles[0].answer
-
-    assert word([lane("ticket", k) for k in range(3)]) == "Not known"
-    assert word([lane("dense", 0)]) == "Nothing was pruned"
-    cut = [each | {"early_stop_iteration": each["final_iteration"]} for each in [*trio("dense", 0, 0.9), *trio("ticket", 1, 0.9)]]
-    assert word(cut).startswith("Void")
 
 
 @pytest.mark.parametrize(
@@ -172,13 +142,19 @@ def test_an_answer_is_open_when_nothing_can_be_known() -> None:
 )
 def test_unusual_results_have_a_page(lanes: list[dict[str, Any]]) -> None:
     seen = {(each["arm"], each["round"]): each for each in lanes}
-    assert _Outline(html.html(_document([*seen.values()]))).open == []
+    assert _Outline(html.html(pages.toy([*seen.values()]))).open == []
+
+
+def test_a_report_without_a_figure_over_experiments_says_so_beside_what_is_about_it() -> None:
+    text = html.html(pages.toy(synthetic.lanes()))
+    assert 'id="over"' not in text and "Figures that are not drawn here" in text
+    assert "Figure 4 is not drawn here" in text.split('id="about"')[1]
 
 
 def test_versions_are_those_that_are_pinned_and_without_a_file_there_are_none() -> None:
-    assert "Packages" not in html.html(_document(synthetic.lanes()))
+    assert "Packages" not in html.html(pages.toy(synthetic.lanes()))
     places.CONSTRAINTS.write_text("torch==9.9.9 # a note\nother==1\nnumpy==8.8\n")
-    text = html.html(_document(synthetic.lanes()))
+    text = html.html(pages.toy(synthetic.lanes()))
     assert "<li>torch 9.9.9</li>" in text and "<li>numpy 8.8</li>" in text and "other" not in re.findall(r"<li>other", text)
 
 
@@ -204,7 +180,8 @@ def test_charts_show_the_numbers_of_the_table() -> None:
     assert points["low"].tolist() == (100 * rows["value_min"]).tolist()
     assert points["round"].tolist() == rows["round"].tolist() == [4, 3, 2, 1, 0]
     drawn = vega.drawn(right)
-    assert [y for y, label in zip(drawn.data["y"], drawn.data["label"], strict=True) if label == "Random reinit"] == [93.15]
+    assert [line.label for line in right.lines] == ["Ticket", "Random reinit"]
+    assert [y for y, line in zip(drawn.data["y"], drawn.data["line"], strict=True) if line == 1] == [93.15]
     assert drawn.spec["params"] == [{"name": "round", "value": 0}]
     assert "Ticket, Random reinit" in drawn.alt
 
@@ -222,7 +199,7 @@ def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:
     shown = pages.examined_toy()
     for file in ("learning_curves", "early_stop", "survivors", "overlap"):
         parts += _drawn(shown, file, ["ticket"])[:1]
-    picture = inside.picture(shown)
+    picture = inside.picture(shown, {2: {1: np.arange(64), 2: np.arange(64)}})
     assert picture is not None and picture.side == 8
     for part in [*parts, picture]:
         drawn = vega.drawn(part)
@@ -231,18 +208,16 @@ def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:
     assert len(parts) == 6
 
 
-def test_the_picture_counts_the_weights_that_read_each_pixel_and_only_images_have_one() -> None:
-    shown = pages.examined_toy()
-    picture = inside.picture(shown)
-    assert picture is not None
-    assert picture.rounds == [1, 2, 3, 4]
-    profiles = shown.outcome.profiles
-    assert profiles is not None
-    rows = profiles[(profiles["quantity"] == "input_counts") & (profiles["arm"] == "ticket") & (profiles["round"] == 2)]
-    assert picture.counts[1] == rows["value"].tolist()
-    assert inside.picture(synthetic.shown(synthetic.lanes())) is None
-    odd = shown.outcome.profiles[shown.outcome.profiles["position"] != 63] if shown.outcome.profiles is not None else None
-    assert inside.picture(Shown(shown.config, {"toy": pages.with_profiles(shown.outcome, odd)})) is None
+@pytest.mark.parametrize(("file", "panels"), [("overlap", 2), ("connections", 2)])
+def test_panels_of_the_same_quantity_have_the_same_axis(file: str, panels: int) -> None:
+    drawn = _drawn(pages.examined_toy(), file, ["ticket"])[:panels]
+    axes = [panel.y for panel in drawn if isinstance(panel, Panel)]
+    assert len(axes) == panels and len({axis.limits for axis in axes}) == 1
+    assert axes[0].limits is not None
+    low, high = axes[0].limits
+    values = [value for panel in drawn if isinstance(panel, Panel) for line in panel.lines for value in line.points["y"]]
+    assert low < min(values) and max(values) < high
+    assert low == 0 or axes[0].kind == "share"
 
 
 def test_rows_have_the_interval_of_their_difference_from_the_dense_network() -> None:
@@ -252,8 +227,33 @@ def test_rows_have_the_interval_of_their_difference_from_the_dense_network() -> 
     assert (ticket.difference, ticket.interval) == ("+1.00 points", "+0.88 to +1.12")
 
 
+def test_texts_can_be_read_in_light_in_the_dark_and_on_paper() -> None:
+    """WCAG 2 asks for a contrast of 4.5 for texts and of 3 for lines."""
+
+    def brightness(colour: str) -> float:
+        digits = colour if len(colour) == 6 else "".join(digit * 2 for digit in colour)
+        parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        return sum(
+            share * (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4)
+            for share, v in zip((0.2126, 0.7152, 0.0722), parts, strict=True)
+        )
+
+    schemes = [dict(re.findall(r"--([\w-]+): #(\w+)", block)) for block in re.findall(r":root {([^}]*)}", STYLE.read_text())]
+    assert len(schemes) == 3
+    for colours in schemes:
+        backs = {"good": ("soft", "good-soft"), "bad": ("soft", "bad-soft"), "open": ("open-soft",), "ink": ("soft", "open-soft")}
+        texts_on = [
+            (text, back) for text in ("ink", "muted", "link", "good", "bad", "open") for back in backs.get(text, ("soft",))
+        ]
+        lines_on = [(line, "paper") for line in {*vega.COLOURS.values()}]
+        for pairs, least in ((texts_on + [(text, "paper") for text, _ in texts_on], 4.5), (lines_on, 3.0)):
+            for one, other in pairs:
+                dark, light = sorted((brightness(colours[one]), brightness(colours[other])))
+                assert (light + 0.05) / (dark + 0.05) >= least, (one, other, colours)
+
+
 def test_a_page_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(html.html(_document(synthetic.lanes()))) + 2**20 < LARGEST
+    assert len(html.html(pages.toy(synthetic.lanes()))) + 2**20 < LARGEST
 
 
 def test_differences_from_the_ticket_are_points_with_intervals() -> None:

@@ -11,14 +11,14 @@ from pipeline import headline
 from pipeline.claims import ledger
 from pipeline.claims.verdicts import Verdict, Verdicts
 from pipeline.files import store
-from pipeline.report import page, verdicts
+from pipeline.report import verdicts
 from pipeline.settings import config, places
 from pipeline.tracking import tables
 from pipeline.values.errors import UserError
 from stages import aggregate
 from stages import claims as claims_stage
 from stages import report as report_stage
-from tests import lottery, planted, synthetic
+from tests import lottery, pages, planted, synthetic
 from tests.planted import claim
 from tests.synthetic import RMSE, trio
 
@@ -210,7 +210,7 @@ def _verdicts(metric: dict[str, str] = synthetic.ACCURACY) -> tuple[str, Verdict
     settings, outcome = config.load(), synthetic.outcome(_lanes(metric))
     claims = ledger.read(settings)
     found = Verdicts(claims, judge.judge(claims, ["toy"], {"toy": Source(outcome)}))
-    return page.index(settings, places.MAIN, {"toy": outcome}, found), found
+    return pages.markdown(settings, places.MAIN, {"toy": outcome}, found), found
 
 
 def test_the_page_has_verdicts_by_kind_then_what_was_not_run_and_a_discussion() -> None:

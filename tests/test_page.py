@@ -9,10 +9,10 @@ import pytest
 
 from pipeline import headline
 from pipeline.figures.shown import Shown
-from pipeline.report import findings, page
+from pipeline.report import findings
 from pipeline.settings import config, places
 from pipeline.values import paths
-from tests import synthetic
+from tests import pages, synthetic
 from tests.synthetic import LATER, RMSE, lane, trio
 
 
@@ -23,7 +23,7 @@ def lane_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def _page(lanes: list[dict[str, Any]]) -> str:
-    return page.index(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
+    return pages.markdown(config.load(), places.MAIN, {"toy": synthetic.outcome(lanes)})
 
 
 def _findings(lanes: list[dict[str, Any]]) -> str:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.report import page, recipe
+from pipeline.report import recipe
 from pipeline.settings import config
 from pipeline.settings.config import Config
 from pipeline.values import paths
-from tests import lottery, synthetic
+from tests import lottery, pages, synthetic
 from tests.several import CONTENT, CONV
 
 
@@ -30,7 +30,7 @@ def test_a_reduced_budget_is_said_plainly_with_all_that_differs(settings: Config
     ):  # fmt: skip
         assert part in said
     outcomes = {name: synthetic.outcome(synthetic.of_params(settings, name)) for name in settings.reports["some"]}
-    text = page.index(settings, "some", outcomes)
+    text = pages.markdown(settings, "some", outcomes)
     assert said in text
     assert "The budget of `conv2_small` is reduced" in text
     assert "For the paper's own budget, name `conv2` and `conv4`" in text

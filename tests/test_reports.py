@@ -10,7 +10,7 @@ from pipeline.dag import written
 from pipeline.figures import files
 from pipeline.figures.shown import Shown
 from pipeline.files import store
-from pipeline.report import page, registry
+from pipeline.report import registry
 from pipeline.results import numbers, tables
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
@@ -18,7 +18,7 @@ from pipeline.settings.config import Config
 from pipeline.values import paths, plugins
 from pipeline.values.errors import UserError
 from stages import report as report_stage
-from tests import lottery, synthetic
+from tests import lottery, pages, synthetic
 from tests.several import CONTENT
 from tests.synthetic import LATER, RMSE, lane, trio
 
@@ -36,7 +36,7 @@ def _page(settings: Config, name: str, **outcomes: Outcome) -> str:
         experiment: outcomes.get(experiment) or synthetic.outcome(synthetic.of_params(settings, experiment))
         for experiment in settings.all_reports()[name]
     }
-    return page.index(settings, name, found)
+    return pages.markdown(settings, name, found)
 
 
 def _here(text: str, name: str) -> str:

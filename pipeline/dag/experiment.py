@@ -51,7 +51,7 @@ def stages(bound: Bound) -> dict[str, Any]:
     drawn_from = [places.curves(name), places.rounds(name)]
     if measured.is_examined(bound.experiment):
         found["examine"] = _examine(bound)
-        drawn_from += [places.examined(name), places.profiles(name)]
+        drawn_from += measured.examined(name, bound.experiment)
     if measured.is_trained_twice(bound.experiment):
         found["stability"] = _stability(bound)
     found["plot"] = _stage("plot", name, drawn_from, _code("plot"))

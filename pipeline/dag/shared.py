@@ -14,7 +14,6 @@ from pipeline.run import code
 from pipeline.settings import check, measured, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
-from pipeline.values.experiment import Experiment
 
 TEMPLATES = Path("pipeline/page/templates")  # of the HTML page; they are no Python, which the imports would lead to
 
@@ -73,7 +72,8 @@ def _report(config: Config, name: str) -> dict[str, Any]:
     names = config.all_reports()[name]
     shown = registry.over(config, names)
     files = [path(n) for path in (places.rounds, places.figures, places.curves) for n in names]
-    files += [path for n in names for path in _tables(n, config.experiment(n))]
+    drawn_from = (measured.examined, measured.stability, measured.pictured)
+    files += [path for n in names for of in drawn_from for path in of(n, config.experiment(n))]
     files += [places.CLAIMS, places.ledger(name)] if places.CLAIMS.is_file() else []
     files += [places.CONSTRAINTS] if places.CONSTRAINTS.is_file() else []
     # No plots of DVC, as in a chain.
@@ -96,12 +96,6 @@ def _report(config: Config, name: str) -> dict[str, Any]:
         ],
         "outs": [in_git(path) for path in outs],
     }
-
-
-def _tables(name: str, experiment: Experiment) -> list[Path]:
-    """Of masks and weights, and of networks that are trained twice."""
-    examined = [places.examined(name), places.profiles(name)] if measured.is_examined(experiment) else []
-    return examined + ([places.stability(name), places.lines(name)] if measured.is_trained_twice(experiment) else [])
 
 
 def _subject(config: Config, name: str) -> list[str]:

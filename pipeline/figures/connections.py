@@ -15,6 +15,7 @@ from pipeline.results import examined
 from pipeline.results.statistics import percent
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure, SubFigure
 
 SHOWN = 4  # times the mean; a few units may have more connections and are cut off
@@ -45,11 +46,16 @@ def layers_of(shown: Shown) -> list[str]:
 
 def side(shown: Shown, arm: str) -> int:
     """The side of the square image that the inputs form; 0 if their number is not a square number."""
+    rows = inputs(shown, arm)
+    found = len(rows[rows["round"] == rows["round"].min()])
+    side = math.isqrt(found)
+    return side if side > 1 and side * side == found else 0
+
+
+def inputs(shown: Shown, arm: str) -> pd.DataFrame:
+    """The rows of the numbers of connections that leave each input, by round and then by the input's index."""
     table = layers.profiles(shown.outcome)
-    rows = table[(table["quantity"] == "input_counts") & (table["arm"] == arm)]
-    inputs = len(rows[rows["round"] == rows["round"].min()])
-    side = math.isqrt(inputs)
-    return side if side > 1 and side * side == inputs else 0
+    return table[(table["quantity"] == "input_counts") & (table["arm"] == arm)]
 
 
 def top(image: NDArray[np.float64]) -> float:
@@ -59,8 +65,7 @@ def top(image: NDArray[np.float64]) -> float:
 
 def _inputs(figure: SubFigure, shown: Shown, arm: str, side: int) -> None:
     """Each image has its own scale, because the numbers fall with density."""
-    chosen, table = layers.rounds(shown, arm, MOST), layers.profiles(shown.outcome)
-    counts = table[(table["quantity"] == "input_counts") & (table["arm"] == arm)]
+    chosen, counts = layers.rounds(shown, arm, MOST), inputs(shown, arm)
     panels = figure.subplots(1, len(chosen), squeeze=False)[0]
     for panel, number in zip(panels, chosen, strict=True):
         rows = counts[counts["round"] == number]

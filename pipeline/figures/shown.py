@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.figures import style
 from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome
+from pipeline.settings import measured
 from pipeline.settings.config import Config
 from pipeline.values.experiment import Experiment
 
@@ -41,3 +42,12 @@ class Shown:
 
     def label(self, arm: str) -> str:
         return style.label(arm, self.labels)
+
+
+def outcome(config: Config, name: str, with_stability: bool = True) -> Outcome:
+    """What came out of an experiment, with the tables that figures are drawn from. Raises: UserError that names a missing one."""
+    experiment = config.experiment(name)
+    found = Outcome.read(name, config.margin, with_curves=True, annealed=measured.is_annealed(experiment))
+    if measured.is_examined(experiment):
+        found = found.with_examined(name, with_profiles=True)
+    return found.with_stability(name) if with_stability and measured.is_trained_twice(experiment) else found

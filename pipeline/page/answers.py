@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from pipeline.page import rounds
 from pipeline.report import findings, wording
 from pipeline.report.document import Section
-from pipeline.results import statistics
+from pipeline.results import intervals, statistics
+from pipeline.results.intervals import Difference
 from pipeline.results.numbers import NEAR_21
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT, percent
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     from pipeline.results.outcome import Row
@@ -58,9 +60,10 @@ def _won(outcome: Outcome, ticket: str) -> Tile:
     if outcome.tickets.empty:
         return Tile(question, "Nothing was pruned", "Only the dense network was trained.")
     smallest = outcome.smallest(outcome.tickets)
-    sentence = findings.smallest(outcome, ticket)
-    if short := wording.short(outcome):
-        return Tile(question, "Compared after the same time" if outcome.annealed else "Void: training was too short", short)
+    short = wording.short(outcome)
+    if outcome.is_short:
+        return Tile(question, "Void: training was too short", short)
+    sentence = f"{findings.smallest(outcome, ticket)} {short}".strip()
     if outcome.too_few(outcome.tickets):
         return Tile(question, "Not known", sentence)
     if smallest is None:
@@ -72,15 +75,42 @@ def _best(outcome: Outcome, ticket: str) -> Tile | None:
     row = outcome.best()
     if row is None:
         return None
-    difference, interval, _ = rounds.compared(outcome, row, outcome.dense)
-    sure = f", 95% interval {interval}" if interval else ""
-    replicates = outcome.difference(row, outcome.dense).n
+    found = _unchosen(outcome)
+    sentence, plain = findings.best(outcome, ticket), outcome.difference(row, outcome.dense)
+    if found is None:
+        sentence += f" The number of replicates is {plain.n}."
+    else:
+        sentence += (
+            f" The number above does not profit from this choice: each of the {found.n} replicates is compared in the round that "
+            "is the best of the others."
+        )
+    shown = found or plain
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{percent(row['density'])}%: {difference}{sure}",
-        f"{findings.best(outcome, ticket)} The number of replicates is {replicates}.",
-        "good" if _is_better(outcome, row, outcome.dense) else "open",
+        f"{percent(row['density'])}%: {rounds.told(outcome, shown)}",
+        sentence,
+        "good" if _is_better(outcome, [row, outcome.dense], shown) else "open",
     )
+
+
+def _unchosen(outcome: Outcome) -> Difference | None:
+    """The difference of the best tickets from the dense network, where the round of each replicate is chosen on the others, as
+    for claims about the best round: the best of several equally good rounds would look better than it is. None where nothing
+    is chosen.
+    """
+    lanes, column = outcome.lanes, outcome.metric.at_early_stop
+    dense, tickets = (
+        lanes[lanes["arm"] == arm].pivot_table(index="seed", columns="round", values=column) for arm in (DENSE, outcome.main)
+    )
+    own = tickets[tickets.index.isin(dense.index)].dropna(axis="columns")
+    if min(own.shape) < 2:
+        return None
+    differences = []
+    for seed in own.index:
+        means = own.drop(index=seed).mean().iloc[::-1]  # of equally good rounds the last, which has the fewest weights
+        chosen = means.index[outcome.metric.best(means)]
+        differences.append(float(own.loc[seed, chosen] - dense.loc[seed, 0]))
+    return intervals.of(differences)
 
 
 def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
@@ -94,22 +124,22 @@ def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
     reinit = statistics.at_round(outcome.table, REINIT, int(row["round"]))
     if reinit is None:
         return None
-    difference, interval, _ = rounds.compared(outcome, row, reinit)
-    is_better = _is_better(outcome, row, reinit)
-    answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else "Not shown"
+    found = outcome.difference(row, reinit)
+    is_better = _is_better(outcome, [row, reinit], found)
+    short = "Not known" if found.error is None else "Not shown"
+    answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else short
     whose = f"that of the same masks with fresh weights ({name})"
     return Tile(
         "Do they need their own initial weights?",
-        f"{answer}: {difference}{f', 95% interval {interval}' if interval else ''}",
+        f"{answer}: {rounds.told(outcome, found)}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
         f"{wording.difference(outcome, row, reinit, whose)}.",
         "good" if is_better else "open",
     )
 
 
-def _is_better(outcome: Outcome, row: Row, other: Row) -> bool:
-    """Whether the interval of the difference lies on the better side of zero, and is more than a difference in speed."""
-    if outcome.learns_still([row, other]):
+def _is_better(outcome: Outcome, rows: list[Row], found: Difference) -> bool:
+    """Whether the interval of a difference lies on the better side of zero, and is more than one in speed. rows: its two."""
+    if outcome.learns_still(rows) or found.bounds is None:
         return False
-    bounds = outcome.difference(row, other).bounds
-    return bounds is not None and min(outcome.metric.gain(bound, 0.0) for bound in bounds) > 0
+    return min(outcome.metric.gain(bound, 0.0) for bound in found.bounds) > 0

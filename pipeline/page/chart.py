@@ -78,15 +78,32 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Image:
+    """How many of the surviving weights read each input. seed: None for the mean over the replicates."""
+
+    round: int
+    seed: int | None
+    counts: Sequence[float]
+
+
+@dataclass(frozen=True)
 class Picture:
-    """An image for each round: how many of the surviving weights read each input. tops: the value of the lightest colour."""
+    """One image at a time. tops: for each round, the value of the lightest colour in the mean and in single replicates."""
 
     side: int
-    rounds: Sequence[int]
-    counts: Sequence[Sequence[float]]
-    tops: Sequence[float]
+    images: Sequence[Image]
+    tops: Sequence[tuple[float, float]]
     title: str = "Weights that read each pixel"
     height: int = 250
+
+    @property
+    def rounds(self) -> list[int]:
+        return list(dict.fromkeys(image.round for image in self.images))
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those of single replicates, which the page offers beside the mean."""
+        return list(dict.fromkeys(image.seed for image in self.images if image.seed is not None))
 
 
 @dataclass(frozen=True)
@@ -144,12 +161,20 @@ def density(shown: Iterable[float], labelled: Iterable[float], most: int = 7, ti
 
 
 def shared(panels: Sequence[Panel]) -> list[Panel]:
-    """Panels beside each other with one vertical axis, as they have it in the figures."""
+    """Panels of the same quantity with one vertical axis, as they have it in the figures."""
     values = [value for panel in panels for line in panel.lines for key in ("low", "high") for value in line.points[key]]
     values += [level.y for panel in panels for level in panel.levels]
-    low, high = min(values), max(values)
+    axis = panels[0].y
+    if axis.kind == "share":
+        positive = [value for value in values if value > 0] or [1.0]
+        return _limited(panels, min(positive) / 1.1, max(positive) * 1.1)
+    low, high = min([0.0] if axis.from_zero else values), max(values)
     margin = 0.04 * (high - low) or 1.0
-    return [replace(panel, y=replace(panel.y, limits=(low - margin, high + margin))) for panel in panels]
+    return _limited(panels, low if axis.from_zero else low - margin, high + margin)
+
+
+def _limited(panels: Sequence[Panel], low: float, high: float) -> list[Panel]:
+    return [replace(panel, y=replace(panel.y, limits=(low, high))) for panel in panels]
 
 
 def metric(of: Metric, title: str) -> Axis:

@@ -10,6 +10,7 @@ from pipeline.figures import learning_curves, style
 from pipeline.figures.shown import Shown
 from pipeline.page import inside, rounds, single
 from pipeline.page.chart import Bars, Chart, Line, Panel, Picture
+from pipeline.page.pixels import Counts
 from pipeline.page.rounds import Round, Stop
 from pipeline.results.statistics import REINIT
 from pipeline.values.lanes import DENSE
@@ -22,20 +23,20 @@ class Explorer:
     stops: list[Stop]
     first: int
     chart: Chart
-    has_picture: bool
+    picture: Picture | None
 
     @property
     def numbers(self) -> list[int]:
         return [stop.number for stop in self.stops]
 
 
-def explorer(shown: Shown, rows: list[Round]) -> Explorer | None:
-    """None for an experiment without tickets."""
+def explorer(shown: Shown, rows: list[Round], masks: Counts) -> Explorer | None:
+    """None for an experiment without tickets. masks: of single replicates, which the picture can show."""
     if shown.outcome.tickets.empty:
         return None
-    stops, picture = rounds.stops(shown, rows), inside.picture(shown)
+    stops, picture = rounds.stops(shown, rows), inside.picture(shown, masks)
     panels: list[Panel | Picture | Bars] = [_curves(shown), *([picture] if picture else [])]
-    return Explorer(stops, rounds.first_stop(shown.outcome, stops), Chart(panels), picture is not None)
+    return Explorer(stops, rounds.first_stop(shown.outcome, stops), Chart(panels), picture)
 
 
 def _curves(shown: Shown) -> Panel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.page import answers, explorer, pinned, rounds, texts, vega
 from pipeline.page.chart import Chart, Line
 from pipeline.page.charts import CHARTS
+from pipeline.page.pixels import Counts
 from pipeline.report import document, table
 from pipeline.report.document import Document, Drawing, Section
 from pipeline.settings import places
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
 LIBRARY = "<script data-library></script>"  # its place in the template; autoescape keeps a user's text from being the same
@@ -23,18 +26,21 @@ GLYPHS = {"o": "●", "s": "■", "^": "▲", "v": "▼", "D": "◆", "d": "◆"
 STROKES = {"-": "solid", "--": "dashed", ":": "dotted", "-.": "dashed"}
 
 
-def html(report: Document) -> str:
-    """The page, which is the same byte for byte for the same report and packages."""
+def html(report: Document, masks: Mapping[str, Counts] | None = None) -> str:
+    """The page, which is the same byte for byte for the same report and packages. masks: by experiment, those of single
+    replicates, where its picture can show them.
+    """
     drawings = [*_drawings(report)]
     render = texts.renderer({f"{drawing.files}.svg": _id(drawing) for drawing in drawings})
     page = _Page()
-    sections = [_section(page, section) for section in report.sections]
+    sections = [_section(page, section, (masks or {}).get(section.shown.name, {})) for section in report.sections]
     content = {
         "title": document.TITLE if report.report == places.MAIN else f"Lottery tickets: {report.report}",
         "report": report,
         "introduction": document.INTRODUCTION,
         "answers": [answers.answer(section) for section in report.sections],
         "sections": sections,
+        "has_comparison": any(comparison.drawing for comparison in report.comparisons),
         "comparisons": [(comparison, page.figure(comparison.drawing)) for comparison in report.comparisons],
         "rows": [row for section in sections for row in section["rows"]],
         "target": places.report_target(report.report),
@@ -42,7 +48,7 @@ def html(report: Document) -> str:
         "versions": pinned.versions(),
     }
     environment = _environment()
-    environment.filters["md"] = render
+    environment.filters |= {"md": render, "breakable": _breakable}
     text = environment.get_template("page.html").render(content, charts=page.charts)
     tidy = "\n".join(line.rstrip() for line in text.split("\n") if line.strip()) + "\n"
     return tidy.replace(LIBRARY, f"<script>{_library()}</script>", 1)  # last, because its blanks may count
@@ -70,9 +76,9 @@ class _Page:
         return {"id": _id(drawing), "drawing": drawing, **self.chart(chart)}
 
 
-def _section(page: _Page, section: Section) -> dict[str, Any]:
+def _section(page: _Page, section: Section, masks: Counts) -> dict[str, Any]:
     rows = rounds.rows(section.shown)
-    found = explorer.explorer(section.shown, rows)
+    found = explorer.explorer(section.shown, rows, masks)
     return {
         "section": section,
         "name": section.shown.name,
@@ -98,6 +104,13 @@ def _key(part: Any) -> Mapping[str, str]:
     """How the key of a chart shows a line: its colour, stroke and marker."""
     glyph = GLYPHS[part.marker] if isinstance(part, Line) else ""
     return {"label": part.label, "colour": vega.colour(part.colour), "stroke": STROKES[part.dashes], "glyph": glyph}
+
+
+def _breakable(command: str) -> Markup:
+    """A command that may break after the parts of a path. It has no further characters, as it is copied."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("([/:])", r"\1<wbr>", str(escape(command))))
 
 
 def _environment() -> Environment:

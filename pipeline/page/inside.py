@@ -10,7 +10,8 @@ import numpy as np
 from pipeline.figures import axes, connections, layers, movement, overlap, style, survivors
 from pipeline.figures.shown import Shown
 from pipeline.page import chart
-from pipeline.page.chart import Axis, Chart, Level, Line, Panel, Picture
+from pipeline.page.chart import Axis, Chart, Image, Level, Line, Panel, Picture
+from pipeline.page.pixels import Counts
 from pipeline.results import examined
 from pipeline.results.statistics import percent
 from pipeline.values.lanes import DENSE
@@ -80,6 +81,7 @@ def spread(shown: Shown, arms: Sequence[str]) -> Chart:
             lines.append(Line(f"{layers.name(layer)}, random mask", colour, chance, "", ":"))
         y = Axis("Gini coefficient", ".3f", from_zero=True)
         panels.append(Panel(_densities(shown), y, lines, title=title, moves=True, height=210))
+    panels = chart.shared(panels)
     panels += [_sorted(shown, arm, way, title) for way, title in connections.WAYS.items()]
     return Chart(panels, axes.noted([examined.summary(layers.numbers(shown.outcome), "spread", arm, names[0])]), width=400)
 
@@ -113,19 +115,22 @@ def overlaps(shown: Shown, arms: Sequence[str]) -> Chart:
         lines.append(Line("Random masks", style.GREY, _line(shown, chance, arm, ""), "", ":"))
         y = Axis("Share", ".3f", "share")
         panels.append(Panel(_densities(shown), y, lines, title=title, moves=True))
-    return Chart(panels, axes.noted([examined.summary(layers.numbers(shown.outcome), "overlap_one_shot", arm)]))
+    note = axes.noted([examined.summary(layers.numbers(shown.outcome), "overlap_one_shot", arm)])
+    return Chart(chart.shared(panels), note)
 
 
-def picture(shown: Shown) -> Picture | None:
-    """The input pixels of the tickets' masks, by round; None where the inputs are not the pixels of a square."""
-    outcome = shown.outcome
-    if outcome.profiles is None:
-        return None
-    table = outcome.profiles
-    counts = table[(table["quantity"] == "input_counts") & (table["arm"] == outcome.main)]
-    side = connections.side(shown, outcome.main) if len(counts) else 0
+def picture(shown: Shown, masks: Counts) -> Picture | None:
+    """The input pixels of the tickets' masks; None where the inputs are not the pixels of a square. masks: of single replicates,
+    which are noisier than the mean, so that their images have a scale of their own.
+    """
+    main = shown.outcome.main
+    side = connections.side(shown, main) if shown.outcome.profiles is not None else 0
     if not side:
         return None
-    rounds = [int(number) for number in counts["round"].drop_duplicates()]
-    images = [counts.loc[counts["round"] == number, "value"].to_numpy() for number in rounds]
-    return Picture(side, rounds, [image.tolist() for image in images], [connections.top(image) for image in images])
+    images, tops = [], []
+    for number, rows in connections.inputs(shown, main).groupby("round"):
+        mean, single = rows["value"].to_numpy(), masks.get(int(str(number)), {})
+        images += [Image(int(str(number)), None, mean.tolist())]
+        images += [Image(int(str(number)), seed, count.tolist()) for seed, count in single.items()]
+        tops.append((connections.top(mean), connections.top(np.array([*(single or {0: mean}).values()]))))
+    return Picture(side, images, tops)

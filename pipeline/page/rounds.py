@@ -14,7 +14,8 @@ from pipeline.results.statistics import percent
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
-    from pipeline.results.outcome import Outcome, Row
+    from pipeline.results.intervals import Difference
+    from pipeline.results.outcome import Outcome
 
 FORCED = "--force --single-item"  # what makes `dvc repro` run a stage although nothing has changed
 
@@ -69,15 +70,19 @@ def first_stop(outcome: Outcome, stops: list[Stop]) -> int:
 
 
 def _round(shown: Shown, line: Line) -> Round:
-    row = line.row
-    difference, interval, gap = ("", "", 0.0) if row["arm"] == DENSE else compared(shown.outcome, row, shown.outcome.dense)
-    return Round(shown.name, int(row["round"]), line, difference, interval, gap)
+    row, outcome = line.row, shown.outcome
+    beside = ("", "", 0.0) if row["arm"] == DENSE else compared(outcome, outcome.difference(row, outcome.dense))
+    return Round(shown.name, int(row["round"]), line, *beside)
 
 
-def compared(outcome: Outcome, row: Row, other: Row) -> tuple[str, str, float]:
-    """The difference of two rows in words, its interval, which may be empty, and the difference itself."""
-    found = outcome.difference(row, other)
+def compared(outcome: Outcome, found: Difference) -> tuple[str, str, float]:
+    """A difference in words, its interval, which may be empty, and the difference itself."""
     if found.mean != found.mean:  # no replicate in common
         return "", "", 0.0
     between = outcome.metric.between(*found.bounds).removesuffix(" points") if found.bounds else ""
     return outcome.metric.gap(found.mean), between, found.mean
+
+
+def told(outcome: Outcome, found: Difference) -> str:
+    difference, interval, _ = compared(outcome, found)
+    return f"{difference or 'no replicate in common'}{f', 95% interval {interval}' if interval else ''}"

@@ -172,4 +172,4 @@ def costs(shown: Shown, details: Sequence[str]) -> Chart:
         panels.append(Panel(x, y, lines, [chart.dense_level(scale * float(outcome.dense["value_mean"]))]))
         tables = [rows for rows in placed.values() if len(rows)]
     marked = any((table["censored"] > 0).any() for table in tables)
-    return Chart(panels, f"{axes.noted(tables)} {structures.NOTE}", marked)
+    return Chart(chart.shared(panels), f"{axes.noted(tables)} {structures.NOTE}", marked)

@@ -5,6 +5,7 @@ Colours are variables of the page's style, so that one drawing serves light, dar
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ COLOURS = {
     **{colour: f"ramp{i}" for i, colour in enumerate(style.RAMP)},
 }  # fmt: skip
 ROUND = "round"  # the parameter that the slider sets
+SEED = "seed"  # the one that chooses a replicate's mask; empty for the mean over all
 ROWS = "rows"  # the name of the data
 DIGITS = 6  # significant digits of a number on the page
 PERCENT = "({0} >= 99.95 ? '100' : format({0}, {0} >= 1 ? '.1f' : '.2~r'))"  # as statistics.percent
@@ -60,8 +62,8 @@ def drawn(part: Panel | Picture | Bars) -> Drawn:
 def _panel(panel: Panel) -> Drawn:
     import pandas as pd
 
-    tables = [line.points.assign(line=i, label=line.label) for i, line in enumerate(panel.lines) if len(line.points)]
-    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"x": [], "y": [], "line": [], "label": []})
+    tables = [line.points.assign(line=i) for i, line in enumerate(panel.lines) if len(line.points)]
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"x": [], "y": [], "line": []})
     labels = dict.fromkeys(line.label for line in panel.lines)
     described = f"{panel.title + ': ' if panel.title else ''}{panel.y.title} against {panel.x.title}; lines: {', '.join(labels)}."
     return Drawn(_lines(panel, rows), _columns(rows), " ".join(described.split()))
@@ -113,7 +115,8 @@ def _hover(base: Any, panel: Panel, x: Any, y: Any, has_band: bool) -> Any:
 
     shown = panel.x.shown.replace("value", "datum.x")
     text = PERCENT.format("(100 * datum.x)") if panel.x.kind == "log" else f"format({shown}, '{panel.x.format}')"
-    values = {"at": "datum.x + ''" if panel.x.kind == "names" else text}
+    labels = json.dumps([line.label for line in panel.lines])  # here and not in every row, where they would be half of the data
+    values = {"label": f"{labels}[datum.line]", "at": "datum.x + ''" if panel.x.kind == "names" else text}
     values["is"] = f"format({panel.y.shown.replace('value', 'datum.y')}, '{panel.y.format}')"
     told = [alt.Tooltip("label:N", title="Line"), _told("at", panel.x.title), _told("is", panel.y.title)]
     if has_band:
@@ -177,21 +180,28 @@ def _picture(picture: Picture) -> Drawn:
     import altair as alt
 
     side = picture.side
-    tops = "[" + ", ".join(str(_rounded(top)) for top in picture.tops) + "]"
-    base = alt.Chart(alt.NamedData(ROWS)).transform_filter(f"datum.round == {ROUND}").transform_flatten(["count"])
+    tops = [[_rounded(top) for top in both] for both in picture.tops]
+    chosen = f"datum.round == {ROUND} && datum.seed == {SEED}"
+    base = alt.Chart(alt.NamedData(ROWS)).transform_filter(chosen).transform_flatten(["count"])
     placed = base.transform_window(place="row_number()").transform_calculate(
         x=f"(datum.place - 1) % {side}", y=f"floor((datum.place - 1) / {side})"
     )
     legend = alt.Legend(title=None, gradientLength=picture.height - 10, format=".3~s")
-    scale = alt.Scale(scheme="magma", domain=[0, alt.ExprRef(f"{tops}[indexof({[*picture.rounds]}, {ROUND})]")], clamp=True)
+    top = f"({tops}[indexof({picture.rounds}, {ROUND})] || [1, 1])[{SEED} == '' ? 0 : 1]"  # round 0 has no image
+    scale = alt.Scale(scheme="magma", domain=[0, alt.ExprRef(top)], clamp=True)
     drawn = placed.mark_rect(aria=False).encode(
         x=alt.X("x:O", axis=None, scale=alt.Scale(padding=0)), y=alt.Y("y:O", axis=None, scale=alt.Scale(padding=0)),
         color=alt.Color("count:Q", scale=scale, legend=legend),
-        tooltip=[_told("y", "Row"), _told("x", "Column"), alt.Tooltip("count:Q", title="Weights (mean)", format=".1f")],
+        tooltip=[_told("y", "Row"), _told("x", "Column"), alt.Tooltip("count:Q", title="Weights", format=".1~f")],
     )  # fmt: skip
     spec = _finished(drawn, picture.title, picture.height, True) | {"width": picture.height}
-    counts = [[_rounded(value, 3) for value in image] for image in picture.counts]
-    return Drawn(spec, {"round": [*picture.rounds], "count": counts}, f"{picture.title}, as an image of {side} by {side} pixels.")
+    spec["params"] += [alt.VariableParameter(name=SEED, value="").to_dict(validate=False)]
+    data = {
+        "round": [image.round for image in picture.images],
+        "seed": ["" if image.seed is None else str(image.seed) for image in picture.images],
+        "count": [[_rounded(value, 3) for value in image.counts] for image in picture.images],
+    }
+    return Drawn(spec, data, f"{picture.title}, as an image of {side} by {side} pixels.")
 
 
 def _bars(bars: Bars) -> Drawn:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from pipeline.claims.verdicts import Verdicts
-from pipeline.report import document, table
+from pipeline.report import table
 from pipeline.report.document import INTRODUCTION, TITLE, Comparison, Document, Drawing, Section
 from pipeline.report.verdicts import Judged, Judgement
-from pipeline.results.outcome import Outcome
 from pipeline.settings import places
-from pipeline.settings.config import Config
-
-
-def index(config: Config, name: str, outcomes: Mapping[str, Outcome], found: Verdicts | None = None) -> str:
-    """The Markdown page of a report."""
-    return markdown(document.of(config, name, outcomes, found))
 
 
 def markdown(report: Document) -> str:
+    """The page, whose charts are the files of the figures."""
     judged = [_claims(report.judged, len(report.sections) > 1)] if report.judged else []
     discussion = ["## Discussion", *report.discussion] if report.discussion else []
     sections = [_section(section) for section in report.sections]

@@ -1,11 +1,12 @@
-"""Which experiments have the stages `examine` and `stability`, and the tables that these write."""
+"""Which experiments have the stages `examine` and `stability`, the tables that these write, and what pages need beside them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.settings import networks, places
+from pipeline.values import paths
 from pipeline.values.experiment import Experiment
-from pipeline.values.lanes import TICKET
+from pipeline.values.lanes import TICKET, Item
 
 REMOVABLE = ("unit", "filter", "head")  # structures whose dead parts can be removed from a network
 
@@ -46,7 +47,23 @@ def is_annealed(experiment: Experiment) -> bool:
     return experiment.optimizer.decay == "cosine"
 
 
+def examined(name: str, experiment: Experiment) -> list[Path]:
+    """The tables of the stage `examine`; none for an experiment without it. Figures need both."""
+    return [places.examined(name), places.profiles(name)] if is_examined(experiment) else []
+
+
+def stability(name: str, experiment: Experiment) -> list[Path]:
+    """The tables of the stage `stability`; none for an experiment without it."""
+    return [places.stability(name), places.lines(name)] if is_trained_twice(experiment) else []
+
+
 def tables(name: str, experiment: Experiment) -> list[Path]:
     """The tables quantity,arm,round,density,layer,seed,value that an experiment's chain makes."""
-    made = {places.examined(name): is_examined(experiment), places.stability(name): is_trained_twice(experiment)}
-    return [path for path, is_made in made.items() if is_made]
+    return [*examined(name, experiment)[:1], *stability(name, experiment)[:1]]
+
+
+def pictured(name: str, experiment: Experiment) -> list[Path]:
+    """The folders of the masks that a page shows as images: of each replicate, where there are several."""
+    if not is_examined(experiment) or len(experiment.seeds) < 2:
+        return []
+    return [paths.masks(name, Item(name, number, TICKET).name) for number in experiment.rounds_of(TICKET)]

@@ -24,14 +24,14 @@ async function draw(element) {
   if (views.has(element)) return views.get(element);
   views.set(element, null);
   const { spec, data } = drawings[Number(element.dataset.chart)];
-  const slider = sliderOf(element);
-  const params = (spec.params ?? []).map((param) => (slider ? { ...param, value: roundOf(slider) } : param));
+  const chosen = chosenFor(element);
+  const params = (spec.params ?? []).map((param) => ({ ...param, value: chosen[param.name] ?? param.value }));
   const embedded = await vegaEmbed(element, { ...spec, params, datasets: { ...spec.datasets, rows: rowsOf(data) } }, {
     actions: false, logLevel: ERRORS, renderer: "svg", mode: "vega-lite", config, tooltip: { theme: dark.matches ? "dark" : "light" },
   });
   views.set(element, embedded.view);
   element.style.minHeight = "";
-  if (slider) move(element, roundOf(slider));
+  move(element);
   return embedded.view;
 }
 const seen = new IntersectionObserver((entries) => {
@@ -48,14 +48,22 @@ function drawRest() {
   else document.documentElement.dataset.drawn = "all";
 }
 
-// The slider of an experiment sets the parameter `round` of all charts in its tab.
-const sliderOf = (element) => one(".slide input", element.closest("[role=tabpanel]"));
+// The slider of an experiment sets the parameter `round` of all charts in its tab, and the choice beside it `seed`.
 const roundOf = (slider) => JSON.parse(slider.parentElement.dataset.rounds)[Number(slider.value)];
-function move(element, round) {
-  const view = views.get(element);
-  if (!view || !("round" in view.getState().signals)) return;
-  view.signal("round", round).runAsync();
+function chosenFor(element) {
+  const panel = element.closest("[role=tabpanel]");
+  const slider = one(".slide input", panel);
+  return { round: slider ? roundOf(slider) : undefined, seed: one(".slide select", panel)?.value };
 }
+function move(element) {
+  const view = views.get(element);
+  if (!view) return;
+  const signals = view.getState().signals;
+  const moved = Object.entries(chosenFor(element)).filter(([name, value]) => name in signals && value !== undefined);
+  for (const [name, value] of moved) view.signal(name, value);
+  if (moved.length) view.runAsync();
+}
+const moveAll = (control) => all(".chart", control.closest("[role=tabpanel]")).forEach(move);
 function slide(slider) {
   const round = roundOf(slider);
   for (const stop of all(".stop", slider.closest("[role=tabpanel]"))) {
@@ -65,7 +73,7 @@ function slide(slider) {
       slider.setAttribute("aria-valuetext", stop.dataset.said);
     }
   }
-  for (const element of all(".chart", slider.closest("[role=tabpanel]"))) move(element, round);
+  moveAll(slider);
 }
 for (const slider of all(".slide input")) {
   let waiting = false;
@@ -76,6 +84,7 @@ for (const slider of all(".slide input")) {
   });
   slide(slider);
 }
+for (const choice of all(".slide select")) choice.addEventListener("change", () => moveAll(choice));
 
 // Tabs, as the ARIA pattern has them: arrows, Home and End move between them; a link to a place opens its tab.
 const tabs = all("[role=tab]");
@@ -108,13 +117,20 @@ function follow() {
 addEventListener("hashchange", follow);
 follow();
 
+// On a narrow screen, each row of these tables is a card, whose cells tell what they are.
+for (const table of all("table.cards")) {
+  const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((each, i) => { each.dataset.label = heads[i]; });
+}
+
 // The table of rounds.
 const table = one("#table");
 const body = one("tbody", table);
 const cell = (row, i) => row.cells[i].dataset.value ?? row.cells[i].textContent.trim();
-all("thead button", table).forEach((button, i) => {
+all("thead button", table).forEach((button) => {
   button.addEventListener("click", () => {
     const head = button.closest("th");
+    const i = head.cellIndex;
     const up = head.getAttribute("aria-sort") !== "ascending";
     for (const other of all("th[aria-sort]", table)) other.setAttribute("aria-sort", "none");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
@@ -126,7 +142,7 @@ all("thead button", table).forEach((button, i) => {
 });
 function filter() {
   const words = one("#filter-text").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const [experiment, arm] = ["experiment", "arm"].map((name) => one(`#filter-${name}`).value);
+  const [experiment, arm] = ["experiment", "arm"].map((name) => one(`#filter-${name}`)?.value);
   let shown = 0;
   for (const row of body.rows) {
     const text = row.textContent.toLowerCase();

@@ -1,0 +1,63 @@
+"""The first thing that the HTML page says of an experiment follows the data, and nothing is green that is not shown."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.page import answers
+from pipeline.report import document
+from pipeline.settings import config, places
+from pipeline.values import paths
+from tests import pages, synthetic
+from tests.synthetic import lane, trio
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths.PARAMS.write_text(synthetic.PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("ticket", "word", "kind"),
+    [(0.96, "Yes, down to 21.1% of the weights", "good"), (0.90, "Not shown", "bad")],
+)
+def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) -> None:
+    lanes = [
+        *trio("dense", 0, 0.95),
+        *trio("ticket", 3, ticket, density=0.211),
+        *trio("reinit", 3, 0.92, 0.001, 1, density=0.211),
+    ]
+    found = answers.answer(pages.toy(lanes).sections[0])
+    won, best, fresh = found.tiles
+    assert (won.answer, won.kind) == (word, kind)
+    assert best.answer.startswith("21.1%: +1.00 points, 95% interval" if kind == "good" else "21.1%: -5.00 points")
+    assert fresh.answer.startswith("Yes: +4.00 points" if kind == "good" else "Not shown: -2.00 points")
+    assert found.command == "dvc repro --force --single-item experiments/toy/dvc.yaml:retrain@r03"
+
+
+def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
+    """Each replicate is lucky in another round: the mean of the round that is best by chance looks better than it is."""
+    values = {1: (0.97, 0.95, 0.95), 2: (0.95, 0.97, 0.95), 3: (0.95, 0.95, 0.975)}
+    lanes = trio("dense", 0, 0.95)
+    lanes += [lane("ticket", k, seed, value=value) for k, row in values.items() for seed, value in enumerate(row, 1)]
+    section = pages.toy(lanes).sections[0]
+    _, best, *_ = answers.answer(section).tiles
+    assert best.answer.startswith("21.6%: +0.00 points") and best.kind == "open"
+    assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
+    assert "each of the 3 replicates is compared in the round that is the best of the others" in best.sentence
+
+
+def test_an_answer_is_open_when_nothing_can_be_known() -> None:
+    def word(lanes: list[dict[str, Any]]) -> str:
+        return answers.answer(pages.toy(lanes).sections[0]).tiles[0].answer
+
+    assert word([lane("ticket", k) for k in range(3)]) == "Not known"
+    assert word([lane("dense", 0)]) == "Nothing was pruned"
+    cut = [each | {"early_stop_iteration": each["final_iteration"]} for each in [*trio("dense", 0, 0.9), *trio("ticket", 1, 0.9)]]
+    assert word(cut).startswith("Void")
+    annealed = document.of(config.load(), places.MAIN, {"toy": replace(synthetic.outcome(cut), annealed=True)})
+    (won, *_) = answers.answer(annealed.sections[0]).tiles
+    assert won.answer == "Yes, down to 60.0% of the weights" and "after the same 5,000 iterations" in won.sentence
