@@ -186,10 +186,10 @@ def test_a_page_draws_the_tickets_of_both_and_the_dense_network(repository: Vers
     text = repository.diff("HEAD", "--markdown")
     (block,) = re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL)
     assert re.findall(r"line \[(.*)\]", block) == ["96, 96, 96", "95, 95, 95", "95.5, 95.5, 95.5"]
-    assert '["60.0%", "36.0%", "21.6%"]' in block
+    assert 'x-axis "weights left (%)" ["60.0", "36.0", "21.6"]' in block
     low, high = map(float, re.findall(r'"test accuracy \(%\)" (\S+) --> (\S+)', block)[0])
     assert low < 95 and high > 96
-    assert "blue is HEAD, orange is working tree, grey is the dense network of working tree" in text
+    assert "before in blue, after in orange; in grey, that of the dense network after" in text
     assert "mermaid" not in repository.diff()
 
 

@@ -18,7 +18,7 @@ COLOURS = {"grey": "#888888", "blue": "#3399E6", "orange": "#E06C00"}  # each ca
 FEWEST = 2  # rounds that make a line
 
 
-def drawing(before: Outcome, after: Outcome, titles: tuple[str, str]) -> str:
+def drawing(before: Outcome, after: Outcome) -> str:
     """A sentence and a block of Markdown; empty when both have fewer than two rounds of tickets in common."""
     metric, rounds = after.metric, [int(number) for number in after.tickets["round"]]
     both = [number for number in rounds if at_round(before.table, before.main, number) is not None]
@@ -29,18 +29,18 @@ def drawing(before: Outcome, after: Outcome, titles: tuple[str, str]) -> str:
     dense = [float(metric.shown(after.dense["value_mean"]))] * len(both)
     lowest, highest = min(*was, *is_now, *dense), max(*was, *is_now, *dense)
     room = (highest - lowest) / 10 or 1.0
-    densities = ", ".join(f'"{percent(row["density"])}%"' for row in rows[1] if row is not None)
+    densities = ", ".join(f'"{percent(row["density"])}"' for row in rows[1] if row is not None)
     lines = [f"    line [{_numbers(values)}]" for values in (dense, was, is_now)]
     chart = [
         f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{", ".join(COLOURS.values())}"}}}}}}}}%%',
         "xychart-beta",
-        f'    x-axis "weights left" [{densities}]',
+        f'    x-axis "weights left (%)" [{densities}]',
         f'    y-axis "{metric.axis("test")}" {lowest - room:.6g} --> {highest + room:.6g}',
         *lines,
     ]
     grey, blue, orange = COLOURS
-    earlier, later = titles
-    said = f"Tickets at their early stop: {blue} is {earlier}, {orange} is {later}, {grey} is the dense network of {later}."
+    tickets = f"The test {metric.words} of tickets at their early stops: before in {blue}, after in {orange}"
+    said = f"{tickets}; in {grey}, that of the dense network after."
     return "\n".join([said, "", "```mermaid", *chart, "```"])
 
 

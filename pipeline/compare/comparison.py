@@ -96,7 +96,7 @@ def _experiment(before: State, after: State, name: str) -> Compared | None:
         return None
     both = before.outcome(name), after.outcome(name)
     changes = results.changes(*both)
-    return Compared(name, results.seeds(*both), changes, chart.drawing(*both, (before.title, after.title)))
+    return Compared(name, results.seeds(*both), changes, chart.drawing(*both))
 
 
 def _stale(name: str) -> str:
