@@ -6,6 +6,7 @@ Mermaid's xychart, which has neither a legend nor bands, so the sentence above i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,9 @@ def drawing(before: Outcome, after: Outcome) -> str:
     room = (highest - lowest) / 10 or 1.0
     densities = ", ".join(f'"{percent(row["density"])}"' for row in rows[1] if row is not None)
     lines = [f"    line [{_numbers(values)}]" for values in (dense, was, is_now)]
+    look = {"backgroundColor": "transparent", "plotColorPalette": ", ".join(COLOURS.values())}
     chart = [
-        f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{", ".join(COLOURS.values())}"}}}}}}}}%%',
+        f"%%{{init: {json.dumps({'themeVariables': {'xyChart': look}})}}}%%",
         "xychart-beta",
         f'    x-axis "weights left (%)" [{densities}]',
         f'    y-axis "{metric.axis("test")}" {lowest - room:.6g} --> {highest + room:.6g}',
