@@ -178,3 +178,28 @@ def test_the_tables_fit_a_terminal_and_a_page(repository: Versioned) -> None:
     assert max(map(len, tables)) <= 115
     lines = [line for line in repository.diff("--markdown").splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {4, 7}
+
+
+def test_a_page_draws_the_tickets_of_both_and_the_dense_network(repository: Versioned) -> None:
+    after = [lane | {"accuracy_at_early_stop": 0.955} if lane["arm"] == "ticket" else lane for lane in lanes()]
+    repository.results([*after, *trio("ticket", 4, 0.9)])  # a round that only one of them has
+    text = repository.diff("HEAD", "--markdown")
+    (block,) = re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL)
+    assert re.findall(r"line \[(.*)\]", block) == ["96, 96, 96", "95, 95, 95", "95.5, 95.5, 95.5"]
+    assert 'x-axis "weights left (%)" ["60.0", "36.0", "21.6"]' in block
+    low, high = map(float, re.findall(r'"test accuracy \(%\)" (\S+) --> (\S+)', block)[0])
+    assert low < 95 and high > 96
+    assert "before in blue, after in orange; in grey, that of the dense network after" in text
+    assert "mermaid" not in repository.diff()
+
+
+def test_one_common_round_is_no_line(repository: Versioned) -> None:
+    repository.results([lane for lane in lanes(ticket=0.955) if lane["round"] in (0, 3)])
+    assert "mermaid" not in repository.diff("--markdown")
+
+
+def test_a_whole_hash_is_shortened_where_it_is_a_heading(repository: Versioned) -> None:
+    repository.results(lanes(ticket=0.955, spread=0.001))
+    whole = repository.git("rev-parse", "HEAD")
+    text = repository.diff(whole, "--markdown")
+    assert whole[:7] in text and whole not in text

@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from pipeline import executors
+from pipeline.dag import experiment, order
 from pipeline.executors import progress, tally
 from pipeline.executors.progress import Progress
+from pipeline.settings import places
+from tests import lottery
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def test_the_bar_of_a_terminal_does_not_count_a_checkpoint_as_speed(monkeypatch:
     bar.update(3000, 3000)
     bar.update(3400, 3000)
     assert (bar.bar.n, bar.bar.initial) == (3400, 3000)  # tqdm's rate is (n - initial) / time
-    assert "3000/5000" in terminal.getvalue()
+    assert "3.00k/5.00k" in terminal.getvalue()
     bar.close()
 
 
@@ -81,3 +84,56 @@ def test_work_that_is_lost_is_counted_no_longer() -> None:
     counted.count("half", 0)
     counted.count("half", 10)
     assert reports == [(60, 60), (0, 0), (10, 0)]
+
+
+CHAIN = "experiments/digits/dvc.yaml"
+
+
+def test_every_stage_of_a_chain_comes_after_those_that_it_depends_on() -> None:
+    """As `dvc repro` runs them, but without DVC, which takes a second to import."""
+    content = experiment.stages(lottery.bound("digits"))
+    found, stages = order.order(content), dict(order.filled(content))
+    assert len(found) == len(stages) == 14
+    assert found[:4] == ["train_dense", "prune@r01", "retrain@r01", "prune@r02"]
+    made: set[str] = set()
+    for name in found:
+        assert not [path for path in stages[name]["deps"] if path.startswith("work/digits/") and path not in made], name
+        made |= {*order.made(stages[name])}
+
+
+@pytest.mark.parametrize(
+    ("stage", "title"),
+    [
+        (f"{CHAIN}:retrain@r01", "stage 3 of 14: digits r01"),
+        (f"{CHAIN}:plot", "stage 14 of 14: digits r01"),
+        (f"{CHAIN}:retrain@r99", "digits r01"),  # of another version of the file
+        ("experiments/nowhere/dvc.yaml:train_dense", "digits r01"),
+        ("report", "digits r01"),  # of the file in the root
+        ("", "digits r01"),  # run without DVC
+    ],
+)
+def test_a_stage_says_its_place_in_its_chain(
+    stage: str, title: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(lottery.ROOT)
+    assert places.chain("digits").as_posix() == CHAIN
+    monkeypatch.setenv("DVC_STAGE", stage)
+    Progress("digits r01", 100).update(0, 0)
+    assert capsys.readouterr().err == f"{title}: 0/100 iterations\n"
+
+
+def test_a_long_name_leaves_room_for_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "100")
+    bar = Progress("conv2_dropout_cpu one_shot_reinit_r07 21.1% one_shot_reinit, 15 lanes", 123456)
+    bar.bar.ncols, bar.bar.dynamic_ncols = 100, None  # a text has no width of its own
+    bar.update(0, 0)
+    bar.bar.start_t -= 3600
+    bar.bar.update(98765)
+    bar.bar.refresh()
+    last = terminal.getvalue().rsplit("\r", 1)[1].rstrip()
+    assert len(last) <= 100
+    assert last.startswith("conv2_dropout_cpu one_shot_reinit_r07 21.1%") and last.endswith("it/s]")
+    bar.close()

@@ -184,6 +184,7 @@ def test_readers_of_secrets_are_few() -> None:
 
 
 READ_THE_ENVIRONMENT = {
+    "pipeline/dag/order.py",  # DVC_STAGE
     "pipeline/data/_sources.py",  # hands it to pip, npm and apt-get, which know their own registries
     "pipeline/executors/__init__.py",  # LOTTERY_EXECUTOR
     "pipeline/executors/ray_cluster.py",  # RAY_ADDRESS and the share of a GPU; makes the token of a cluster on this machine

@@ -95,13 +95,22 @@ def test_the_summary_has_settings_results_numbers_and_figures(tmp_path: Path) ->
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(lottery.ROOT),
         "GITHUB_STEP_SUMMARY": str(page), "BASE": base, "HEAD": head, "ARTIFACT": "https://example.org/artifact",
-        "FIGURES": "reports/digits/figures", "IMAGES": "https://example.org/raw",
+        "EXPERIMENT": "toy", "FIGURES": "reports/digits/figures", "IMAGES": "https://example.org/raw",
     }  # fmt: skip
-    subprocess.run(["bash", "-eo", "pipefail", "-c", summary()["run"]], cwd=repository.folder, env=environment, check=True)
+    assert summary()["shell"] == "bash"
+    command = ["bash", "-eo", "pipefail", "-c", summary()["run"]]
+    subprocess.run(command, cwd=repository.folder, env=environment, check=True)
     text = page.read_text()
     assert "| experiments.toy.rewind | 0it" in text
     assert re.search(r"^\| accuracy, ticket at 21.6% .* \| better +\|$", text, re.MULTILINE)
     assert re.search(r"^\| reports/toy/metrics.json +\| accuracy +\| 0.95 ", text, re.MULTILINE)
+    assert "```mermaid" in text
+    assert re.search(r"^- The dense network classifies 96.00% ", text, re.MULTILINE)
     assert "[digits.zip](https://example.org/artifact)" in text
     assert "![early_stop](https://example.org/raw/reports/digits/figures/early_stop.png)" in text
     assert "learning_curves differs from the committed figure" in text
+    page.unlink()
+    gone = environment | {"BASE": "0" * 40}  # as at the first push to a branch
+    subprocess.run(command, cwd=repository.folder, env=gone, check=True)
+    assert page.read_text().startswith(f"Git does not have the earlier revision {'0' * 40}")
+    assert "- The dense network " in page.read_text()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.compare import results, revisions
+from pipeline.compare import chart, results, revisions
 from pipeline.compare.results import NONE, Change
 from pipeline.compare.state import State
 from pipeline.settings import places
@@ -28,11 +28,12 @@ class Changed:
 
 @dataclass(frozen=True)
 class Compared:
-    """An experiment whose results differ. seeds: the number of replicates that both have."""
+    """An experiment whose results differ. seeds: the number of replicates that both have. drawn: its tickets, for Markdown."""
 
     name: str
     seeds: int
     changes: list[Change]
+    drawn: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def _experiment(before: State, after: State, name: str) -> Compared | None:
     if before.rounds(name) == after.rounds(name) and before.margin == after.margin:
         return None
     both = before.outcome(name), after.outcome(name)
-    return Compared(name, results.seeds(*both), results.changes(*both))
+    changes = results.changes(*both)
+    return Compared(name, results.seeds(*both), changes, chart.drawing(*both))
 
 
 def _stale(name: str) -> str:

@@ -36,7 +36,12 @@ class State:
     @property
     def label(self) -> str:
         """The name with the commit, if the name does not say it."""
-        return self.name if self.commit is None or self.commit.startswith(self.name) else f"{self.name} ({self.commit[:7]})"
+        return self.title if self.commit is None or self.commit.startswith(self.name) else f"{self.name} ({self.commit[:7]})"
+
+    @property
+    def title(self) -> str:
+        """The name for the heading of a column, in which a whole hash would be wider than all numbers."""
+        return self.name[:7] if self.name == self.commit else self.name
 
     @property
     def margin(self) -> object:

@@ -23,7 +23,7 @@ def markdown(found: Comparison) -> str:
 
 
 def _page(found: Comparison, is_markdown: bool) -> str:
-    titles = found.before.name, found.after.name
+    titles = found.before.title, found.after.title
     parts = [_heading(1, f"From {found.before.label} to {found.after.label}", is_markdown)]
     if found.settings:
         parts += [_heading(2, "Settings", is_markdown), _changed("setting", titles, found.settings, is_markdown)]
@@ -32,6 +32,7 @@ def _page(found: Comparison, is_markdown: bool) -> str:
     parts.append(_code(found.code, is_markdown))
     for experiment in found.experiments:
         parts += [_heading(2, _title(experiment), is_markdown), _results(titles, experiment, is_markdown)]
+        parts += [experiment.drawn] if is_markdown and experiment.drawn else []
     if found.experiments:
         parts.append(EXPLAINED)
     if found.verdicts:

@@ -1,11 +1,15 @@
-"""The progress line of a training stage: what is trained, how fast, and how long it will still take."""
+"""The progress line of a training stage: which one it is, what it trains, how fast, and how long it will still take."""
 
+import shutil
 import sys
 import time
 
 from tqdm import tqdm
 
+from pipeline.dag import order
+
 PLAIN_EVERY = 15.0  # seconds between lines in CI or a pipe
+METER = 48  # columns of a terminal that the bar and its numbers take
 
 
 class Progress:
@@ -13,8 +17,13 @@ class Progress:
 
     def __init__(self, title: str, total: int) -> None:
         self.live = sys.stderr.isatty()
-        self.title, self.total, self.resumed = title, total, 0
-        self.bar = tqdm(total=total, desc=title, unit="it", disable=not self.live, dynamic_ncols=True, mininterval=0.3)
+        self.title = ": ".join(filter(None, (order.place(), title)))
+        self.total, self.resumed = total, 0
+        room = max(20, shutil.get_terminal_size().columns - METER)
+        short = self.title if len(self.title) <= room else f"{self.title[: room - 1]}…"
+        self.bar = tqdm(
+            total=total, desc=short, unit="it", unit_scale=True, disable=not self.live, dynamic_ncols=True, mininterval=0.3
+        )
         self.since = time.monotonic()
         self.spoke: float | None = None
 
