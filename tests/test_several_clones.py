@@ -11,7 +11,7 @@ import pytest
 from pipeline.tracking import connection, mirror, others
 from pipeline.tracking.__main__ import main
 from pipeline.tracking.record import find
-from pipeline.values import paths
+from pipeline.values.lanes import Lane
 from tests import mirrored
 from tests.mirrored import dense, every_run, is_whole, points, runs, ticket, write, write_experiment
 
@@ -87,10 +87,11 @@ def test_the_open_run_of_another_clone_is_left_for_an_hour(
     assert {"r00/seed1", "dense"} <= set(runs())
 
 
+@pytest.mark.parametrize("more", [[dense(3), ticket(1, 3)], [ticket(2, 1), ticket(2, 2)]])  # another seed, another round
 def test_of_two_clones_with_other_lanes_of_an_arm_the_one_with_more_makes_its_run(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    more: list[Lane], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise each would replace the other's run in every sync."""
+    """Otherwise each would replace the other's run, or its description, in every sync."""
     monkeypatch.setattr(connection, "is_shared", lambda: True)
 
     def synced(clone: str) -> tuple[dict[str, str], list[tuple[int, float]], str]:
@@ -100,22 +101,17 @@ def test_of_two_clones_with_other_lanes_of_an_arm_the_one_with_more_makes_its_ru
         ids = {name: run.info.run_id for name, run in runs().items()}
         return ids, points(runs()["ticket"], "accuracy_at_early_stop"), runs()["ticket"].data.tags["mlflow.note.content"]
 
-    def is_without(seed: int) -> None:
-        for folder in paths.WORK.glob(f"toy/*/lanes/seed{seed}"):
-            shutil.rmtree(folder)
-
     for seed in (1, 2):
         write(dense(seed))
         write(ticket(1, seed))
     small = synced("with fewer")
-    for make in (dense, ticket):
-        write(make(seed=3))
+    folders = [write(lane).about.parent for lane in more]
     large = synced("with more")
-    assert small[1:] != large[1:] and "(3 lanes" not in small[2]
-    is_without(3)
+    assert small[1] != large[1] and small[2] != large[2]
+    for folder in folders:
+        shutil.rmtree(folder)
     assert synced("with fewer") == large
-    assert runs()["ticket"].data.tags["lanes"] == "3"
-    assert synced("with more")[1] == small[1]  # its own run: it has fewer lanes now
+    assert synced("with more")[2] == small[2]  # its own run: it has fewer lanes now
 
 
 def test_the_open_run_of_a_lane_whose_files_are_gone_is_removed(root: Path) -> None:

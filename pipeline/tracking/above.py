@@ -90,7 +90,7 @@ class Above:
         """curve: the points that it lacks."""
         id = run.info.run_id
         params = {key: value for key, value in arm.params.items() if key not in run.data.params}
-        runs.log(self.client, id, arm.points(curve, self.now), params, span, tags)
+        runs.log(self.client, id, arm.points(curve, self.now), params, span, tags | others.marks())
         if any(record.training.is_known for record in arm.records) and span.ended > run.info.end_time:
             self.client.set_terminated(id, FINISHED, span.ended)
         return self.client.get_run(id)
