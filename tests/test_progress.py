@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,10 @@ from pipeline import executors
 from pipeline.dag import experiment, order
 from pipeline.executors import progress, tally
 from pipeline.executors.progress import Progress
+from pipeline.executors.reached import Reached
+from pipeline.files import store
 from pipeline.settings import places
+from pipeline.tasks.classification import classification
 from tests import lottery
 
 
@@ -59,7 +63,7 @@ def test_the_bar_of_a_terminal_does_not_count_a_checkpoint_as_speed(monkeypatch:
     bar.update(3000, 3000)
     bar.update(3400, 3000)
     assert (bar.bar.n, bar.bar.initial) == (3400, 3000)  # tqdm's rate is (n - initial) / time
-    assert "3.00k/5.00k" in terminal.getvalue()
+    assert "60%" in terminal.getvalue()
     bar.close()
 
 
@@ -127,13 +131,31 @@ def test_a_long_name_leaves_room_for_the_numbers(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", "100")
-    bar = Progress("conv2_dropout_cpu one_shot_reinit_r07 21.1% one_shot_reinit, 15 lanes", 123456)
+    bar = Progress("conv2_dropout_cpu one_shot_reinit_r07 21.1%, 15 lanes", 123456, lambda: "accuracy 97.91% (2 of 5)")
     bar.bar.ncols, bar.bar.dynamic_ncols = 100, None  # a text has no width of its own
     bar.update(0, 0)
-    bar.bar.start_t -= 3600
+    bar.bar.start_t -= 360
     bar.bar.update(98765)
     bar.bar.refresh()
     last = terminal.getvalue().rsplit("\r", 1)[1].rstrip()
     assert len(last) <= 100
-    assert last.startswith("conv2_dropout_cpu one_shot_reinit_r07 21.1%") and last.endswith("it/s]")
+    assert last.startswith("conv2_dropout_cpu one_shot_reinit_r07") and last.endswith("it/s, accuracy 97.91% (2 of 5)")
     bar.close()
+
+
+def test_the_accuracy_of_lanes_that_have_ended_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the stage that trains them, from the files that they leave."""
+    lanes = [SimpleNamespace(name=f"seed{seed}") for seed in (1, 2, 3)]
+    setup = SimpleNamespace(task=classification())
+    job: Any = SimpleNamespace(folder=tmp_path, lanes=lanes, setup=setup)
+    bar = Progress("toy r01", 300, Reached(job))
+    bar.update(0, 0)
+    for seed, value in ((1, 0.9), (2, 0.92), (3, 1.0)):
+        store.write_json(tmp_path / f"seed{seed}/lane.json", {"accuracy_at_early_stop": value})
+        told = bar.reached()
+        assert told == {1: "accuracy 90.00% (1 of 3)", 2: "accuracy 91.00% (2 of 3)", 3: "accuracy 94.00%"}[seed]
+    bar.update(300, 0)
+    bar.close()
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "toy r01: 0/300 iterations"
+    assert last.startswith("toy r01: 300/300 iterations, ") and last.endswith(", accuracy 94.00%")

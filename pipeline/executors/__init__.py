@@ -23,13 +23,15 @@ def run(job: "Job", groups: Sequence[Sequence[int]]) -> None:
     """
     from pipeline.executors import checkout, runtime, settled
     from pipeline.executors.progress import Progress
+    from pipeline.executors.reached import Reached
     from pipeline.executors.sampler import Sampler
 
     item = job.lanes[0].item
     settled.remove()
     settled.reopen(item)
     density = job.tickets[0].mask.density
-    progress = Progress(f"{item.experiment} {item.name} {density:.1%} {item.arm}, {len(job.lanes)} lanes", job.iterations)
+    title = f"{item.experiment} {item.name} {density:.1%}, {len(job.lanes)} lanes"
+    progress = Progress(title, job.iterations, Reached(job))
     code = checkout.now()
     sampler, began = Sampler(job.device), time.monotonic()
     dispatch(job, groups, sampler.watching(progress.update))

@@ -3,40 +3,50 @@
 import shutil
 import sys
 import time
+from collections.abc import Callable
 
 from tqdm import tqdm
 
 from pipeline.dag import order
 
 PLAIN_EVERY = 15.0  # seconds between lines in CI or a pipe
-METER = 48  # columns of a terminal that the bar and its numbers take
+METER = 58  # columns of a terminal that the bar and its numbers take
 
 
 class Progress:
     """A live bar on a terminal, and elsewhere a plain line from time to time. It counts lane-iterations."""
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, reached: Callable[[], str] = str) -> None:
+        """reached: tells what the lanes have reached so far; empty when that is not known yet."""
         self.live = sys.stderr.isatty()
         self.title = ": ".join(filter(None, (order.place(), title)))
-        self.total, self.resumed = total, 0
+        self.total, self.resumed, self.reached = total, 0, reached
         room = max(20, shutil.get_terminal_size().columns - METER)
         short = self.title if len(self.title) <= room else f"{self.title[: room - 1]}…"
         self.bar = tqdm(
-            total=total, desc=short, unit="it", unit_scale=True, disable=not self.live, dynamic_ncols=True, mininterval=0.3
-        )
+            total=total, desc=short, unit="it", unit_scale=True, disable=not self.live, dynamic_ncols=True, mininterval=0.3,
+            bar_format="{l_bar}{bar}| {elapsed}<{remaining}, {rate_fmt}{postfix}",
+        )  # fmt: skip
         self.since = time.monotonic()
         self.spoke: float | None = None
+        self.done = 0
 
     def update(self, done: int, resumed: int) -> None:
         """resumed: how many of the finished lane-iterations came from checkpoints; these do not count for the current speed."""
         if self.live:
             self._begin_at(resumed)
+            self.bar.set_postfix_str(self.reached(), refresh=False)
             self.bar.update(done - self.bar.n)
         self.resumed = resumed
         now = time.monotonic()
-        if not self.live and (self.spoke is None or done >= self.total or now - self.spoke >= PLAIN_EVERY):
-            print(f"{self.title}: {done}/{self.total} iterations{self._pace(done, now)}", file=sys.stderr, flush=True)
-            self.spoke = now
+        self.done = done
+        if not self.live and done < self.total and (self.spoke is None or now - self.spoke >= PLAIN_EVERY):
+            self._say(now)
+
+    def _say(self, now: float) -> None:
+        parts = f"{self.done}/{self.total} iterations{self._pace(self.done, now)}", self.reached()
+        print(f"{self.title}: {', '.join(filter(None, parts))}", file=sys.stderr, flush=True)
+        self.spoke = now
 
     def _begin_at(self, resumed: int) -> None:
         more = resumed - self.resumed
@@ -54,4 +64,9 @@ class Progress:
         return f", {rate:.0f}/s, {tqdm.format_interval((self.total - done) / rate)} left"
 
     def close(self) -> None:
+        """The lanes have ended."""
+        if self.live:
+            self.bar.set_postfix_str(self.reached())
+        elif self.done == self.total:
+            self._say(time.monotonic())
         self.bar.close()
