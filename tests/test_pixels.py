@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dag import shared
 from pipeline.domain.masks import Mask
 from pipeline.figures.shown import Shown
 from pipeline.files import masks
@@ -14,7 +13,7 @@ from pipeline.settings import config, measured, places
 from pipeline.values import paths
 from pipeline.values.errors import UserError
 from pipeline.values.lanes import Item
-from tests import pages, synthetic
+from tests import lottery, pages, synthetic
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +71,8 @@ def test_the_masks_of_a_page_are_dependencies_of_its_report() -> None:
     toy = config.load().experiment("toy")
     folders = [f"work/toy/r0{k}/masks" for k in (1, 2, 3, 4)]
     assert [path.as_posix() for path in measured.pictured("toy", toy)] == folders
-    stages = shared.stages(config.load(), places.ROOT_CHAIN)["stages"]
-    assert {*folders} < {*stages["report"]["deps"]}
+    for name in ("pipeline", "stages"):
+        Path(name).symlink_to(lottery.ROOT / name)
+    lottery.write_chains()
+    assert {*folders} < {*lottery.read_yaml(places.ROOT_CHAIN)["stages"]["report"]["deps"]}
     assert measured.pictured("toy", toy.model_copy(update={"seeds": (1,)})) == []

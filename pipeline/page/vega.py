@@ -196,7 +196,7 @@ def _picture(picture: Picture) -> Drawn:
     )  # fmt: skip
     spec = _finished(drawn, picture.title, picture.height, True) | {"width": picture.height}
     spec["params"] += [alt.VariableParameter(name=SEED, value="").to_dict(validate=False)]
-    data = {
+    data: dict[str, list[Any]] = {
         "round": [image.round for image in picture.images],
         "seed": ["" if image.seed is None else str(image.seed) for image in picture.images],
         "count": [[_rounded(value, 3) for value in image.counts] for image in picture.images],
