@@ -281,7 +281,8 @@ def test_a_forged_lane_is_named_and_the_others_are_logged(
 
 
 @pytest.mark.parametrize("change", [lambda t: t.replace("0.", "x", 1), lambda t: t.split("\n")[0] + "\n", lambda t: "a\n1\n",
-                                    lambda t: t.replace("\n10,", "\n10,1,1,")])  # fmt: skip
+                                    lambda t: t.replace("\n10,", "\n10,1,1,"), lambda t: t.replace("\n10,", f"\n{10**400},"),
+                                    lambda t: t.replace("\n10,", "\n0,")])  # fmt: skip
 def test_a_forged_history_is_one_sentence(change: Any, root: Path) -> None:
     files = write(ticket(seed=2))
     store.write_table(files.history, change(store.read_table(files.history)))

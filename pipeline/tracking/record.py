@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.files import store
 from pipeline.files.lane import LaneFiles
 from pipeline.files.store import DamagedError
+from pipeline.results import tables
 from pipeline.settings import places
 from pipeline.tracking import faults
 from pipeline.tracking.changed import flatten
@@ -120,6 +121,8 @@ class Record:
         try:
             rows = store.read_csv(self._files.history, target)
             steps = [int(row.pop("iteration")) for row in rows]
+            if steps != sorted(set(steps)) or not all(0 <= step < tables.LARGEST_COUNT for step in steps):
+                raise ValueError("its iterations do not rise from 0 on, or are too large")
             for step, row in zip(steps, rows, strict=True):
                 share = (step - steps[0]) / max(1, steps[-1] - steps[0])
                 found += [_point(f"{HISTORY}/{key}", step, float(value), share) for key, value in row.items() if value]

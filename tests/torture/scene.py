@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -168,7 +168,8 @@ def scenes(count: int) -> Iterator[tuple[list[Clone], Run]]:
             yield [first, *(first.copy(Path(folder, f"clone {i}")) for i in range(2, count + 1))], whole
         finally:
             for process in [each for clone in Path(folder).iterdir() for each in processes_in(clone)]:
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
 def emptied_record(clone: Clone) -> None:
