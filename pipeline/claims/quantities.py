@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,26 +189,22 @@ def _chosen(claim: Claim, found: _Rounds) -> list[int]:
 
 
 def _best(claim: Claim, found: _Rounds, outcome: Outcome) -> Sample:
-    """The best round is chosen for each seed on the other seeds. If it were chosen on the same values, the best of several
-    equally good rounds would look better than it is.
-    """
+    """The best round is chosen for each seed on the other seeds."""
     open_rounds = [k for k in found.effects if k not in found.void]
     if not open_rounds:
         raise NotTestedError(next(iter(found.void.values())), "void")
     own = found.own.loc[found.effects.dropna(how="all").index, open_rounds].dropna(axis="columns")
     if len(own) < 2 or own.empty:
         raise NotTestedError("there is no other replicate on which to choose the best round")
-    picked = {seed: _best_round(claim, outcome, own.drop(index=seed)) for seed in own.index}
-    effects = {seed: float(found.effects.loc[seed, k]) for seed, k in picked.items()}
+    picked = statistics.chosen_on_others(own, _best_place(claim, outcome))
+    effects = {seed: float(found.effects[k][seed]) for seed, k in picked.items()}
     often = max(picked.values(), key=[*picked.values()].count)
     return Sample(found.densities[often], tuple(effect for effect in effects.values() if not math.isnan(effect)))
 
 
-def _best_round(claim: Claim, outcome: Outcome, values: pd.DataFrame) -> int:
-    """The round with the best mean over seeds; of equally good rounds the last, which has the fewest weights."""
-    means = values.mean().iloc[::-1]
-    rounds: list[int] = means.index.tolist()
+def _best_place(claim: Claim, outcome: Outcome) -> Callable[[pd.Series[float]], int]:
+    """What tells the place of the best of several values of a claim's quantity."""
     if claim.quantity in OF_LANES and claim.quantity != STOP:
-        return rounds[outcome.metric.best(means)]
+        return outcome.metric.best
     lowest = claim.quantity == STOP or claim.comparison == "less"
-    return rounds[int(means.argmin() if lowest else means.argmax())]
+    return lambda values: int(values.argmin() if lowest else values.argmax())

@@ -15,6 +15,7 @@ from pipeline.results.intervals import Difference
 from pipeline.results.numbers import NEAR_21
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT, percent
+from pipeline.settings import places
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
@@ -50,9 +51,8 @@ def answer(section: Section) -> Answer:
     row = best if smallest is None else smallest
     if row is None:
         row = outcome.dense
-    command = f"dvc repro {rounds.FORCED} {row['target']}"
     name = "the dense network" if row is outcome.dense else f"the {ticket} with {percent(row['density'])}% of the weights"
-    return Answer(shown.name, [tile for tile in tiles if tile is not None], command, name)
+    return Answer(shown.name, [tile for tile in tiles if tile is not None], places.again(row["target"]), name)
 
 
 def _won(outcome: Outcome, ticket: str) -> Tile:
@@ -95,8 +95,7 @@ def _best(outcome: Outcome, ticket: str) -> Tile | None:
 
 def _unchosen(outcome: Outcome) -> Difference | None:
     """The difference of the best tickets from the dense network, where the round of each replicate is chosen on the others, as
-    for claims about the best round: the best of several equally good rounds would look better than it is. None where nothing
-    is chosen.
+    for claims about the best round. None where nothing is chosen.
     """
     lanes, column = outcome.lanes, outcome.metric.at_early_stop
     dense, tickets = (
@@ -105,12 +104,9 @@ def _unchosen(outcome: Outcome) -> Difference | None:
     own = tickets[tickets.index.isin(dense.index)].dropna(axis="columns")
     if min(own.shape) < 2:
         return None
-    differences = []
-    for seed in own.index:
-        means = own.drop(index=seed).mean().iloc[::-1]  # of equally good rounds the last, which has the fewest weights
-        chosen = means.index[outcome.metric.best(means)]
-        differences.append(float(own.loc[seed, chosen] - dense.loc[seed, 0]))
-    return intervals.of(differences)
+    chosen = statistics.chosen_on_others(own, outcome.metric.best)
+    effects = own.sub(dense[0], axis="index")
+    return intervals.of([float(effects[number][seed]) for seed, number in chosen.items()])
 
 
 def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:

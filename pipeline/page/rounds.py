@@ -11,13 +11,12 @@ from pipeline.report.table import Line
 from pipeline.results import statistics
 from pipeline.results.numbers import NEAR_21
 from pipeline.results.statistics import percent
+from pipeline.settings import places
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     from pipeline.results.intervals import Difference
     from pipeline.results.outcome import Outcome
-
-FORCED = "--force --single-item"  # what makes `dvc repro` run a stage although nothing has changed
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Round:
     @property
     def again(self) -> str:
         """The command that trains these lanes in any case."""
-        return self.line.command.replace("dvc repro", f"dvc repro {FORCED}", 1)
+        return places.again(self.line.row["target"])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.results.metric import FIELDS, Metric
@@ -104,6 +104,20 @@ def at_round(table: pd.DataFrame, arm: str, number: int) -> pd.Series[Any] | Non
     """The row of the summary for an arm and a round; None when the arm was not trained in it."""
     rows = table[(table["arm"] == arm) & (table["round"] == number)]
     return None if rows.empty else rows.iloc[0]
+
+
+def chosen_on_others(values: pd.DataFrame, best: Callable[[pd.Series[float]], int]) -> dict[int, int]:
+    """The best round by seed, each chosen on the means over the other seeds. If it were chosen on the same values, the best of
+    several equally good rounds would look better than it is.
+
+    values: seeds by rounds. best: tells the place of the best of several values; of equally good ones that of the first, which
+    is here the last round, because it has the fewest weights.
+    """
+    found = {}
+    for seed in values.index:
+        means = values.drop(index=seed).mean().iloc[::-1]
+        found[int(seed)] = int(means.index[best(means)])
+    return found
 
 
 def percent(density: float) -> str:
