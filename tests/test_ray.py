@@ -122,8 +122,9 @@ def test_without_ray_the_command_that_installs_it_is_named(monkeypatch: pytest.M
 class Lanes:
     """As much of a job as `spread` looks at."""
 
-    def __init__(self, lanes: int, device: torch.device) -> None:
-        self.lanes, self.device, self.setup = range(lanes), device, None
+    def __init__(self, lanes: int, device: torch.device, precision: str = "fp32") -> None:
+        self.lanes, self.device = range(lanes), device
+        self.setup = toy.precise(precision)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,13 @@ def test_lanes_are_spread_over_the_gpus_of_a_cluster(
         "pipeline.run.device.groups", lambda setup, lanes, of: whole if of == CUDA else pytest.fail("groups of a CPU")
     )
     assert ray.spread(Lanes(len(given) if device == CPU else 3, device), given, slots) == expected
+
+
+def test_lanes_in_bf16_are_alone_on_the_gpus_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.executors import ray
+
+    monkeypatch.setattr("pipeline.run.device.groups", lambda setup, lanes, of: [range(lanes)])
+    assert ray.spread(Lanes(3, CPU, "bf16"), [[0], [1], [2]], 2) == [(0,), (1,), (2,)]
 
 
 def test_the_code_of_the_repository_travels_and_nothing_else(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from pipeline import executors
 from pipeline.executors import several_gpus
 from pipeline.executors.stop import Stop
-from pipeline.executors.work import split
-from tests import lottery, rayed
+from pipeline.executors.work import apart, split
+from tests import lottery, rayed, toy
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,22 @@ from tests import lottery, rayed
 )
 def test_lanes_are_divided_evenly_and_none_is_lost(groups: Any, gpus: int, expected: Any) -> None:
     assert split(groups, gpus) == expected
+
+
+def test_in_bf16_each_lane_is_alone_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert apart(toy.precise("fp32"), [range(3)]) == [range(3)]
+    assert apart(toy.precise("bf16"), [[0], [1]]) == [[0], [1]]
+    assert capsys.readouterr().err == ""
+    assert apart(toy.precise("bf16"), [range(2), range(2, 3)]) == [[0], [1], [2]]
+    assert "in bf16, lanes are trained one at a time" in capsys.readouterr().err
+
+
+def test_what_is_sent_to_a_gpu_is_apart_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(several_gpus, "run", lambda job, groups, report, stop: seen.extend(groups))
+    job: Any = SimpleNamespace(device=torch.device("cuda"), setup=toy.precise("bf16"))
+    executors.dispatch(job, [range(3)], print)
+    assert seen == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize(("gpus", "lanes"), [(["0"], 3), (["0", "1"], 1), ([], 3)])

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from string import ascii_lowercase
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -118,6 +120,7 @@ def trainer(
     validation: int = 30,
     keep: int | None = None,
     stretch: int = 1,
+    device: torch.device = CPU,
     **more: Any,
 ) -> Trainer:
     """Lanes are called a, b, c and have the replicates' seeds 1, 2, 3 unless `seeds` or `streams` say otherwise.
@@ -129,12 +132,17 @@ def trainer(
     return Trainer(
         chosen,
         task,
-        Examples(data or bundle(), CPU, augment),
+        Examples(data or bundle(), device, augment),
         begun,
         streams or [Stream(seed) for seed in seeds or range(1, lanes + 1)],
-        "abc"[:lanes],
+        ascii_lowercase[:lanes],
         Recipe(optimizer, training, validation, stretch, keep),
     )
+
+
+def precise(precision: str) -> Any:
+    """As much of a setup as says in which precision its lanes are trained."""
+    return SimpleNamespace(bound=SimpleNamespace(experiment=SimpleNamespace(training=SimpleNamespace(precision=precision))))
 
 
 def finish(chosen: Trainer) -> Trainer:

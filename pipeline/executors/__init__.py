@@ -56,9 +56,11 @@ def dispatch(job: "Job", groups: Sequence[Sequence[int]], report: Report) -> Non
     Raises: UserError of the first group that failed; KeyboardInterrupt when interrupted, terminated, or orphaned.
     In both cases the other groups save checkpoints and stop.
     """
-    from pipeline.executors import processes, several_gpus
+    from pipeline.executors import processes, several_gpus, work
 
-    chosen: ModuleType = several_gpus if job.device.type == "cuda" else processes
+    chosen: ModuleType = processes
+    if job.device.type == "cuda":
+        chosen, groups = several_gpus, work.apart(job.setup, groups)
     match _executor():
         case "local":
             pass

@@ -16,7 +16,7 @@ from pipeline.executors import processes, ray_cluster
 from pipeline.executors.ray_worker import End, News, Prepared, Worker, fingerprint, versions
 from pipeline.executors.stop import Stop
 from pipeline.executors.tally import Report, Tally
-from pipeline.executors.work import split
+from pipeline.executors.work import apart, split
 from pipeline.files import checkpoints, store
 from pipeline.run.job import Job
 from pipeline.values import paths
@@ -50,7 +50,7 @@ def spread(job: Job, groups: Sequence[Sequence[int]], slots: int) -> list[Group]
     if job.device.type == "cuda":
         return [tuple(group) for group in groups] if slots else [(i,) for i in range(lanes)]
     if slots:  # one lane in a group when the network cannot be batched
-        return split(device.groups(job.setup, lanes, torch.device("cuda")), slots)
+        return split(apart(job.setup, device.groups(job.setup, lanes, torch.device("cuda"))), slots)
     return [tuple(group) for group in groups]
 
 

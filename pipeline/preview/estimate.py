@@ -14,6 +14,8 @@ from pipeline.domain.networks import Network
 from pipeline.domain.structures import Plan
 from pipeline.domain.tickets import Ticket, ticket
 from pipeline.executors.processes import cores
+from pipeline.executors.work import apart
+from pipeline.run.device import groups
 from pipeline.run.setup import Setup
 from pipeline.settings.rehearsal import few
 from pipeline.training import mlp
@@ -39,13 +41,15 @@ class Estimate:
     def __post_init__(self) -> None:
         self.experiment = self.setup.bound.experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.batched = self.device.type == "cuda" and len(apart(self.setup, groups(self.setup, 2, self.device))) == 1
         self.by_density = mlp.fits(self.setup.network.module) and self.device.type == "cpu"
         self.known: dict[tuple[int, int], float] = {}
 
     def seconds(self, masks: Item, lanes: int, iterations: int) -> float:
         """The seconds to train and evaluate so many lanes with the masks of an item."""
-        batched = self.device.type == "cuda" and not self.setup.network.draws
-        together, turns = (lanes, 1.0) if batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
+        together, turns = (
+            (lanes, 1.0) if self.batched else (1, lanes / (1 if self.device.type == "cuda" else min(lanes, cores())))
+        )
         plan = self.setup.plans[masks.arm] if self.by_density and masks.round else None
         key = (round(log(plan.density(masks.round), ALIKE)) if plan else 0, together)
         if key not in self.known:
