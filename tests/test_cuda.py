@@ -157,7 +157,7 @@ def test_other_precisions_stay_near_fp32_and_give_the_same_bytes_each_time(
     assert toy.outcome(found[0]) == toy.outcome(found[1])
     assert toy.outcome(found[0]) != toy.outcome(full)
     for rows, expected in zip(found[0].history, full.history, strict=True):
-        assert [row.test_loss for row in rows] == pytest.approx([row.test_loss for row in expected], rel=0.05)
+        assert [row.test_loss for row in rows] == pytest.approx([row.test_loss for row in expected], rel=0.2)
 
 
 def test_a_batch_in_bf16_still_fails_in_its_evaluation() -> None:

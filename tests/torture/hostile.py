@@ -40,6 +40,11 @@ def mutant(draw: Random) -> Mutant:
     return Mutant({file: _flow(found).encode("utf-8", "surrogatepass") for file, found in files.items()}, "+".join(names))
 
 
+def unchanged() -> Mutant:
+    """All good settings."""
+    return Mutant({"params.yaml": _flow(lottery.params(**GOOD)).encode()}, "unchanged")
+
+
 def _good(draw: Random) -> dict[str, Any]:
     chosen = draw.sample([*GOOD], draw.choice([1, 1, 2]))
     content = lottery.params(**{name: copy.deepcopy(GOOD[name]) for name in chosen})

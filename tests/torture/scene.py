@@ -34,7 +34,8 @@ class Clone:
         self.folder = folder
         self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "LOTTERY_TRACKING": "off",
-            "PYTHONPATH": "", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "DVC_NO_ANALYTICS": "1",
+            "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "",
+            "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "DVC_NO_ANALYTICS": "1",
         }  # fmt: skip
 
     @classmethod
