@@ -96,7 +96,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = STEPS, depth: int = 6) -> Row:
+def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = 20, depth: int = 6) -> Row:
     """Compares two ways to train the paper's Conv-6 at batch 60: eager torch lane by lane, and our batched lanes."""
     work = _cifar_like(depth)
     ours, plain = stepping(work, [work.ticket()] * lanes, device), _eager(work, work.module().to(device), device)
