@@ -11,6 +11,8 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: lanes are forked, and threads don't survive that
 os.environ["LOTTERY_TRACKING"] = "off"
 os.environ.pop("DVC_ROOT", None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of tests start a stage, which would compile all of our code anew
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)
