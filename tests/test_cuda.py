@@ -106,7 +106,7 @@ def test_a_network_is_recorded_and_gives_the_same_bytes_each_time(
 @each_network
 def test_a_recorded_step_does_what_the_same_step_does_unrecorded(name: str) -> None:
     recorded, plain = trainer(name, 2), trainer(name, 2)
-    plain.iterate.recorded = True
+    plain.iterate.recorded = True  # as if it had been tried already, so that nothing is recorded
     toy.finish(plain)
     assert plain.iterate.graph is None
     assert toy.outcome(toy.finish(recorded)) == toy.outcome(plain)
@@ -150,6 +150,7 @@ def test_dropout_draws_the_same_units_when_it_is_resumed_and_others_in_each_reco
 def test_other_precisions_stay_near_fp32_and_give_the_same_bytes_each_time(
     name: str, precision: str, memory_format: str, lanes: int
 ) -> None:
+    apart = 0.2 if (name, precision) == ("resnet", "bf16") else 0.05  # batch norm in bf16: 9.7% were seen
     full = toy.finish(trainer(name, lanes))
     device.chosen(precision)
     found = [toy.finish(trainer(name, lanes, precision=precision, memory_format=memory_format)) for _ in range(2)]
@@ -157,12 +158,12 @@ def test_other_precisions_stay_near_fp32_and_give_the_same_bytes_each_time(
     assert toy.outcome(found[0]) == toy.outcome(found[1])
     assert toy.outcome(found[0]) != toy.outcome(full)
     for rows, expected in zip(found[0].history, full.history, strict=True):
-        assert [row.test_loss for row in rows] == pytest.approx([row.test_loss for row in expected], rel=0.2)
+        assert [row.test_loss for row in rows] == pytest.approx([row.test_loss for row in expected], rel=apart)
 
 
 def test_a_batch_in_bf16_still_fails_in_its_evaluation() -> None:
     """Why such lanes are alone (executors/work.py). When this test fails, torch can do it, and they can be batched again."""
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="BFloat16"):
         toy.finish(trainer("conv", 2, precision="bf16"))
 
 

@@ -24,8 +24,8 @@ def split(groups: Sequence[Sequence[int]], gpus: int) -> list[tuple[int, ...]]:
 
 
 def apart(setup: "Setup", groups: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
-    """The groups for a GPU. In bf16 each lane is alone: in a batch, torch.func applies autocast to the gradients but not to an
-    evaluation, which then fails (torch 2.14).
+    """The groups for a GPU. In bf16 each lane is alone, because the evaluation of a batch fails: torch.func does not apply
+    autocast to it (torch 2.11 on CUDA, torch 2.14 on a CPU).
     """
     lanes = [lane for group in groups for lane in group]
     if setup.bound.experiment.training.precision != "bf16" or len(lanes) == len(groups):

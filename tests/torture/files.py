@@ -31,7 +31,7 @@ def rows(count: int, seed: int) -> list[Row]:
     with world() as folder:
         whole = {kind.path: kind.path.read_bytes() for kind in kinds()}
         expected = [kind.read() for kind in kinds()]
-        gc.freeze()  # so that no child looks through what was there before
+        gc.freeze()  # so that the garbage collector of a child skips what is there already
         for start in range(0, count, BATCH):
             found.update(_in_child(folder, seed, range(start, min(start + BATCH, count)), whole, expected))
     command = f"python -m tests.torture.files --count {count} --seed {seed}"

@@ -41,7 +41,7 @@ def mutant(draw: Random) -> Mutant:
 
 
 def unchanged() -> Mutant:
-    """All good settings."""
+    """All good experiments, without a change."""
     return Mutant({"params.yaml": _flow(lottery.params(**GOOD)).encode()}, "unchanged")
 
 

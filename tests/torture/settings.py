@@ -71,7 +71,7 @@ def prepare(folder: Path) -> None:
 
 
 def warm_up() -> None:
-    """What our own code imports is found once, and not again by each child, of which none looks through what was there before."""
+    """Runs once in the parent: each child inherits what was imported and found, and its garbage collector skips that."""
     with redirect_stdout(io.StringIO()):
         write(hostile.unchanged(), Path())
         _run()
