@@ -5,6 +5,7 @@ on, and what they found is printed.
 """
 
 import multiprocessing
+import os
 import sys
 import time
 import traceback
@@ -26,6 +27,7 @@ def line(row: Row) -> str:
 
 
 def main() -> int:
+    os.nice(19)  # as the mirror into MLflow, which would otherwise wait for all the rest
     failed, since = 0, time.monotonic()
     print(*HEAD, sep="\n", flush=True)
     with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn")) as pool:
