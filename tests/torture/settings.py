@@ -20,6 +20,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
+
 from pipeline.dag import written
 from pipeline.preview import estimate
 from pipeline.settings import bounds, check, config, places, wording
@@ -72,6 +74,7 @@ def prepare(folder: Path) -> None:
 
 def warm_up() -> None:
     """Runs once in the parent: each child inherits what was imported and found, and its garbage collector skips that."""
+    torch.set_num_threads(1)  # a child has none of its parent's threads, and would wait for them
     with redirect_stdout(io.StringIO()):
         write(hostile.unchanged(), Path())
         _run()
