@@ -108,7 +108,8 @@ def in_child(seed: int, cases: range) -> dict[int, tuple[str, str]]:
     found = {case: (outcome, what) for case, outcome, what in map(json.loads, said.splitlines())}
     missing = [case for case in cases if case not in found]
     if missing:
-        ended = "took more than 10 s" if -status in (signal.SIGPROF, signal.SIGKILL) else f"ended the process with {status}"
+        known = {signal.SIGPROF: "took more than 10 s", signal.SIGKILL: f"said nothing for {SILENCE} s"}
+        ended = known.get(-status, f"ended the process with {status}")
         found[missing[0]] = ("wrong", ended)
     return found
 
