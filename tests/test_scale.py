@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.executors import processes
+from pipeline.run.bound import Bound
 from pipeline.scale import costs
 from pipeline.scale.__main__ import main
 from pipeline.scale.chain import links
@@ -182,12 +183,20 @@ def test_what_was_not_measured_is_estimated(
     assert capsys.readouterr().err.startswith("error: digits was not trained on the cores of this machine")
 
 
-def test_lanes_share_a_gpu_as_long_as_it_is_not_full(digits: Workload) -> None:
+def test_lanes_share_a_gpu_as_long_as_it_is_not_full(digits: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     reinit = Item("digits", 2, "reinit")
     assert Gpu(step=0.1, tflops=None, least=0.4).training(digits, reinit) == (Phase(pytest.approx(0.6), 3),)  # 4, 4 and 2 lanes
     assert Gpu(step=2.0, tflops=None, least=0.4).training(digits, reinit) == (Phase(3.0, 10),)
-    dropout = replace(digits, setup=replace(digits.setup, network=replace(digits.setup.network, draws=True)))
-    assert Gpu(step=0.1, tflops=None, least=0.4).training(dropout, reinit)[0].threads == 10  # trained one by one
+    monkeypatch.setattr("pipeline.scale.workload.is_batched", lambda setup: False)
+    assert Gpu(step=0.1, tflops=None, least=0.4).training(replace(digits), reinit)[0].threads == 10  # trained one by one
+
+
+@pytest.mark.parametrize(("precision", "together"), [("fp32", True), ("bf16", False)])
+def test_lanes_are_batched_as_they_would_be_on_a_gpu(digits: Workload, precision: str, together: bool) -> None:
+    experiment = digits.setup.bound.experiment
+    training = experiment.training.model_copy(update={"precision": precision})
+    changed = Bound.of("digits", experiment.model_copy(update={"training": training}))
+    assert workload(changed).is_batched == together
 
 
 @pytest.mark.slow  # torch imports much when it counts operations for the first time

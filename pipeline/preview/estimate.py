@@ -41,7 +41,7 @@ class Estimate:
     def __post_init__(self) -> None:
         self.experiment = self.setup.bound.experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.batched = self.device.type == "cuda" and len(apart(self.setup, groups(self.setup, 2, self.device))) == 1
+        self.batched = self.device.type == "cuda" and is_batched(self.setup)
         self.by_density = mlp.fits(self.setup.network.module) and self.device.type == "cpu"
         self.known: dict[tuple[int, int], float] = {}
 
@@ -90,6 +90,11 @@ class Estimate:
                 torch.cuda.synchronize()
             calls += 1
         return (time.perf_counter() - started) / calls
+
+
+def is_batched(setup: Setup) -> bool:
+    """Whether a GPU would train several lanes as one batch; otherwise a warning says why."""
+    return len(apart(setup, groups(setup, 2, torch.device("cuda")))) == 1
 
 
 def pruned(network: Network, plan: Plan | None, rounds: int, init: Plugin | None = None) -> Ticket:

@@ -35,8 +35,7 @@ class Gpu:
     def training(self, workload: Workload, item: Item) -> tuple[Phase, ...]:
         """As many lanes form a batch as one GPU trains in the least time, and each batch wants a GPU."""
         step = self.step or workload.operations / ((self.tflops or 0) * 1e9)
-        is_alone = workload.setup.network.draws or workload.setup.bound.experiment.training.precision == "bf16"
-        batch = 1 if is_alone else max(1, int(self.least / step))
+        batch = max(1, int(self.least / step)) if workload.is_batched else 1
         return (Phase(workload.iterations(item) * max(step, self.least) / 1e3, threads=-(-workload.lanes(item) // batch)),)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from pipeline.compact import cost
+from pipeline.preview.estimate import is_batched
 from pipeline.preview.show import trained_for
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup, build
@@ -48,6 +49,10 @@ class Workload:
     def moved(self) -> int:
         """The bytes that go to the worker of a lane, a mask of one bit a weight and the weights, and come back, the weights."""
         return sum(layer.size for layer in self.setup.network.layers.values()) // 8 + 2 * self.weights
+
+    @cached_property
+    def is_batched(self) -> bool:
+        return is_batched(self.setup)
 
     @cached_property
     def operations(self) -> float:

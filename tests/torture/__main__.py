@@ -26,21 +26,30 @@ def line(row: Row) -> str:
     return f"| {row.fault} | {row.tries:,} | {row.outcome} | `{row.command}` |"
 
 
+def timed(module: str, count: int, seed: int) -> tuple[list[Row], float]:
+    """Also the seconds of processor time of the module and of the processes that it waited for."""
+    before = sum(os.times()[:4])
+    return rows_of(module, count, seed), sum(os.times()[:4]) - before
+
+
 def main() -> int:
     os.nice(19)  # as the mirror into MLflow, which would otherwise wait for all the rest
     failed, since = 0, time.monotonic()
     print(*HEAD, sep="\n", flush=True)
     with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn")) as pool:
-        tries = {pool.submit(rows_of, module, count, SEED): module for module, count in COUNTS.items()}
+        tries = {pool.submit(timed, module, count, SEED): module for module, count in COUNTS.items()}
         for done in as_completed(tries):
+            work = ""
             try:
-                print(*map(line, done.result()), sep="\n", flush=True)
+                found, seconds = done.result()
+                print(*map(line, found), sep="\n", flush=True)
+                work = f" and {seconds / 60:.0f} of processor time"
             except Exception as error:  # a trial that is itself broken must not take the others' rows with it
                 failed += 1
                 told = error if isinstance(error, AssertionError) else "".join(traceback.format_exception(error))
                 print(f"error: {tries[done]}: {told}", file=sys.stderr, flush=True)
             took = (time.monotonic() - since) / 60
-            print(f"{tries[done]} ended after {took:.0f} minutes", file=sys.stderr, flush=True)
+            print(f"{tries[done]} ended after {took:.0f} minutes{work}", file=sys.stderr, flush=True)
     print(f"\nAll of it took {took:.0f} minutes.")
     return 1 if failed else 0
 

@@ -6,14 +6,12 @@ stages to do, of which the first is of a kind drawn at random, so that every kin
 
 import os
 import random
-import shutil
 import signal
 import sys
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import product
-from pathlib import Path
 
 import psutil
 from ruamel.yaml.error import YAMLError
@@ -84,12 +82,7 @@ class Kills:
         """Removes the outputs of a few stages, also from DVC's cache, from which they would come back."""
         kind, order = self.dice.choice(KINDS), list(self.seconds)
         first = self.dice.choice([i for i, stage in enumerate(order) if kind in stage.split(":")[1]])
-        for stage in order[first : first + STAGES]:
-            for out in self.stages[stage]["outs"]:
-                path, cached = self.clone.folder / out["path"], Path(out["md5"][:2], out["md5"][2:])
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-                (self.clone.folder / ".dvc/cache/files/md5" / cached).unlink(missing_ok=True)
-        shutil.rmtree(self.clone.folder / ".dvc/cache/runs", ignore_errors=True)
+        self.clone.undo(order[first : first + STAGES])
 
     def _repro(self, is_mirrored: bool) -> Run:
         shell = self.dice.choice(["/bin/sh", "/bin/bash"])  # a shell may stay between DVC and the stage

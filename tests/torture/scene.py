@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -62,13 +62,24 @@ class Clone:
         for made in (f"work/{experiment}", f"reports/{experiment}", ".dvc/cache"):
             shutil.rmtree(self.folder / made, ignore_errors=True)
 
-    def shorten(self) -> None:
+    def undo(self, stages: Iterable[str]) -> None:
+        """Removes the outputs of some stages, named as in `stages()`, also from DVC's cache, from which they would come back."""
+        known = self.stages()
+        for stage in stages:
+            for out in known[stage]["outs"]:
+                path, cached = self.folder / out["path"], Path(out["md5"][:2], out["md5"][2:])
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                (self.folder / ".dvc/cache/files/md5" / cached).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / ".dvc/cache/runs", ignore_errors=True)
+
+    def shorten(self, rounds: int = 2, controls: bool = True) -> None:
         """Leaves digits alone, with two seeds and two rounds: every kind of stage, lanes side by side, half of the time."""
         yaml, params = YAML(typ="safe"), self.folder / "params.yaml"
         content = yaml.load(params) | {"report": ["digits"], "reports": {}}
         digits = content["experiments"]["digits"]
-        digits |= {"seeds": [1, 2], "arms": {"one_shot": {"rounds": [2]}, "reinit": {"rounds": [2], "draws": 1}}}
-        digits["pruning"]["rounds"] = 2
+        arms = {"one_shot": {"rounds": [rounds]}, "reinit": {"rounds": [rounds], "draws": 1}}
+        digits |= {"seeds": [1, 2], "arms": arms if controls else {}}
+        digits["pruning"]["rounds"] = rounds
         yaml.dump(content, params)
         self.call(sys.executable, "-m", "stages.repeat_rounds", "digits")
 

@@ -14,6 +14,7 @@ from tests.torture.scene import CHAIN, DVC, LOCKS, Clone, Run, as_in_a_terminal,
 TWIN = "digits_twin"  # another experiment with the data set of digits
 # What the one that is refused says: it names the process that is in its way.
 BUSY = re.compile(r"is busy, it is being blocked by|is being trained by process \d+; wait for it|Unable to acquire lock")
+DOWNLOAD = "experiments/dvc.yaml:download_digits"
 QUICK = ("--set-param", "experiments.digits.training.iterations=200")
 RATES = {"first": "0.004", "second": "0.006"}
 
@@ -36,7 +37,7 @@ def rows(count: int, seed: int) -> list[Row]:
 def _one_chain(clone: Clone, count: int, dice: random.Random, seed: int) -> str:
     expected, refused = clone.content(), 0
     for _ in range(count):
-        clone.forget("digits")
+        clone.undo([DOWNLOAD, *(f"{CHAIN}:{stage}" for stage in ("train_dense", "prune@r01", "retrain@r01"))])
         refused += _both(clone, [CHAIN, CHAIN], dice.uniform(0, 8), expected, seed)
     return f"{refused} were refused and named the process in their way; the files are those of an undisturbed run"
 
@@ -46,15 +47,15 @@ def _one_data_set(clone: Clone, count: int, dice: random.Random, seed: int) -> s
     yaml = YAML(typ="safe")
     twin = dict(yaml.load(clone.folder / "params.yaml")["experiments"]["digits"], seeds=[1], arms={})
     twin["training"] = twin["training"] | {"iterations": 100}
+    twin["pruning"] = twin["pruning"] | {"rounds": 1}
     yaml.dump({"experiments": {TWIN: twin}}, clone.folder / "experiments/twin.yaml")
     clone.call(sys.executable, "-m", "stages.repeat_rounds", TWIN)
     other = Path(f"experiments/{TWIN}/dvc.yaml")
     clone.call(*DVC, "repro", str(other))
     expected, refused = clone.content(), 0
     for _ in range(count):
-        clone.forget("digits")
+        clone.undo([DOWNLOAD, f"{CHAIN}:train_dense"])
         clone.forget(TWIN)
-        (clone.folder / "work/data/digits.safetensors").unlink()
         refused += _both(clone, [CHAIN, other], dice.uniform(0, 3), expected, seed)
     return f"{refused} were refused and named the process in their way; right when run again"
 
@@ -79,6 +80,9 @@ def _both(clone: Clone, targets: list[Path], seconds: float, expected: dict[str,
 
 def _queue(clone: Clone, seed: int) -> str:
     """Two experiments with other settings side by side, each of which is then run alone by `dvc repro`."""
+    clone.shorten(rounds=1, controls=False)
+    clone.git("add", "params.yaml", "experiments/digits/dvc.yaml")
+    clone.git("commit", "--quiet", "--message", "shorter")
     for name, rate in RATES.items():
         settings = (*QUICK, "--set-param", f"experiments.digits.optimizer.lr={rate}")
         clone.call(*DVC, "exp", "run", "--queue", "--name", name, *settings, str(CHAIN))
