@@ -48,7 +48,7 @@ MODELS = {
 }
 CASES = [
     ("lenet", "unit"), ("conv2", "filter"), ("conv2", "unit"), ("conv4", "filter"), ("conv6", "filter"), ("resnet", "filter"),
-    ("vgg19", "filter"), ("transformer", "head"), ("transformer", "unit"),
+    pytest.param("vgg19", "filter", marks=pytest.mark.slow), ("transformer", "head"), ("transformer", "unit"),
 ]  # fmt: skip
 
 

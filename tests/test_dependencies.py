@@ -157,6 +157,7 @@ def test_settings_of_figures_reports_and_claims_retrain_nothing(scratch: Scratch
     assert scratch.changed("plain", "own") == [set(), set()]
 
 
+@pytest.mark.slow
 def test_another_arm_of_an_experiment_trains_that_arm_only(scratch: Scratch) -> None:
     arms = PLAIN["arms"] | {"random_mask": {"rounds": [2]}, "fine": {"name": "one_shot", "rounds": [1]}}
     scratch.write_params(PARAMS | {"experiments": {"plain": PLAIN | {"arms": arms}, "own": TOY}})
@@ -189,8 +190,10 @@ OWN_TRAINING = {"train_dense", "retrain@r01", "retrain@r02", "retrain_one_shot@r
     ("module", "old", "new", "again"),
     [
         ("nets", "units=3", "units=4", OWN_TRAINING),
-        ("layers", "GELU", "Tanh", OWN_TRAINING),  # what the model imports
-        ("criteria", "power=2.0", "power=3.0", {"prune@r01", "prune@r02", "prune_one_shot@r02"}),
+        pytest.param("layers", "GELU", "Tanh", OWN_TRAINING, marks=pytest.mark.slow),  # what the model imports
+        pytest.param(
+            "criteria", "power=2.0", "power=3.0", {"prune@r01", "prune@r02", "prune_one_shot@r02"}, marks=pytest.mark.slow
+        ),
         ("arms", "sigma * rng", "2 * sigma * rng", {"control_noise@r02"}),
     ],
 )

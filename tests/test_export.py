@@ -60,6 +60,7 @@ def test_a_mask_that_only_the_lane_has_is_exported(root: Path, tmp_path: Path) -
     assert all(np.array_equal(mask[name].numpy(), own[name]) for name in own)
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_card_load_everything_outside_the_repository(root: Path, tmp_path: Path) -> None:
     to = export(tmp_path / "out", "--network", "onnx")
     card, inputs = to / "README.md", toy.bundle().test_inputs

@@ -70,6 +70,7 @@ def test_the_same_tables_give_the_same_bytes(saved: tuple[Path, dict[str, str]],
     assert _save(tmp_path / "again") == saved[1]
 
 
+@pytest.mark.slow
 def test_so_does_another_process_with_settings_of_the_users(saved: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text(
         "font.size: 20\nsvg.hashsalt: other\nlines.linewidth: 5\nsavefig.bbox: tight\nxtick.direction: in\n"

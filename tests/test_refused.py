@@ -23,6 +23,7 @@ def test_a_chain_out_of_date_is_told_before_anything_is_trained(repository: Repo
     assert not list(repository.folder.rglob("trained.safetensors"))
 
 
+@pytest.mark.slow
 def test_bad_input_ends_every_stage_with_one_sentence(repository: Repository) -> None:
     params = repository.folder / "params.yaml"
     good = params.read_text()

@@ -81,6 +81,7 @@ def answer(address: str, inputs: np.ndarray) -> np.ndarray:
         return np.array(json.load(found)["predictions"]["outputs"])
 
 
+@pytest.mark.slow
 def test_a_lane_is_registered_once_and_moves_with_the_repository(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -168,7 +168,14 @@ def _write(settings: Config, *names: str) -> None:
         files.save(files.drawn(registry.drawings(Shown(settings, {name: outcome}))), places.figures(name), 50)
 
 
-@pytest.mark.parametrize(("name", "drawn"), [("some", {"conv"}), ("deep", {"deep"}), ("dropout", {"conv", "dropout"})])
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("some", {"conv"}),
+        pytest.param("deep", {"deep"}, marks=pytest.mark.slow),
+        pytest.param("dropout", {"conv", "dropout"}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_further_report_has_its_page_and_figures_in_a_folder(settings: Config, name: str, drawn: set[str]) -> None:
     _write(settings, *settings.reports[name])
     report_stage.main(name)

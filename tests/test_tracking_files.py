@@ -84,6 +84,7 @@ def test_a_deleted_database_leaves_no_orphans(root: Path, monkeypatch: pytest.Mo
     assert folders == {run.info.run_id for name, run in runs().items() if "/" in name or name == "ticket"}
 
 
+@pytest.mark.slow
 def test_orphans_with_weights_that_are_nowhere_else_stay_and_are_told(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,6 +47,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     return Followed(scratch, research, ran)
 
 
+@pytest.mark.slow
 def test_the_page_runs_from_its_files_to_the_table_of_results(followed: Followed) -> None:
     assert followed.ran[:3] == ["download mine_data_surface", "train_dense mine", "prune mine/r01"]
     after = {"retrain mine/r01", "control mine/shrunk_r01", "aggregate mine", "plot mine"}

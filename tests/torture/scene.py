@@ -73,7 +73,7 @@ class Clone:
         shutil.rmtree(self.folder / ".dvc/cache/runs", ignore_errors=True)
 
     def shorten(self, rounds: int = 2, controls: bool = True) -> None:
-        """Leaves digits alone, with two seeds and two rounds: every kind of stage, and lanes side by side, in a third of the time."""
+        """Leaves digits alone, with two seeds and two rounds: every kind of stage, lanes side by side, a third of the time."""
         yaml, params = YAML(typ="safe"), self.folder / "params.yaml"
         content = yaml.load(params) | {"report": ["digits"], "reports": {}}
         digits = content["experiments"]["digits"]
