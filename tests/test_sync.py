@@ -132,7 +132,7 @@ def test_a_stage_does_not_wait_for_the_tracker(root: Path, monkeypatch: pytest.M
         tracking.start_sync("toy")
         assert time.monotonic() - started < 0.1
         while not log.read_text():
-            assert time.monotonic() - started < 30
+            assert time.monotonic() - started < 120  # it has the lowest priority, beside other tests
             time.sleep(0.1)
     assert "cannot be used" in log.read_text()
     assert "Traceback" not in log.read_text()

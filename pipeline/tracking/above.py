@@ -82,7 +82,8 @@ class Above:
         taken = {run.info.run_name for key, found in self.runs.items() if key != arm.key for run in found}
         name = f"{name} ({arm.key[:6]})" if name in taken else name  # such as the same settings with other code
         with runs.begun(self.client, self.id, name, tags, span) as run:
-            runs.log(self.client, run.info.run_id, arm.points(curve, self.now), arm.params, span, {})
+            trained = Span(*arm.trained(self.now))
+            runs.log(self.client, run.info.run_id, arm.points(curve, self.now), arm.params, trained, {})
             runs.log_data(self.client, run.info.run_id, *arm.first.data, str(arm.first.about["data_digest"]))
         return self.client.get_run(run.info.run_id)
 
@@ -90,7 +91,7 @@ class Above:
         """curve: the points that it lacks."""
         id = run.info.run_id
         params = {key: value for key, value in arm.params.items() if key not in run.data.params}
-        runs.log(self.client, id, arm.points(curve, self.now), params, span, tags | others.marks())
+        runs.log(self.client, id, arm.points(curve, self.now), params, Span(*arm.trained(self.now)), tags | others.marks())
         if any(record.training.is_known for record in arm.records) and span.ended > run.info.end_time:
             self.client.set_terminated(id, FINISHED, span.ended)
         return self.client.get_run(id)

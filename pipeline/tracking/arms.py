@@ -15,21 +15,23 @@ from statistics import fmean
 from pipeline.figures import style
 from pipeline.tracking.changed import flatten
 from pipeline.tracking.others import LANES
-from pipeline.tracking.record import LEVEL, Record, finite
+from pipeline.tracking.record import Record, finite
 from pipeline.tracking.training import COMMIT, DIRTY, Point
 from pipeline.values.lanes import DENSE, TICKET
 
 Curve = dict[tuple[str, int], float]
+SECOND = 1000  # milliseconds
 # What a run says of all its lanes if it is the same for all of them.
 SHARED = ("device", "torch", "executor", COMMIT, "commit.of", DIRTY)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """records: its lanes, at least one. dense: those of the dense network with the same recipe."""
+    """records: its lanes, at least one. dense: those of the dense network with the same recipe. all: those of the experiment."""
 
     records: Sequence[Record]
     dense: Sequence[Record]
+    all: Sequence[Record]
 
     @property
     def first(self) -> Record:
@@ -65,14 +67,23 @@ class Arm:
                     values[key, record.item.round].append(float(record.about[key]))
         return {place: finite(fmean(found)) for place, found in values.items()}
 
+    def trained(self, now: int) -> tuple[int, int]:
+        """From the beginning of its first lane to the end of its last one. now: stands for times that are not known."""
+        return _span(self.records, now)
+
     def span(self, now: int) -> tuple[int, int]:
-        """From the beginning of the first lane to the end of the last one. now: stands for times that are not known."""
-        spans = [record.training.span(now) for record in self.records if record.training.is_known] or [(now, now)]
-        return min(began for began, _ in spans), max(ended for _, ended in spans)
+        """The times of its run: as long as its lanes were trained, but before all lanes of the experiment.
+
+        MLflow shows lanes below their arms only when it sorts by the beginning, and it loads the first hundred runs: all arms have
+        to be among these.
+        """
+        began, ended = self.trained(now)
+        first = _span(self.all, now)[0] - SECOND * (1 + (self.name == TICKET) + 2 * (self.name == DENSE))
+        return first, first + ended - began
 
     def points(self, values: Mapping[tuple[str, int], float], now: int) -> list[Point]:
         """The points of a curve, each at the time when its round was trained."""
-        began, ended = self.span(now)
+        began, ended = self.trained(now)
         known = {r.item.round: r.training.span(now)[1] for r in [*self.dense, *self.records] if r.training.is_known}
         shares = {number: (end - began) / max(1, ended - began) for number, end in known.items()}
         return [Point(key, step, value, min(1.0, max(0.0, shares.get(step, 1.0)))) for (key, step), value in values.items()]
@@ -87,8 +98,14 @@ class Arm:
         tags = [record.training.tags for record in self.records]
         keys = [key for key in tags[0] if key in SHARED or key.startswith(("hardware.", "versions."))]
         shared = {key: tags[0][key] for key in keys if len({other.get(key) for other in tags}) == 1}
-        own = {LEVEL: "arm", "recipe": self.first.recipe_key, LANES: str(len(self.records))}
+        own = {"recipe": self.first.recipe_key, LANES: str(len(self.records))}
         return self.first.shared_tags | own | shared
+
+
+def _span(records: Sequence[Record], now: int) -> tuple[int, int]:
+    """From the beginning of the first lane to the end of the last one, in milliseconds since 1970."""
+    spans = [record.training.span(now) for record in records if record.training.is_known] or [(now, now)]
+    return min(began for began, _ in spans), max(ended for _, ended in spans)
 
 
 def grouped(records: Iterable[Record]) -> list[Arm]:
@@ -99,7 +116,7 @@ def grouped(records: Iterable[Record]) -> list[Arm]:
         lanes = list(alike)
         dense = [record for record in lanes if record.item.arm == DENSE]
         for key in dict.fromkeys(record.arm_key for record in lanes):
-            found.append(Arm([record for record in lanes if record.arm_key == key], dense))
+            found.append(Arm([record for record in lanes if record.arm_key == key], dense, ordered))
     return sorted(found, key=lambda arm: (arm.name != DENSE, arm.name != TICKET, arm.name))
 
 

@@ -25,7 +25,6 @@ from pipeline.values.experiment import Data
 from pipeline.values.lanes import Item
 
 HISTORY = "history"  # the section of MLflow's page that has a lane's curves; sections come before the charts that are in none
-LEVEL = "level"  # the tag by which MLflow's list has runs of arms before lanes: it loads a hundred runs, the newest first
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Record:
     @property
     def tags(self) -> dict[str, str]:
         values = {key: self.about.get(key) for key in ("round", "seed", "draw", "density", "input_key", "recipe_key")}
-        values |= {"dvc.stage": self.stage, LEVEL: "lane"}
+        values |= {"dvc.stage": self.stage}
         return self.shared_tags | {k: str(v) for k, v in values.items() if v is not None} | self.training.tags
 
     @cached_property

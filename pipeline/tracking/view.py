@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pipeline.results.metric import Metric
-from pipeline.tracking.record import HISTORY, LEVEL
+from pipeline.tracking.record import HISTORY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,7 +70,7 @@ def _state(metric: Metric) -> dict[str, Any]:
         "selectedColumns": columns,
         "columnOrder": [],
         "columnWidths": {},
-        "orderByKey": f"tags.`{LEVEL}`",
+        "orderByKey": "attributes.start_time",  # in any other order, lanes would be shown beside the arms, not below
         "orderByAsc": True,
         "runsHiddenMode": "FIRST_20_RUNS",
         "hideEmptyCharts": True,
