@@ -74,8 +74,8 @@ class Arm:
     def span(self, now: int) -> tuple[int, int]:
         """The times of its run: as long as its lanes were trained, but before all lanes of the experiment.
 
-        MLflow shows lanes below their arms only when it sorts by the beginning, and it loads the first hundred runs: all arms have
-        to be among these.
+        MLflow shows lanes below their arms only when it sorts by the beginning, and it loads the first hundred runs, among which
+        all arms have to be.
         """
         began, ended = self.trained(now)
         first = _span(self.all, now)[0] - SECOND * (1 + (self.name == TICKET) + 2 * (self.name == DENSE))
