@@ -30,10 +30,10 @@ smoke: scm
 	@python -m pipeline.tracking sync digits || true
 
 test: $(VENV)/.ready-dev
-	python -m pytest -n auto --dist loadfile
+	python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.ready-dev
-	python -m pytest -n auto --dist loadfile -m "slow or network or not slow"
+	python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "slow or network or not slow"
 
 torture: $(VENV)/.ready-dev
 	python -m tests.torture

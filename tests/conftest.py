@@ -44,6 +44,14 @@ def make_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     return toy.own if request.param == "own" else toy.mlp
 
 
+# Few tests that take minutes: at the end, one process would run them while the other ones have nothing left.
+LONG = ("test_repro.py", "test_dependencies.py", "test_architecture.py", "test_refused.py", "test_resume.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The trainer silences this for users, but pytest puts its own filters above those. torch says it once a process."""
     config.addinivalue_line("filterwarnings", "ignore:Sparse CSR tensor support is in beta:UserWarning")
