@@ -2,8 +2,16 @@
 
 import argparse
 import importlib
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import wait
+from threading import Thread
+
+ENDS = 15  # seconds in which a module that was interrupted ends what it has started
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,27 @@ def rows_of(module: str, count: int, seed: int) -> list[Row]:
     """Raises: AssertionError with a sentence that names the case in which something went wrong."""
     found: list[Row] = importlib.import_module(f"tests.torture.{module}").rows(count, seed)
     return found
+
+
+def end_with_the_parent() -> None:
+    """Leaves a worker as Ctrl-C does when the process that started it is gone, so that its clones end too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(ENDS)
+        os._exit(1)  # the pool would begin with the next module
+
+    Thread(target=watch, daemon=True).start()
+
+
+def timed(module: str, count: int, seed: int) -> tuple[list[Row], float]:
+    """Also the seconds of processor time of the module and of the processes that it waited for."""
+    before = sum(os.times()[:4])
+    return rows_of(module, count, seed), sum(os.times()[:4]) - before
 
 
 def command_line(rows: Callable[[int, int], list[Row]], count: int) -> None:

@@ -11,7 +11,7 @@ import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from tests.torture import Row, rows_of
+from tests.torture import Row, end_with_the_parent, timed
 
 # The longest first. On two cores three at a time: kills, tracker and together often wait.
 COUNTS = {"kills": 200, "settings": 10_000, "together": 2, "tracker": 10, "files": 100_000}
@@ -26,17 +26,11 @@ def line(row: Row) -> str:
     return f"| {row.fault} | {row.tries:,} | {row.outcome} | `{row.command}` |"
 
 
-def timed(module: str, count: int, seed: int) -> tuple[list[Row], float]:
-    """Also the seconds of processor time of the module and of the processes that it waited for."""
-    before = sum(os.times()[:4])
-    return rows_of(module, count, seed), sum(os.times()[:4]) - before
-
-
 def main() -> int:
     os.nice(19)  # as the mirror into MLflow, which would otherwise wait for all the rest
     failed, since = 0, time.monotonic()
     print(*HEAD, sep="\n", flush=True)
-    with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn"), end_with_the_parent) as pool:
         tries = {pool.submit(timed, module, count, SEED): module for module, count in COUNTS.items()}
         for done in as_completed(tries):
             work = ""
