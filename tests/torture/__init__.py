@@ -24,12 +24,6 @@ class Row:
     command: str
 
 
-def rows_of(module: str, count: int, seed: int) -> list[Row]:
-    """Raises: AssertionError with a sentence that names the case in which something went wrong."""
-    found: list[Row] = importlib.import_module(f"tests.torture.{module}").rows(count, seed)
-    return found
-
-
 def end_with_the_parent() -> None:
     """Leaves a worker as Ctrl-C does when the process that started it is gone, so that its clones end too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,9 +40,13 @@ def end_with_the_parent() -> None:
 
 
 def timed(module: str, count: int, seed: int) -> tuple[list[Row], float]:
-    """Also the seconds of processor time of the module and of the processes that it waited for."""
+    """The rows, and the seconds of processor time of the module and of the processes that it waited for.
+
+    Raises: AssertionError with a sentence that names the case in which something went wrong.
+    """
     before = sum(os.times()[:4])
-    return rows_of(module, count, seed), sum(os.times()[:4]) - before
+    found: list[Row] = importlib.import_module(f"tests.torture.{module}").rows(count, seed)
+    return found, sum(os.times()[:4]) - before
 
 
 def command_line(rows: Callable[[int, int], list[Row]], count: int) -> None:

@@ -31,6 +31,7 @@ from tests import lottery
 from tests.torture import Row, changes, hostile
 
 AT_ONCE = 40  # mutants of one process
+WITH_CHAINS = 10  # one mutant of so many also writes its chains, if it is accepted
 SECONDS = 10  # of processor time for a mutant
 SILENCE = 300  # seconds without an answer, which may pass while the processors are busy with something else
 MEMORY = 2**30
@@ -41,7 +42,8 @@ LONGEST = 200 + wording.MOST  # with the name of the file and of the experiment
 def rows(count: int, seed: int) -> list[Row]:
     """Raises: AssertionError that names the seed and the case, whose files are then in .lottery/torture."""
     found = tried(seed, range(count))
-    outcome = f"{found['refused']:,} refused in a sentence, {found['accepted']:,} accepted, with a table and a chain that agree"
+    chains = f"of each {WITH_CHAINS}th case, if accepted, the chain agreed too"
+    outcome = f"{found['refused']:,} refused in a sentence, {found['accepted']:,} accepted, with a table that agrees; {chains}"
     return [Row(FAULT, count, outcome, f"python -m tests.torture.settings --count {count} --seed {seed}")]
 
 
@@ -123,7 +125,7 @@ def _child(seed: int, cases: range, sender: int) -> None:
         limit()
         for case in cases:
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            outcome = attempt(hostile.mutant(Random(f"{seed}/{case}")), with_chains=case % 10 == 0)
+            outcome = attempt(hostile.mutant(Random(f"{seed}/{case}")), with_chains=case % WITH_CHAINS == 0)
             os.write(sender, (json.dumps([case, *outcome]) + "\n").encode())
     finally:
         os._exit(0)
