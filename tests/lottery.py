@@ -1,5 +1,6 @@
 """A repository in a folder: the real code, its own params.yaml, chains and data, and the stages run as DVC would run them."""
 
+import ast
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
@@ -30,6 +31,11 @@ from tests import toy
 ROOT = Path(__file__).parent.parent
 
 
+@cache
+def _is_linked(root: Path, first: str) -> bool:
+    return (root / first).resolve() == ROOT / first
+
+
 def _once(find: Callable[..., list[str]]) -> Callable[..., list[str]]:
     """What our own code imports is the same in every test's folder, which has a link to it. The pipeline looks again in each
     folder, which would be a third of the time of the whole suite.
@@ -38,14 +44,30 @@ def _once(find: Callable[..., list[str]]) -> Callable[..., list[str]]:
 
     def found(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[str]:
         scripts, used = tuple(scripts), tuple(used)
-        is_linked = all((Path.cwd() / folder).resolve() == ROOT / folder for folder in code.OURS)
+        is_linked = all(_is_linked(Path.cwd(), folder) for folder in code.OURS)
         is_ours = is_linked and all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
         return list((find_once if is_ours else find)(scripts, used))  # YAML would write the same list as an alias
 
     return found
 
 
+def _once_a_file(find: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[Path, ...]]:
+    """The same for single files, for experiments with plug-ins of the tests or of the test's folder."""
+    known: dict[tuple[Path, str], tuple[Path, ...]] = {}
+
+    def found(path: Path, package: str, root: Path, tree: ast.Module) -> tuple[Path, ...]:
+        if not _is_linked(root, path.parts[0]):
+            return find(path, package, root, tree)
+        if (path, package) not in known:
+            with chdir(ROOT):
+                known[path, package] = find(path, package, ROOT, tree)
+        return known[path, package]
+
+    return found
+
+
 code.closure, code.dependencies = _once(code.closure), _once(code.dependencies)
+code._find_imports = _once_a_file(code._find_imports)  # type: ignore[assignment]
 
 
 def experiment(**changes: Any) -> dict[str, Any]:

@@ -226,13 +226,14 @@ def test_there_are_plug_ins_of_every_kind() -> None:
     assert {*some.items()} <= set(EVERY_PLUG_IN)
 
 
-AGAIN = ("gpt_char", "vgg19", "vgg19_low", "vgg19_warmup")  # large networks, which take five to ten seconds
+# Large networks, which take two to ten seconds.
+LARGE = ("conv2", "conv2_dropout", "conv4", "conv4_dropout", "gpt_char", "vgg19", "vgg19_low", "vgg19_warmup")
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if name in AGAIN else ())
+        pytest.param(name, marks=pytest.mark.slow if name in LARGE else ())
         for name in config.load(ROOT / paths.PARAMS).experiments
     ],
 )

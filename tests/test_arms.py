@@ -256,7 +256,10 @@ def test_dvc_knows_what_an_item_is_made_from(done: Path, item: str, pruned_from:
     assert [*found.values()] == [{"work/data/digits.safetensors", *(f"work/toy/{path}" for path in trained_with)}]
 
 
-@pytest.mark.parametrize("arm", ["ticket", *ARMS])
+QUICK = ("ticket", "lr_rewind", "reinit", "shuffled_mask", "going_on")  # one for each way to get masks and weights
+
+
+@pytest.mark.parametrize("arm", [pytest.param(arm, marks=() if arm in QUICK else pytest.mark.slow) for arm in ("ticket", *ARMS)])
 def test_from_what_dvc_knows_alone_an_item_is_made_again_with_the_same_bytes(done: Path, arm: str, tmp_path: Path) -> None:
     item = Item("toy", max(config.load().experiment("toy").rounds_of(arm)), arm)
     made = {f"work/toy/{item.name}/masks", f"work/toy/{item.name}/lanes"}

@@ -160,6 +160,7 @@ def test_a_report_has_the_figures_of_its_experiments(settings: Config) -> None:
     assert set(_draw(settings, "conv2_dropout", "vgg")) == {"dropout", "deep"}
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes(settings: Config, tmp_path: Path) -> None:
     found = []
     for folder in (tmp_path / "one", tmp_path / "two"):

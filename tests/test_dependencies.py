@@ -124,6 +124,7 @@ NEW_FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_new_files_retrain_nothing(scratch: Scratch) -> None:
     for path, text in NEW_FILES.values():
         (scratch.folder / path).parent.mkdir(exist_ok=True)
@@ -148,6 +149,7 @@ def test_an_edit_of_whatever_stands_below_training_retrains_nothing(scratch: Scr
     assert scratch.changed("plain", "own") == [set(), set()]
 
 
+@pytest.mark.slow
 def test_settings_of_figures_reports_and_claims_retrain_nothing(scratch: Scratch) -> None:
     claims = planted.claim(experiments=["plain"], claim="Another claim.")
     lottery.write_params(scratch.folder / places.CLAIMS, {"claims": [claims]})

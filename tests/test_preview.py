@@ -1,7 +1,5 @@
 """`--show`: what an experiment holds and costs, told before it runs."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ from pipeline.preview.estimate import Estimate
 from pipeline.preview.show import duration, show
 from pipeline.settings import check, config
 from pipeline.values.errors import UserError
+from stages import repeat_rounds
 from tests import lottery
 
 
@@ -40,17 +39,19 @@ def test_a_duration_has_two_digits_and_a_readable_unit() -> None:
     ]  # fmt: skip
 
 
-def test_show_tells_stages_densities_lanes_and_a_measured_time(tmp_path: Path) -> None:
+def test_show_tells_stages_densities_lanes_and_a_measured_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with lottery.repository(tmp_path, lottery.params(toy=lottery.experiment())):
-        command = [sys.executable, "-m", "stages.repeat_rounds", "--show", "toy"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=lottery.environment())
-        assert "experiments/toy/dvc.yaml:retrain@r03" in done.stdout
-        assert "training takes about" in done.stdout
-        assert "8 items, 18 lanes, 270 lane-iterations" in done.stdout
-        wrong = subprocess.run([*command, "tyo"], capture_output=True, text=True, check=False, env=lottery.environment())
-        assert wrong.returncode == 1
-        assert "no experiment 'tyo'" in wrong.stderr
-        assert "Traceback" not in wrong.stderr
+        monkeypatch.setattr("sys.argv", ["repeat_rounds", "--show", "toy"])
+        repeat_rounds.run()
+        said = capsys.readouterr().out
+        assert "experiments/toy/dvc.yaml:retrain@r03" in said
+        assert "training takes about" in said
+        assert "8 items, 18 lanes, 270 lane-iterations" in said
+        monkeypatch.setattr("sys.argv", ["repeat_rounds", "--show", "toy", "tyo"])
+        with pytest.raises(SystemExit, match=r"^error: .*no experiment 'tyo'"):
+            repeat_rounds.run()
 
 
 def test_show_counts_from_the_rewind_point_and_refuses_what_training_would(tmp_path: Path) -> None:

@@ -7,20 +7,12 @@ import sys
 
 import pytest
 
-from tests.reproduced import ONE, Repository
+from tests.reproduced import Repository
 
 
 @pytest.fixture
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return Repository(tmp_path_factory.mktemp("repository"))
-
-
-def test_a_chain_out_of_date_is_told_before_anything_is_trained(repository: Repository) -> None:
-    repository.params(one=ONE | {"rounds": 2, "lr": 0.005})
-    output = repository.run(sys.executable, "-m", "dvc", "repro", code=255)
-    assert "experiments/one/dvc.yaml does not agree with params.yaml; run `python -m stages.repeat_rounds`" in output
-    assert "Traceback" not in output
-    assert not list(repository.folder.rglob("trained.safetensors"))
 
 
 @pytest.mark.slow

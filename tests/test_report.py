@@ -35,6 +35,7 @@ def _run() -> dict[str, bytes]:
 # --- The stages
 
 
+@pytest.mark.slow
 def test_the_stages_write_the_files_of_the_design_twice_the_same(lane_folders: list[Path]) -> None:
     first = _run()
     assert {

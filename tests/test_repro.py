@@ -71,6 +71,16 @@ def test_a_plot_setting_retrains_nothing(repository: Repository) -> None:
     repository.params()
 
 
+def test_a_chain_out_of_date_is_told_before_anything_is_trained(repository: Repository) -> None:
+    repository.params(one=ONE | {"rounds": 2, "lr": 0.005})
+    output = repository.run(sys.executable, "-m", "dvc", "repro", code=255)
+    assert "experiments/one/dvc.yaml does not agree with params.yaml; run `python -m stages.repeat_rounds`" in output
+    assert "Traceback" not in output
+    assert not list((repository.folder / "work/one/r00").rglob("trained.safetensors"))
+    repository.params()
+    assert repository.repro("experiments/one/dvc.yaml") == []  # what DVC had removed comes back from its cache
+
+
 def test_a_refused_setting_deletes_nothing_that_is_in_git(repository: Repository) -> None:
     params, before = repository.folder / "params.yaml", lottery.files(repository.folder / "reports")
     text = params.read_text()
@@ -80,6 +90,7 @@ def test_a_refused_setting_deletes_nothing_that_is_in_git(repository: Repository
     params.write_text(text)
 
 
+@pytest.mark.slow
 def test_a_further_report_runs_on_request_and_has_a_folder(repository: Repository) -> None:
     assert repository.repro("experiments/dvc.yaml:report_more") == ["report more"]
     assert sorted(path.name for path in (repository.folder / "reports/more").iterdir()) == ["index.html", "index.md"]

@@ -47,7 +47,7 @@ def without_runtime(root: Path) -> dict[str, bytes]:
     return lottery.files(root / "work")
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3])
+@pytest.mark.parametrize("stop_after", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3))])
 def test_stopped_at_an_evaluation_and_run_again(stop_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
@@ -114,7 +114,9 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, *(pytest.param(how, marks=pytest.mark.slow) for how in (signal.SIGTERM, signal.SIGINT))]
+)
 def test_a_stage_killed_while_it_trains_and_run_again(how: signal.Signals, long: bytes, tmp_path: Path) -> None:
     with lottery.repository(tmp_path, PARAMS):
         process = started(SAVING + "run_stage(train_dense.main)")

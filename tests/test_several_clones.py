@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow'
 root = mirrored.root
 
 
-@pytest.mark.parametrize("moment", [1, 5])  # the creation of an arm's run, of a lane
+@pytest.mark.parametrize("moment", [1, pytest.param(5, marks=pytest.mark.slow)])  # the creation of an arm's run, of a lane
 def test_a_clone_that_logs_the_same_meanwhile_doubles_nothing(moment: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 

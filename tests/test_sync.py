@@ -77,6 +77,7 @@ def test_a_terminated_sync_leaves_no_run_running(root: Path, monkeypatch: pytest
     is_whole()
 
 
+@pytest.mark.slow
 def test_an_emptied_database_is_filled_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_experiment()
     assert main(["sync"]) == 0
