@@ -33,7 +33,7 @@ EXPERIMENT = """
     rewind: 0it
     seeds: [1, 2]
 {more}"""
-ARMS = "    arms: { one_shot: { rounds: [1] }, reinit: { rounds: [1], draws: 1 } }\n"
+ARMS = "    arms: { reinit: { rounds: [1], draws: 1 } }\n"
 # The one that runs most often is no LeNet by its name, so that its masks are not examined, which would take time in each test.
 ONE = {
     "model": "pipeline.models.lenet:lenet",
