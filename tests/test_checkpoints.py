@@ -65,8 +65,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         return lanes_of("toy")
 
 
-@pytest.mark.parametrize("both", [False, True])
-@pytest.mark.parametrize("junk", JUNK)
+BOTH = [pytest.param(junk, True, marks=() if junk == "a flipped bit" else pytest.mark.slow) for junk in JUNK]
+
+
+@pytest.mark.parametrize(("junk", "both"), [*((junk, False) for junk in JUNK), *BOTH])
 def test_a_bad_checkpoint_is_set_aside_and_the_one_before_it_is_used(
     junk: str,
     both: bool,

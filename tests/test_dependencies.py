@@ -79,30 +79,30 @@ def write_package(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Scratch:
-    """Two experiments whose lanes are all there: one with plug-ins of this repository, one with a package from outside it."""
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Scratch:
+    """Two experiments whose stages DVC takes for run: one with plug-ins of this repository, one with a package from outside."""
     outside = tmp_path_factory.mktemp("outside")
     write_package(outside)
     made = Scratch(tmp_path_factory.mktemp("scratch") / "repository", PARAMS, outside)
     made.write_chains("plain", "own")
-    made.run_stages("plain", "own")
+    made.commit("plain", "own")
     assert made.changed("plain", "own") == [set(), set()]
     return made
 
 
 @pytest.fixture
-def scratch(trained: Scratch, tmp_path: Path) -> Iterator[Scratch]:
+def scratch(committed: Scratch, tmp_path: Path) -> Iterator[Scratch]:
     """The same to edit; the code, params.yaml and DVC files are put back afterwards."""
     kept = ("pipeline", "stages", "params.yaml", "dvc.yaml", "experiments")
     for name in kept:
-        source = trained.folder / name
+        source = committed.folder / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    yield trained
+    yield committed
     for name in kept:
-        target = trained.folder / name
+        target = committed.folder / name
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         (shutil.copytree if (tmp_path / name).is_dir() else shutil.copy)(tmp_path / name, target)
-    write = trained.folder.parent.parent  # the package outside is put back by the tests that edit it
+    write = committed.folder.parent.parent  # the package outside is put back by the tests that edit it
     assert write.exists()
 
 
