@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.dag import command
+from pipeline.dag import command, watched
 from pipeline.domain.arms import Arm
 from pipeline.domain.lottery import Lottery
-from pipeline.run import code
 from pipeline.run.bound import Bound
 from pipeline.settings import borrowing, measured, places
 from pipeline.stability import pairs
@@ -223,7 +222,7 @@ def _init(experiment: Experiment) -> Source:
 
 
 def _code(script: str, used: Sequence[Source] = (), more: Sequence[Path] = ()) -> list[str]:
-    return code.dependencies([Path("stages", f"{script}.py"), *more], used)
+    return watched.dependencies([Path("stages", f"{script}.py"), *more], used)
 
 
 def _stage(script: str, argument: str, deps: Sequence[Path], files: Sequence[str]) -> dict[str, Any]:

@@ -7,10 +7,9 @@ the experiments in `report:` don't use.
 from pathlib import Path
 from typing import Any
 
-from pipeline.dag import command
+from pipeline.dag import command, watched
 from pipeline.dag.experiment import in_git, params
 from pipeline.report import registry
-from pipeline.run import code
 from pipeline.settings import check, measured, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
@@ -32,7 +31,7 @@ def _downloads(config: Config) -> dict[str, Any]:
         f"download_{name}": {
             "wdir": "..",
             "cmd": command.of("download", name),
-            "deps": code.dependencies([Path("stages/download.py")], [("data", plugin)]),
+            "deps": watched.dependencies([Path("stages/download.py")], [("data", plugin)]),
             "outs": [paths.data(name).as_posix()],
         }
         for name, (plugin, _) in check.data_sets(config.experiments.values()).items()
@@ -51,7 +50,7 @@ def _claims(config: Config, name: str) -> dict[str, Any]:
         **_wdir(name),
         "cmd": command.of("claims", name),
         "params": [*_reports(config), "margin"],
-        "deps": [*(path.as_posix() for path in files), *code.dependencies([Path("stages/claims.py")])],
+        "deps": [*(path.as_posix() for path in files), *watched.dependencies([Path("stages/claims.py")])],
         "outs": [in_git(places.ledger(name))],
         "metrics": [in_git(places.verdicts(name))],
     }
@@ -92,7 +91,7 @@ def _report(config: Config, name: str) -> dict[str, Any]:
         ],
         "deps": [
             *(path.as_posix() for path in files),
-            *sorted([*code.dependencies([Path("stages/report.py")]), TEMPLATES.as_posix()]),
+            *sorted([*watched.dependencies([Path("stages/report.py")]), TEMPLATES.as_posix()]),
         ],
         "outs": [in_git(path) for path in outs],
     }

@@ -76,6 +76,8 @@ def prepare(folder: Path) -> None:
 
 def warm_up() -> None:
     """Runs once in the parent: each child inherits what was imported and found, and its garbage collector skips that."""
+    import torchvision  # noqa: F401  # it takes seconds, in each child with a mutant that names a model of it
+
     torch.set_num_threads(1)  # a child has none of its parent's threads, and would wait for them
     with redirect_stdout(io.StringIO()):
         write(hostile.unchanged(), Path())
