@@ -227,7 +227,21 @@ def test_there_are_plug_ins_of_every_kind() -> None:
 
 
 # Large networks, which take two to ten seconds.
-LARGE = ("conv2", "conv2_dropout", "conv4", "conv4_dropout", "conv6_dropout", "gpt_char", "vgg19", "vgg19_low", "vgg19_warmup")
+LARGE = (
+    *("conv2", "conv2_dropout", "conv4", "conv4_dropout", "conv6_dropout"),
+    *("gpt_char", "lenet_criteria", "vgg19", "vgg19_low", "vgg19_warmup"),
+)
+    "conv2",
+    "conv2_dropout",
+    "conv4",
+    "conv4_dropout",
+    "conv6_dropout",
+    "gpt_char",
+    "lenet_criteria",
+    "vgg19",
+    "vgg19_low",
+    "vgg19_warmup",
+)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import sys
 import tarfile
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from torchvision import datasets
 
 from pipeline.data import _sources, cifar100
 from pipeline.domain.bundle import Form
@@ -44,8 +44,15 @@ def archive(folder: Path) -> Path:
     return folder / f"{FOLDER}.tar.gz"
 
 
-class Small(datasets.CIFAR100):
-    """torchvision's reader, which expects the checksums of the small archive."""
+@cache
+def reader() -> Any:
+    """torchvision's, which expects the checksums of the small archive."""
+    from torchvision import datasets
+
+    class Small(datasets.CIFAR100):
+        pass
+
+    return Small
 
 
 def md5(file: Path) -> str:
@@ -58,10 +65,10 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = archive(tmp_path / "made")
     sums = {name: md5(made.parent / FOLDER / name) for name in ("train", "test", "meta")}
     monkeypatch.setattr(cifar100, "MD5", {f"{FOLDER}/{name}": sums[name] for name in ("train", "test")})
-    monkeypatch.setattr(Small, "tgz_md5", md5(made))
-    monkeypatch.setattr(Small, "train_list", [["train", sums["train"]]])
-    monkeypatch.setattr(Small, "test_list", [["test", sums["test"]]])
-    monkeypatch.setattr(Small, "meta", Small.meta | {"md5": sums["meta"]})
+    monkeypatch.setattr(reader(), "tgz_md5", md5(made))
+    monkeypatch.setattr(reader(), "train_list", [["train", sums["train"]]])
+    monkeypatch.setattr(reader(), "test_list", [["test", sums["test"]]])
+    monkeypatch.setattr(reader(), "meta", reader().meta | {"md5": sums["meta"]})
     monkeypatch.chdir(tmp_path)
     answer(monkeypatch)
     return made.parent
@@ -82,7 +89,7 @@ def test_the_arrays_are_those_that_torchvision_reads(small: Path, tmp_path: Path
         (True, bundle.train_inputs, bundle.train_targets),
         (False, bundle.test_inputs, bundle.test_targets),
     ):
-        oracle = Small(small, train=train, download=True)  # the archive is there, so that torchvision checks and unpacks it
+        oracle = reader()(small, train=train, download=True)  # the archive is there, so that torchvision checks and unpacks it
         np.testing.assert_array_equal(inputs, oracle.data.transpose(0, 3, 1, 2))
         np.testing.assert_array_equal(targets, oracle.targets)
     assert Form.of(bundle) == replace(cifar100.FORM(), train=100, test=4)
@@ -99,6 +106,8 @@ def test_smaller_images_are_means_of_blocks(small: Path, tmp_path: Path, monkeyp
 
 
 def test_the_checksums_are_those_of_torchvision() -> None:
+    from torchvision import datasets
+
     known = {f"{FOLDER}/{name}": md5 for name, md5 in datasets.CIFAR100.train_list + datasets.CIFAR100.test_list}
     assert known == cifar100.MD5
 

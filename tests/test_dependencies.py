@@ -169,7 +169,6 @@ def test_another_arm_of_an_experiment_trains_that_arm_only(scratch: Scratch) -> 
 
 def test_an_edit_of_training_retrains_everything(scratch: Scratch) -> None:
     scratch.edit("pipeline/training/trainer.py", "class Trainer", "EDITED = True\n\n\nclass Trainer")
-    scratch.write_chains()
     stages = {"train_dense", "retrain@r01", "retrain@r02", "retrain_one_shot@r02", "control_reinit@r02"}
     assert scratch.changed("plain") == [stages]
 

@@ -194,7 +194,7 @@ def shown(name: str) -> Shown:
     return Shown(settings, {name: outcome})
 
 
-@pytest.mark.parametrize("name", ["toy", "alone"])
+@pytest.mark.parametrize("name", ["toy", pytest.param("alone", marks=pytest.mark.slow)])
 def test_figures_and_sentences_of_several_replicates_and_of_one(name: str) -> None:
     what = shown(name)
     drawn = files.drawn({file: draw for file, draw in registry.drawings(what).items() if file in NAMES})

@@ -91,6 +91,7 @@ def test_one_input_and_many_are_answered(root: Path, tmp_path: Path) -> None:
     assert np.allclose(program(torch.from_numpy(inputs[3:4])).detach().numpy(), every[3:4], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_no_file_has_paths_of_this_machine_or_its_name(root: Path, tmp_path: Path) -> None:
     to = export(tmp_path / "out", "--network", "onnx")
     with zipfile.ZipFile(to / "network.pt2") as archive:

@@ -3,6 +3,7 @@
 import html as escaping
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from tests.synthetic import RMSE, lane, trio
 EVIL = "</script><script>alert(1)</script> & \"quoted\" 'one'"
 LARGEST = 6 * 2**20  # bytes
 STYLE = lottery.ROOT / "pipeline/page/templates/style.css"
+
+
+@cache
+def _page() -> str:
+    """That of toy; it takes a second to write."""
+    return html.html(pages.toy(synthetic.lanes()))
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +76,7 @@ class _Outline(HTMLParser):
 
 
 def test_every_tag_is_closed_every_id_is_one_and_nothing_is_loaded_from_elsewhere() -> None:
-    text = html.html(pages.toy(synthetic.lanes()))
+    text = _page()
     found = _Outline(text)
     assert not found.open
     assert len({*found.ids}) == len(found.ids)
@@ -81,7 +88,7 @@ def test_every_tag_is_closed_every_id_is_one_and_nothing_is_loaded_from_elsewher
 
 
 def test_the_same_report_is_the_same_bytes_in_any_order_of_pages() -> None:
-    first = html.html(pages.toy(synthetic.lanes()))
+    first = _page()
     html.html(pages.toy(synthetic.lanes(reinit=False)))
     assert html.html(pages.toy(synthetic.lanes())) == first
     assert not re.search(r"20\d\d-\d\d-\d\d|/tmp/|/home/|/root", first)
@@ -110,8 +117,7 @@ def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -
 
 
 def test_it_says_every_sentence_of_the_markdown_page() -> None:
-    report = pages.toy(synthetic.lanes())
-    text = html.html(report)
+    report, text = pages.toy(synthetic.lanes()), _page()
     render = texts.renderer({})
     (section,) = report.sections
     said = [*section.about, *section.findings, *(figure if isinstance(figure, str) else "" for figure in section.figures)]
@@ -122,8 +128,7 @@ def test_it_says_every_sentence_of_the_markdown_page() -> None:
 
 
 def test_each_round_has_its_numbers_and_the_command_that_trains_it_anew() -> None:
-    report = pages.toy(synthetic.lanes())
-    text = html.html(report)
+    report, text = pages.toy(synthetic.lanes()), _page()
     for _, row in report.sections[0].shown.outcome.table.iterrows():
         assert f'data-copy="dvc repro --force --single-item {row["target"]}"' in text
     assert re.findall(r'data-rounds="([^"]*)"', text) == ["[0, 1, 2, 3, 4]"]
@@ -152,7 +157,7 @@ def test_a_report_without_a_figure_over_experiments_says_so_beside_what_is_about
 
 
 def test_versions_are_those_that_are_pinned_and_without_a_file_there_are_none() -> None:
-    assert "Packages" not in html.html(pages.toy(synthetic.lanes()))
+    assert "Packages" not in _page()
     places.CONSTRAINTS.write_text("torch==9.9.9 # a note\nother==1\nnumpy==8.8\n")
     text = html.html(pages.toy(synthetic.lanes()))
     assert "<li>torch 9.9.9</li>" in text and "<li>numpy 8.8</li>" in text and "other" not in re.findall(r"<li>other", text)
@@ -253,7 +258,7 @@ def test_texts_can_be_read_in_light_in_the_dark_and_on_paper() -> None:
 
 
 def test_a_page_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(html.html(pages.toy(synthetic.lanes()))) + 2**20 < LARGEST
+    assert len(_page()) + 2**20 < LARGEST
 
 
 def test_differences_from_the_ticket_are_points_with_intervals() -> None:

@@ -153,6 +153,7 @@ def test_each_report_has_a_stage_that_depends_on_claims_and_tables_and_no_traini
             assert not [dep for dep in each["deps"] if "claims" in dep]
 
 
+@pytest.mark.slow
 def test_without_claims_there_is_no_stage_and_no_section() -> None:
     synthetic.write()
     assert list(lottery.read_yaml(places.ROOT_CHAIN)["stages"]) == ["report"]

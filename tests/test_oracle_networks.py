@@ -138,7 +138,7 @@ NETWORKS: dict[str, tuple[Network, str, tuple[int, int, int], dict[str, Any]]] =
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "vgg19" else n for n in NETWORKS])
 @torch.no_grad()
 def test_a_network_gives_the_logits_of_the_same_written_plainly(name: str, training: bool) -> None:
     """In float64, so that another order of sums is no excuse; dropout draws the same, being asked in the same order."""

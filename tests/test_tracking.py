@@ -202,7 +202,7 @@ def test_weights_and_masks_are_artifacts_wherever_the_mask_is(root: Path) -> Non
     assert artifacts(runs()["r00/seed1"]) == sorted([*stored, "rewind.safetensors"])
 
 
-@pytest.mark.parametrize("of_these_lanes", [True, False])
+@pytest.mark.parametrize("of_these_lanes", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_report_is_on_the_main_arm_when_it_is_of_these_lanes(root: Path, of_these_lanes: bool) -> None:
     about = write(ticket()).read_about()
     if not of_these_lanes:
