@@ -231,17 +231,6 @@ LARGE = (
     *("conv2", "conv2_dropout", "conv4", "conv4_dropout", "conv6_dropout"),
     *("gpt_char", "lenet_criteria", "vgg19", "vgg19_low", "vgg19_warmup"),
 )
-    "conv2",
-    "conv2_dropout",
-    "conv4",
-    "conv4_dropout",
-    "conv6_dropout",
-    "gpt_char",
-    "lenet_criteria",
-    "vgg19",
-    "vgg19_low",
-    "vgg19_warmup",
-)
 
 
 @pytest.mark.parametrize(
