@@ -7,6 +7,7 @@ from contextlib import chdir, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from ruamel.yaml import YAML
@@ -148,10 +149,12 @@ def layers(name: str) -> dict[str, Layer]:
 
 
 def run(name: str, *only: str) -> None:
-    """Every stage of an experiment's chain, in order; or those of some items."""
-    for found in plan(name).items():
-        if not only or found.name in only:
-            stage(found)
+    """Every stage of an experiment's chain, in order; or those of some items. That settings and chain agree is asked once."""
+    written.agrees(bound(name))
+    with mock.patch.object(written, "agrees"):
+        for found in plan(name).items():
+            if not only or found.name in only:
+                stage(found)
 
 
 def stage(chosen: Item) -> None:

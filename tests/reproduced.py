@@ -1,6 +1,6 @@
-"""A copy of the repository without git, with two tiny experiments that real `dvc repro` runs.
+"""A copy of the repository without git, with one or two tiny experiments that real `dvc repro` runs.
 
-One of the experiments stands in params.yaml, the other in a file of its own.
+The second one, if there is one, stands in a file of its own.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 COPIED = ("pipeline", "stages", ".dvcignore")
 PARAMS = """
-report: [one, two]
-reports: {{ more: [two] }}
+report: [{report}]
+reports: {{ {reports} }}
 figures: {{ densities: [1.0, 0.6], dpi: 60 }}
 margin: 0.05
 experiments:
@@ -34,21 +34,22 @@ EXPERIMENT = """
     seeds: [1, 2]
 {more}"""
 ARMS = "    arms: { reinit: { rounds: [1], draws: 1 } }\n"
-# The one that runs most often is no LeNet by its name, so that its masks are not examined, which would take time in each test.
-ONE = {
+Settings = dict[str, object]
+# It is no LeNet by its name, so that its masks are not examined, which would take time in each test that runs it again.
+ONE: Settings = {
     "model": "pipeline.models.lenet:lenet",
     "lr": 0.002,
     "rounds": 1,
     "more": "    init: glorot_normal\n    task: classification\n" + ARMS,
 }
-TWO = {"model": "lenet", "lr": 0.004, "rounds": 1, "more": ""}  # what can be left out is
+TWO: Settings = {"model": "lenet", "lr": 0.004, "rounds": 1, "more": ""}  # what can be left out is
 
 
 class Repository:
     """A copy of the code with tiny experiments, its own cache and its own MLflow store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, one: Settings = ONE, two: Settings | None = TWO) -> None:
+        self.folder, self.one, self.two = folder, one, two
         for name in COPIED:
             source = ROOT / name
             ignore = shutil.ignore_patterns("__pycache__")
@@ -57,11 +58,15 @@ class Repository:
         self.run(sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet")
         self.run(sys.executable, "-m", "stages.repeat_rounds")
 
-    def params(self, one: dict[str, object] = ONE, two: dict[str, object] = TWO, dpi: int = 60) -> None:
-        text = PARAMS.format(one=EXPERIMENT.format(**one)).replace("dpi: 60", f"dpi: {dpi}")
+    def params(self, one: Settings | None = None, two: Settings | None = None, dpi: int = 60) -> None:
+        """Writes the settings: those that the repository was made with, if no others are given."""
+        one, two = one or self.one, two or self.two
+        report, reports = ("one, two", "more: [two]") if two else ("one", "")
+        text = PARAMS.format(one=EXPERIMENT.format(**one), report=report, reports=reports).replace("dpi: 60", f"dpi: {dpi}")
         (self.folder / "params.yaml").write_text(text)
         (self.folder / "experiments").mkdir(exist_ok=True)
-        (self.folder / "experiments/more.yaml").write_text(MORE.format(two=EXPERIMENT.format(**two)))
+        if two:
+            (self.folder / "experiments/more.yaml").write_text(MORE.format(two=EXPERIMENT.format(**two)))
 
     def run(self, *command: str, code: int = 0) -> str:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,12 @@ from pipeline.dag import written
 from pipeline.domain.lottery import Lottery
 from pipeline.figures.shown import Shown
 from pipeline.files import store
-from pipeline.page import html
 from pipeline.results import examined, statistics, tables
 from pipeline.results.outcome import Outcome
 from pipeline.settings import config, places
 from pipeline.settings.config import Config
 from pipeline.values import paths
 from pipeline.values.lanes import Item
-
-html._library = cache(html._library)  # it takes two seconds in every test that writes a page
 
 ROOT = Path(__file__).parent.parent
 PARAMS = """

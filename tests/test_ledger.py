@@ -11,6 +11,7 @@ from pipeline import headline
 from pipeline.claims import ledger
 from pipeline.claims.verdicts import Verdict, Verdicts
 from pipeline.files import store
+from pipeline.page import html
 from pipeline.report import verdicts
 from pipeline.settings import config, places
 from pipeline.tracking import tables
@@ -44,6 +45,7 @@ TEXT = f"""claims:
 @pytest.fixture(autouse=True)
 def _in_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds
     Path("params.yaml").write_text(synthetic.PARAMS)
 
 

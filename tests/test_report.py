@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.files import store
+from pipeline.page import html
 from pipeline.results import numbers, tables
 from pipeline.settings import places
 from pipeline.values import paths
@@ -21,6 +22,7 @@ from tests import lottery, synthetic
 @pytest.fixture
 def lane_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds
     return synthetic.write()
 
 

@@ -10,6 +10,7 @@ from pipeline.dag import written
 from pipeline.figures import files
 from pipeline.figures.shown import Shown
 from pipeline.files import store
+from pipeline.page import html
 from pipeline.report import registry
 from pipeline.results import numbers, tables
 from pipeline.results.outcome import Outcome
@@ -26,6 +27,7 @@ from tests.synthetic import LATER, RMSE, lane, trio
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds
     lottery.write_params(paths.PARAMS, CONTENT)
     return config.load()
 
