@@ -62,7 +62,7 @@ scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting un
 
 $(VENV)/.ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	@echo "setting up $(VENV), which takes a few minutes, and 6 GB if torch includes CUDA"
+	@echo "setting up $(VENV), which takes a few minutes, and 7 GB if torch includes CUDA"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@

@@ -57,7 +57,7 @@ def _once_a_file(find: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[P
     known: dict[tuple[Path, str], tuple[Path, ...]] = {}
 
     def found(path: Path, package: str, root: Path, tree: ast.Module) -> tuple[Path, ...]:
-        if not _is_linked(root, path.parts[0]):
+        if path.is_absolute() or not _is_linked(root, path.parts[0]):
             return find(path, package, root, tree)
         if (path, package) not in known:
             with chdir(ROOT):
@@ -149,12 +149,13 @@ def layers(name: str) -> dict[str, Layer]:
 
 
 def run(name: str, *only: str) -> None:
-    """Every stage of an experiment's chain, in order; or those of some items. That settings and chain agree is asked once."""
+    """Every stage of an experiment's chain, in order; or those of some items. That settings and chain agree is asked twice."""
     written.agrees(bound(name))
     with mock.patch.object(written, "agrees"):
         for found in plan(name).items():
             if not only or found.name in only:
                 stage(found)
+    written.agrees(bound(name))
 
 
 def stage(chosen: Item) -> None:

@@ -33,14 +33,20 @@ EXPERIMENT = """
     rewind: 0it
     seeds: [1, 2]
 {more}"""
-ARMS = "    arms: { reinit: { rounds: [1], draws: 1 } }\n"
+REINIT = "reinit: { rounds: [1], draws: 1 }"
+
+
+def with_arms(arms: str) -> str:
+    return f"    init: glorot_normal\n    task: classification\n    arms: {{ {arms} }}\n"
+
+
 Settings = dict[str, object]
 # It is no LeNet by its name, so that its masks are not examined, which would take time in each test that runs it again.
 ONE: Settings = {
     "model": "pipeline.models.lenet:lenet",
     "lr": 0.002,
     "rounds": 1,
-    "more": "    init: glorot_normal\n    task: classification\n" + ARMS,
+    "more": with_arms(f"one_shot: {{ rounds: [1] }}, {REINIT}"),
 }
 TWO: Settings = {"model": "lenet", "lr": 0.004, "rounds": 1, "more": ""}  # what can be left out is
 

@@ -29,7 +29,8 @@ class Scratch:
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, folder / name)  # with what Python has compiled
+                # With what Python has compiled, but not what it is compiling.
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
             else:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, folder / name)
@@ -72,7 +73,7 @@ class Scratch:
             "    download.main(config.load().experiment(name).data.slug)\n"
             "    with repo.lock:\n"
             "        stages = repo.stage.collect(f'experiments/{name}/dvc.yaml')\n"
-            "    for path in (Path(file.fs_path) for stage in stages for file in [*stage.outs, *stage.deps]):\n"
+            "    for path in (Path(out.fs_path) for stage in stages for out in stage.outs):\n"
             "        if not path.exists():\n"
             "            file = path if path.suffix else path / 'file'\n"
             "            file.parent.mkdir(parents=True, exist_ok=True)\n"

@@ -59,7 +59,7 @@ def test_a_data_set_that_fails_is_a_sentence_and_leaves_no_file(name: str, words
         paths.data(slug).unlink()
         message = sentence(download.main, slug)
         assert not paths.data(slug).exists()
-        assert list(paths.SCRATCH.iterdir()) == [watched.FOUND]
+        assert list(paths.SCRATCH.iterdir()) == [watched.MEMORY]
     assert f"data set '{HERE}:{name}'" in message
     for word in words:
         assert word in message

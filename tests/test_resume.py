@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,3 +199,18 @@ def test_what_was_there_stays_when_a_stage_run_again_fails(tmp_path: Path, monke
             with pytest.raises(KeyboardInterrupt):
                 train_dense.main("toy")
         assert lottery.files(paths.lanes("toy", "r00")) == before
+
+
+def test_a_signal_to_a_process_that_just_begins_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """Ctrl-C reaches the lanes' processes too, also before they ignore it."""
+    with lottery.repository(tmp_path, PARAMS), monkeypatch.context() as patch:
+        patch.setattr("multiprocessing.util._close_stdin", lambda: os.kill(os.getpid(), signal.SIGINT))
+        lottery.run("toy", "r00")
+        patch.setattr("multiprocessing.util._close_stdin", lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(UserError, match="stopped from outside"):
+            lottery.run("toy", "r00")
+    said = capfd.readouterr().err
+    assert "toy r00" in said
+    assert "Traceback" not in said

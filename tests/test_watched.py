@@ -1,12 +1,15 @@
 """What is remembered of the imports of our own files is what a search finds, and is forgotten when a file may lead elsewhere."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.dag import watched
+from pipeline.files import store
 from pipeline.run import code
 from pipeline.values.errors import UserError
 
@@ -39,6 +42,11 @@ def in_a_new_process(*used: tuple[str, str]) -> list[str]:
     return watched.dependencies(SCRIPTS, used)  # type: ignore[arg-type]
 
 
+def write(path: str, text: str) -> None:
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_text(text)
+
+
 def test_the_same_code_is_searched_once(searched: list[int]) -> None:
     assert in_a_new_process() == in_a_new_process() == FOUND
     assert len(searched) == 1
@@ -52,15 +60,71 @@ def test_the_same_code_is_searched_once(searched: list[int]) -> None:
         ("stages/train.py", "x = 0\n", ["stages/train.py"]),
         ("json.py", "", FOUND),
         ("numpy/__init__.py", "", FOUND),
+        ("numpy/__init__.py", "x = 1\n", FOUND),
     ],
 )
 def test_another_file_of_ours_or_that_may_be_imported_instead_of_a_package(
     path: str, text: str, found: list[str], searched: list[int]
 ) -> None:
     in_a_new_process()
-    Path(path).parent.mkdir(exist_ok=True)
-    Path(path).write_text(text)
+    write(path, text)
     assert in_a_new_process() == found
+    assert len(searched) == 2
+
+
+def test_an_empty_module_of_the_root_that_gets_content(searched: list[int]) -> None:
+    write("mine.py", "")
+    write("pipeline/first.py", "import mine\n")
+    assert in_a_new_process() == FOUND
+    write("mine.py", "x = 1\n")
+    assert in_a_new_process() == ["mine.py", *FOUND]
+
+
+def test_a_folder_of_ours_that_is_a_link(searched: list[int], tmp_path: Path) -> None:
+    write("elsewhere/net.py", "x = 1\n")
+    write("elsewhere/layers.py", "x = 1\n")
+    Path("pipeline/linked").symlink_to(tmp_path / "elsewhere")
+    write("pipeline/first.py", "import pipeline.linked.net\n")
+    assert "pipeline/linked/net.py" in in_a_new_process()
+    write("elsewhere/net.py", "import pipeline.linked.layers\n")
+    assert "pipeline/linked" in in_a_new_process()  # as a whole
+
+
+def test_a_file_that_changes_while_it_is_searched(searched: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor may empty a file and write the same text again."""
+    search, text = code.dependencies, Path("pipeline/first.py").read_text()
+
+    def meanwhile(*asked: Any) -> list[str]:
+        write("pipeline/first.py", "")
+        return search(*asked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "dependencies", meanwhile)
+        assert in_a_new_process() == FOUND[1:]
+    write("pipeline/first.py", text)
+    assert in_a_new_process() == FOUND
+
+
+def test_files_that_cannot_be_read_stop_nothing(searched: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("pipeline/unused").mkdir()
+    Path("pipeline/unused/.#first.py").symlink_to("nowhere")  # as Emacs locks a file
+    Path("pipeline/unused/folder.py").mkdir()
+    Path(os.fsdecode(b"pipeline/unused/\xff.py")).write_text("")
+    assert in_a_new_process() == in_a_new_process() == FOUND
+    assert len(searched) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(watched, "_files", lambda root: iter([root / "gone.py"]))
+        assert in_a_new_process() == FOUND
+    assert len(searched) == 2
+
+
+def test_something_that_was_installed(searched: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "site"), tmp_path / "no text"])
+    in_a_new_process()
+    write("site/module.py", "")
+    os.utime("site", (1, 1))
+    in_a_new_process()
     assert len(searched) == 2
 
 
@@ -81,10 +145,18 @@ def test_code_from_elsewhere_is_searched_each_time(searched: list[int]) -> None:
     assert len(searched) == 4
 
 
+@pytest.mark.parametrize("found", [None, [1], {"x": 1}, {"x": [1]}])
+def test_a_forged_memory_is_no_memory(found: Any, searched: list[int]) -> None:
+    in_a_new_process()
+    memory = store.read_json(watched.MEMORY)
+    store.write_json(watched.MEMORY, memory | {"found": found})
+    assert in_a_new_process() == FOUND
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"state": 1, "found": {}, "checksum": "0"}'])
 def test_a_damaged_memory_is_no_memory(content: bytes, searched: list[int]) -> None:
     in_a_new_process()
-    watched.FOUND.write_bytes(content)
+    watched.MEMORY.write_bytes(content)
     assert in_a_new_process() == FOUND
     assert in_a_new_process() == FOUND
     assert len(searched) == 2

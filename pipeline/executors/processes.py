@@ -14,6 +14,8 @@ from pipeline.executors.tally import Report, Tally
 from pipeline.executors.work import Work
 from pipeline.values.errors import UserError
 
+HELD = {signal.SIGINT, signal.SIGTERM}  # while a process begins: before it has its own handlers, it would end with a traceback
+
 
 def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -53,10 +55,14 @@ class _Pool:
 
     def _start(self, group: Sequence[int]) -> None:
         receiver, sender = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=_child, args=(self.work, group, sender, os.getpid()), daemon=True)
-        process.start()
-        sender.close()
-        self.running[receiver] = process
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+        try:
+            process = self.context.Process(target=_child, args=(self.work, group, sender, os.getpid(), before), daemon=True)
+            process.start()
+            sender.close()
+            self.running[receiver] = process
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _listen(self, receiver: Connection) -> None:
         process = self.running[receiver]
@@ -82,9 +88,10 @@ class _Pool:
             process.kill() if at_once else process.terminate()
 
 
-def _child(work: Work, group: Sequence[int], sender: Connection, parent: int) -> None:
+def _child(work: Work, group: Sequence[int], sender: Connection, parent: int, mask: set[signal.Signals]) -> None:
     stop = Stop(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and passes it on
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         work.run(group, sender.send, stop)
     except UserError as error:

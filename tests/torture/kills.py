@@ -228,11 +228,11 @@ def _table(count: int, seed: int, shares: list[Kills], records: list[str]) -> li
                 f"python -m tests.torture.kills --count {count} --seed {seed}")
         )  # fmt: skip
     lost = max(share.longest for share in shares)
-    where = ", ".join(f"{n} in {kind}" for kind, n in kinds.most_common())
+    where = ", ".join(f"{kind} {n} times" for kind, n in kinds.most_common())
     found.append(
         Row("all these kills together", sum(kinds.values()),
             f"no process was left {max(share.ends for share in shares):.0f} s later, at most {lost:.0f} s of work were repeated, "
-            f"{sum(share.tracebacks for share in shares)} tracebacks of Ctrl-C in DVC's own imports; {where}",
+            f"{sum(share.tracebacks for share in shares)} tracebacks of Ctrl-C in DVC's own imports; the kills hit {where}",
             f"python -m tests.torture.kills --count {count} --seed {seed}")
     )  # fmt: skip
     return found

@@ -42,7 +42,7 @@ LONGEST = 200 + wording.MOST  # with the name of the file and of the experiment
 def rows(count: int, seed: int) -> list[Row]:
     """Raises: AssertionError that names the seed and the case, whose files are then in .lottery/torture."""
     found = tried(seed, range(count))
-    chains = f"of each {WITH_CHAINS}th case, if accepted, the chain agreed too"
+    chains = f"every {WITH_CHAINS}th mutant, if accepted, was also written as a chain, which agreed"
     outcome = f"{found['refused']:,} refused in a sentence, {found['accepted']:,} accepted, with a table that agrees; {chains}"
     return [Row(FAULT, count, outcome, f"python -m tests.torture.settings --count {count} --seed {seed}")]
 

@@ -84,7 +84,7 @@ class Torture:
                 name = f"{case} ({how.name} after {moment:.3f} s)"
                 code = sync.end(name)
                 assert code in ENDINGS[how], f"{name}: the sync ended with {code}: {sync.said.read_text()}"
-                seen["had ended" if code == 0 else "were writing lanes" if had_store else "were creating the store"] += 1
+                seen["after its end" if code == 0 else "while it wrote lanes" if had_store else "while it created the store"] += 1
                 completes(folder, name)
         return self.row("SIGKILL, SIGTERM or SIGINT of a sync", self.count, f"{_listed(seen)}; {COMPLETED}")
 
