@@ -89,8 +89,8 @@ def _try(
             else:
                 other = kind.other.read_bytes()
                 what, content = mutants.damaged(whole[kind.path], other, draw)
-                # A whole file in another one's place has a valid checksum, also with a space or a new line more.
-                is_forged = content.split() == other.split()
+                # A whole file in another one's place has a valid checksum, also with blanks or line ends more or less.
+                is_forged = b"".join(content.split()) == b"".join(other.split())
                 kind.path.write_bytes(content)
             found[kind.family, is_forged, _outcome(kind, expected[case % len(kinds())], is_forged, what)] += 1
             kind.path.write_bytes(whole[kind.path])
