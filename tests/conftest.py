@@ -31,6 +31,12 @@ def _as_it_was() -> Iterator[None]:
         os.environ["MLFLOW_TRACKING_URI"] = store
 
 
+@pytest.fixture
+def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without the charts' JavaScript, which takes two seconds to bundle; test_browser.py has pages with it."""
+    monkeypatch.setattr("pipeline.page.html._library", lambda: "/* the library */")
+
+
 @pytest.fixture(params=["mlp", "own", "sparse", "sampled"])
 def make_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """What makes a network, once for each way to train one; the sparse ways are for one lane, as they are in real size."""

@@ -22,6 +22,8 @@ from tests import lottery, pages, synthetic
 from tests.several import CONTENT
 from tests.synthetic import RMSE, lane, trio
 
+pytestmark = pytest.mark.usefixtures("without_library")
+
 EVIL = "</script><script>alert(1)</script> & \"quoted\" 'one'"
 LARGEST = 6 * 2**20  # bytes
 STYLE = lottery.ROOT / "pipeline/page/templates/style.css"
@@ -36,7 +38,6 @@ def _page() -> str:
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds; test_browser.py has the real one
     paths.PARAMS.write_text(synthetic.PARAMS)
 
 

@@ -11,7 +11,6 @@ from pipeline import headline
 from pipeline.claims import ledger
 from pipeline.claims.verdicts import Verdict, Verdicts
 from pipeline.files import store
-from pipeline.page import html
 from pipeline.report import verdicts
 from pipeline.settings import config, places
 from pipeline.tracking import tables
@@ -22,6 +21,8 @@ from stages import report as report_stage
 from tests import lottery, pages, planted, synthetic
 from tests.planted import claim
 from tests.synthetic import RMSE, trio
+
+pytestmark = pytest.mark.usefixtures("without_library")
 
 ONE = """- id: {id}
   claim: It is so.
@@ -45,7 +46,6 @@ TEXT = f"""claims:
 @pytest.fixture(autouse=True)
 def _in_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds
     Path("params.yaml").write_text(synthetic.PARAMS)
 
 

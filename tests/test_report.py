@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from pipeline.files import store
-from pipeline.page import html
 from pipeline.results import numbers, tables
 from pipeline.settings import places
 from pipeline.values import paths
@@ -18,11 +17,12 @@ from stages import aggregate, plot
 from stages import report as report_stage
 from tests import lottery, synthetic
 
+pytestmark = pytest.mark.usefixtures("without_library")
+
 
 @pytest.fixture
 def lane_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds
     return synthetic.write()
 
 

@@ -10,7 +10,6 @@ from pipeline.dag import written
 from pipeline.figures import files
 from pipeline.figures.shown import Shown
 from pipeline.files import store
-from pipeline.page import html
 from pipeline.report import registry
 from pipeline.results import numbers, tables
 from pipeline.results.outcome import Outcome
@@ -23,11 +22,12 @@ from tests import lottery, pages, synthetic
 from tests.several import CONTENT
 from tests.synthetic import LATER, RMSE, lane, trio
 
+pytestmark = pytest.mark.usefixtures("without_library")
+
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(html, "_library", lambda: "/* the library */")  # it takes two seconds
     lottery.write_params(paths.PARAMS, CONTENT)
     return config.load()
 
