@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 from ruamel.yaml import YAML
 
-from pipeline.dag import written
+from pipeline.dag import watched, written
 from pipeline.domain.bundle import Bundle
 from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
@@ -37,9 +37,9 @@ def _is_linked(root: Path, first: str) -> bool:
     return (root / first).resolve() == ROOT / first
 
 
-def _once(find: Callable[..., list[str]]) -> Callable[..., list[str]]:
+def _once(find: Callable[..., list[str]], elsewhere: Callable[..., list[str]]) -> Callable[..., list[str]]:
     """What our own code imports is the same in every test's folder, which has a link to it. The pipeline looks again in each
-    folder, which would be a third of the time of the whole suite.
+    folder, or whether it has to, which would be a third of the time of the whole suite.
     """
     find_once = cache(find)
 
@@ -47,7 +47,7 @@ def _once(find: Callable[..., list[str]]) -> Callable[..., list[str]]:
         scripts, used = tuple(scripts), tuple(used)
         is_linked = all(_is_linked(Path.cwd(), folder) for folder in code.OURS)
         is_ours = is_linked and all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
-        return list((find_once if is_ours else find)(scripts, used))  # YAML would write the same list as an alias
+        return list((find_once if is_ours else elsewhere)(scripts, used))  # YAML would write the same list as an alias
 
     return found
 
@@ -67,7 +67,8 @@ def _once_a_file(find: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[P
     return found
 
 
-code.closure, code.dependencies = _once(code.closure), _once(code.dependencies)
+watched.dependencies = _once(code.dependencies, elsewhere=watched.dependencies)
+code.closure, code.dependencies = (_once(find, elsewhere=find) for find in (code.closure, code.dependencies))
 code._find_imports = _once_a_file(code._find_imports)  # type: ignore[assignment]
 
 
