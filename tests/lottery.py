@@ -17,6 +17,7 @@ from pipeline.domain.bundle import Bundle
 from pipeline.domain.lottery import Lottery
 from pipeline.domain.masks import Mask
 from pipeline.domain.pruning import Layer
+from pipeline.executors import one_by_one, processes
 from pipeline.files import datasets, masks, store
 from pipeline.files.lane import LaneFiles
 from pipeline.run import code, setup
@@ -150,9 +151,12 @@ def layers(name: str) -> dict[str, Layer]:
 
 
 def run(name: str, *only: str) -> None:
-    """Every stage of an experiment's chain, in order; or those of some items. That settings and chain agree is asked twice."""
+    """Every stage of an experiment's chain, in order; or those of some items. That settings and chain agree is asked twice.
+
+    Lanes are trained in this process: to fork one with all the modules of a test run takes longer than to train a tiny network.
+    """
     written.agrees(bound(name))
-    with mock.patch.object(written, "agrees"):
+    with mock.patch.object(written, "agrees"), mock.patch.object(processes, "run", one_by_one.run):
         for found in plan(name).items():
             if not only or found.name in only:
                 stage(found)

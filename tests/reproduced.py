@@ -58,7 +58,7 @@ class Repository:
         self.folder, self.one, self.two = folder, one, two
         for name in COPIED:
             source = ROOT / name
-            ignore = shutil.ignore_patterns("__pycache__")
+            ignore = shutil.ignore_patterns("*.pyc.*")  # with what Python has compiled, but not what it is compiling
             shutil.copytree(source, folder / name, ignore=ignore) if source.is_dir() else shutil.copy(source, folder)
         self.params()
         self.run(sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet")
