@@ -207,10 +207,10 @@ def test_a_signal_to_a_process_that_just_begins_is_no_traceback(
     """Ctrl-C reaches the lanes' processes too, also before they ignore it."""
     with lottery.repository(tmp_path, PARAMS), monkeypatch.context() as patch:
         patch.setattr("multiprocessing.util._close_stdin", lambda: os.kill(os.getpid(), signal.SIGINT))
-        lottery.run("toy", "r00")
+        train_dense.main("toy")
         patch.setattr("multiprocessing.util._close_stdin", lambda: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(UserError, match="stopped from outside"):
-            lottery.run("toy", "r00")
+            train_dense.main("toy")
     said = capfd.readouterr().err
     assert "toy r00" in said
     assert "Traceback" not in said
