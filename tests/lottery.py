@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import torch
 from ruamel.yaml import YAML
 
 from pipeline.dag import watched, written
@@ -39,16 +40,19 @@ def _is_linked(root: Path, first: str) -> bool:
 
 
 def _once(find: Callable[..., list[str]], elsewhere: Callable[..., list[str]]) -> Callable[..., list[str]]:
-    """What our own code imports is the same in every test's folder, which has a link to it. The pipeline looks again in each
-    folder, or whether it has to, which would be a third of the time of the whole suite.
+    """What our own code imports is the same in every test's folder, which has a link to it. In each folder, the pipeline searches
+    again, or finds out whether it has to, which would be a third of the time of the whole suite.
+
+    elsewhere: answers in a folder without these links.
     """
     find_once = cache(find)
 
     def found(scripts: Iterable[Path], used: Iterable[Source] = ()) -> list[str]:
         scripts, used = tuple(scripts), tuple(used)
-        is_linked = all(_is_linked(Path.cwd(), folder) for folder in code.OURS)
-        is_ours = is_linked and all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
-        return list((find_once if is_ours else elsewhere)(scripts, used))  # YAML would write the same list as an alias
+        if not all(_is_linked(Path.cwd(), folder) for folder in code.OURS):
+            return elsewhere(scripts, used)
+        is_ours = all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
+        return list((find_once if is_ours else find)(scripts, used))  # YAML would write the same list as an alias
 
     return found
 
@@ -69,7 +73,7 @@ def _once_a_file(find: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[P
 
 
 watched.dependencies = _once(code.dependencies, elsewhere=watched.dependencies)
-code.closure, code.dependencies = (_once(find, elsewhere=find) for find in (code.closure, code.dependencies))
+code.closure = _once(code.closure, elsewhere=code.closure)
 code._find_imports = _once_a_file(code._find_imports)  # type: ignore[assignment]
 
 
@@ -153,14 +157,23 @@ def layers(name: str) -> dict[str, Layer]:
 def run(name: str, *only: str) -> None:
     """Every stage of an experiment's chain, in order; or those of some items. That settings and chain agree is asked twice.
 
-    Lanes are trained in this process: to fork one with all the modules of a test run takes longer than to train a tiny network.
+    On a CPU, the lanes are trained in this process, one after the other: to fork a process with all the modules of a test run
+    takes longer than to train a tiny network. `stage` forks them, as users' stages do.
     """
     written.agrees(bound(name))
-    with mock.patch.object(written, "agrees"), mock.patch.object(processes, "run", one_by_one.run):
+    with mock.patch.object(written, "agrees"), mock.patch.object(processes, "run", _in_this_process):
         for found in plan(name).items():
             if not only or found.name in only:
                 stage(found)
     written.agrees(bound(name))
+
+
+def _in_this_process(*job: Any) -> None:
+    """Leaves small numbers as they were: training flushes them to zero, and no stage does so after its training."""
+    try:
+        one_by_one.run(*job)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def stage(chosen: Item) -> None:

@@ -226,7 +226,7 @@ def test_there_are_plug_ins_of_every_kind() -> None:
     assert {*some.items()} <= set(EVERY_PLUG_IN)
 
 
-# Large networks, which take two to ten seconds.
+# Large networks, which take two to ten seconds; resnet20 and conv2_cpu stand for them otherwise.
 LARGE = (
     *("conv2", "conv2_dropout", "conv4", "conv4_dropout", "conv6", "conv6_dropout", "resnet20_rewind"),
     *("gpt_char", "lenet_criteria", "vgg19", "vgg19_low", "vgg19_warmup"),

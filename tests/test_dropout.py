@@ -14,6 +14,7 @@ from pipeline.run import device, setup
 from pipeline.training.examples import split
 from pipeline.training.trainer import Trainer
 from pipeline.values.optimizer import Sgd
+from stages import train_dense
 from tests import lottery, toy
 
 SEEDS = (1, 2)
@@ -127,7 +128,7 @@ def test_a_replicate_ends_in_the_same_bytes_alone_and_beside_another(tmp_path: P
     """Through the stages, on this machine's device."""
     with lottery.repository(tmp_path, lottery.params(both=experiment(WITH), one=experiment(WITH, [2]))):
         for name in ("both", "one"):
-            lottery.run(name, "r00")
+            train_dense.main(name)
         for file in ("trained.safetensors", "history.csv"):
             beside, alone = (tmp_path / f"work/{name}/r00/lanes/seed2" / file for name in ("both", "one"))
             assert beside.read_bytes() == alone.read_bytes()

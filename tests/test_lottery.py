@@ -134,9 +134,10 @@ def test_outputs_say_nothing_of_time_place_or_process(done: Path) -> None:
     assert not any((paths.SCRATCH / "checkpoints").rglob("*.safetensors"))
 
 
-def test_run_again_elsewhere_every_file_has_the_same_bytes(done: Path, tmp_path: Path) -> None:
+def test_run_again_elsewhere_by_processes_side_by_side_every_file_has_the_same_bytes(done: Path, tmp_path: Path) -> None:
     with lottery.repository(tmp_path, PARAMS):
-        lottery.run("toy")
+        for item in lottery.plan("toy").items():
+            lottery.stage(item)
     first, second = lottery.files(done / "work/toy"), lottery.files(tmp_path / "work/toy")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []

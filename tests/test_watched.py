@@ -36,10 +36,10 @@ def searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[i
     watched._state.cache_clear()
 
 
-def in_a_new_process(*used: tuple[str, str]) -> list[str]:
+def in_a_new_process(*used: tuple[str, str], scripts: list[Path] = SCRIPTS) -> list[str]:
     watched._state.cache_clear()
     code._find_file.cache_clear()
-    return watched.dependencies(SCRIPTS, used)  # type: ignore[arg-type]
+    return watched.dependencies(scripts, used)  # type: ignore[arg-type]
 
 
 def write(path: str, text: str) -> None:
@@ -50,6 +50,18 @@ def write(path: str, text: str) -> None:
 def test_the_same_code_is_searched_once(searched: list[int]) -> None:
     assert in_a_new_process() == in_a_new_process() == FOUND
     assert len(searched) == 1
+
+
+def test_each_script_and_plug_in_of_ours_has_its_own(searched: list[int]) -> None:
+    write("stages/other.py", "x = 1\n")
+    write("pipeline/models/one.py", "x = 1\n")
+    write("pipeline/models/two.py", "x = 1\n")
+    for _ in range(2):
+        assert in_a_new_process() == FOUND
+        assert in_a_new_process(scripts=[Path("stages/other.py")]) == ["stages/other.py"]
+        for name in ("one", "two"):
+            assert f"pipeline/models/{name}.py" in in_a_new_process(("models", f"pipeline.models.{name}:x"))
+    assert len(searched) == 4
 
 
 @pytest.mark.parametrize(

@@ -25,16 +25,15 @@ def dependencies(scripts: Sequence[Path], used: Sequence[Source] = ()) -> list[s
     from elsewhere is searched each time.
     """
     root = Path.cwd()
-    is_ours = all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
-    state = _state(root) if is_ours else None
-    if state is None:
+    state = _state(root)
+    if state is None or not all(plugins.find(*source)[0].startswith("pipeline.") for source in used):
         return code.dependencies(scripts, used)
     known = _known(state)
     asked = json.dumps([[path.as_posix() for path in scripts], used])
     if asked not in known:
         known[asked] = code.dependencies(scripts, used)
-        are_ours = all(path.split("/")[0] in code.OURS for path in known[asked])
-        if are_ours and _digest(root) == state:  # otherwise, a file was being written while it was searched
+        is_ours = all(path.split("/")[0] in code.OURS for path in known[asked])
+        if is_ours and _digest(root) == state:  # otherwise, a file was being written while it was searched
             with suppress(UserError):  # a full disk, or a folder that is not writable: it is searched again
                 store.write_json(MEMORY, {"state": state, "found": known})
     return known[asked]

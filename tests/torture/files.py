@@ -21,7 +21,7 @@ from tests.torture.readers import AWAY, Kind, kinds, world
 BATCH = 500  # mutants read by one process
 SECONDS = 5  # of the processor, for one mutant
 MEMORY = 2**30  # more than the process had before
-SHARE_FORGED = 0.35
+SHARE_FORGED = 0.2  # most are read to their end, where a damaged one ends at its checksum
 Outcome = tuple[str, bool, str]  # the family of the file, whether its checksum is right, and what its reader did
 
 

@@ -86,7 +86,7 @@ GOOD = {
         arms={},
     ),
 }  # fmt: skip
-QUICK = ("toy", "other")  # to rehearse and to time a network for images takes three times as long
+QUICK = ("toy", "other")  # to rehearse and to time the network for images takes three times as long as one of these
 
 
 def _flow(value: Any) -> str:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import product
+from itertools import pairwise, product
 
 import psutil
 from ruamel.yaml.error import YAMLError
@@ -24,7 +24,7 @@ WHOM = {
 }  # fmt: skip
 HOW = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 CLONES = 3  # side by side on two cores, because a run often waits
-TOGETHER = 20  # kills, after which a run may end
+TOGETHER = 30  # kills, after which a run may end
 STAGES = 3  # that are to be done again meanwhile
 KINDS = ("download", "train_dense", "prune", "retrain", "control", "aggregate", "examine", "plot")
 ENDS = 10.0  # seconds after which nothing of a killed run may be left, on a machine on which DVC starts in STARTUP seconds
@@ -41,9 +41,9 @@ class Kills:
     def __init__(self, clone: Clone, whole: Run, dice: random.Random, case: str) -> None:
         self.clone, self.dice, self.case = clone, dice, case
         self.expected, self.stages = clone.content(), clone.stages()
-        ends = [*(moment for moment, _ in whole.starts[1:]), whole.ended_at]
-        self.seconds = {stage: end - start for (start, stage), end in zip(whole.starts, ends, strict=True)}
-        self.startup = whole.starts[0][0] - whole.began
+        self.seconds: dict[str, float] = {}
+        self._learn(whole)
+        self.seconds[whole.starts[-1][1]] = whole.ended_at - whole.starts[-1][0]
         self.seen: Counter[tuple[str, str]] = Counter()
         self.kinds: Counter[str] = Counter()
         self.tracebacks, self.longest = 0, 0.0
@@ -52,11 +52,18 @@ class Kills:
         self.watch = ThreadPoolExecutor(TOGETHER)
 
     def all(self, kills: list[tuple[str, signal.Signals]]) -> None:
-        """Those of the mirror come last, because only they need it."""
-        kills = sorted(kills, key=lambda kill: kill[0] == "tracker")
-        for first in range(0, len(kills), TOGETHER):
-            now = kills[first : first + TOGETHER]
-            self._together(now, is_mirrored=any(victim == "tracker" for victim, _ in now))
+        """Those of the mirror are apart, because only they need it."""
+        for is_mirrored in (False, True):
+            alike = [kill for kill in kills if (kill[0] == "tracker") == is_mirrored]
+            for first in range(0, len(alike), TOGETHER):
+                self._together(alike[first : first + TOGETHER], is_mirrored)
+
+    def _learn(self, run: Run) -> None:
+        """How long DVC needs to start and each stage needs to end, beside all that runs now."""
+        if run.starts:
+            self.startup = run.starts[0][0] - run.began
+        for (start, stage), (end, _) in pairwise(run.starts):
+            self.seconds[stage] = end - start
 
     def _together(self, kills: list[tuple[str, signal.Signals]], is_mirrored: bool) -> None:
         if is_mirrored:
@@ -154,6 +161,7 @@ class Kills:
     def _judge(self, run: Run) -> int:
         """Waits for the run's end. Returns: its exit code, other than 0 only if something in it was killed before."""
         code = run.wait(900)
+        self._learn(run)
         if "Traceback" in run.said:
             # Ctrl-C while DVC is still importing itself; where the exception is caught, half of an import may be what remains.
             is_told = "\nKeyboardInterrupt" in run.said or "ERROR: interrupted by the user" in run.said
@@ -210,7 +218,7 @@ def rows(count: int, seed: int) -> list[Row]:
 
 
 def _drawn(count: int, dice: random.Random) -> list[tuple[str, signal.Signals]]:
-    """Each victim dies by each signal about equally often; the mirror half as often, as tests/torture/tracker.py kills it too."""
+    """Each victim dies by each signal about equally often; the mirror half as often, as tests/torture/tracker.py kills syncs."""
     pairs = [pair for pair in product(WHOM, HOW) for _ in range(1 if pair[0] == "tracker" else 2)]
     return [pair for _ in range(0, count, len(pairs)) for pair in dice.sample(pairs, len(pairs))][:count]
 

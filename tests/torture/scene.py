@@ -77,8 +77,7 @@ class Clone:
         yaml, params = YAML(typ="safe"), self.folder / "params.yaml"
         content = yaml.load(params) | {"report": ["digits"], "reports": {}}
         digits = content["experiments"]["digits"]
-        arms = {"one_shot": {"rounds": [rounds]}, "reinit": {"rounds": [rounds], "draws": 1}}
-        digits |= {"seeds": [1, 2], "arms": arms if controls else {}}
+        digits |= {"seeds": [1, 2], "arms": {"reinit": {"rounds": [rounds], "draws": 1}} if controls else {}}
         digits["pruning"]["rounds"] = rounds
         digits["training"]["iterations"] = 600
         content["figures"] |= {"densities": [1.0], "dpi": 60}
