@@ -169,7 +169,7 @@ def run(name: str, *only: str) -> None:
 
 
 def _in_this_process(*job: Any) -> None:
-    """Leaves small numbers as they were: training flushes them to zero, and no stage does so after its training."""
+    """Afterwards, small numbers are no longer flushed to zero: in a user's stage, only the process of a lane does that."""
     try:
         one_by_one.run(*job)
     finally:

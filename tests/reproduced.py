@@ -5,12 +5,12 @@ The second one, if there is one, stands in a file of its own.
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests import scratch
+
 COPIED = ("pipeline", "stages", ".dvcignore")
 PARAMS = """
 report: [{report}]
@@ -56,10 +56,7 @@ class Repository:
 
     def __init__(self, folder: Path, one: Settings = ONE, two: Settings | None = TWO) -> None:
         self.folder, self.one, self.two = folder, one, two
-        for name in COPIED:
-            source = ROOT / name
-            ignore = shutil.ignore_patterns("*.pyc.*")  # with what Python has compiled, but not what it is compiling
-            shutil.copytree(source, folder / name, ignore=ignore) if source.is_dir() else shutil.copy(source, folder)
+        scratch.copy(COPIED, folder)
         self.params()
         self.run(sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet")
         self.run(sys.executable, "-m", "stages.repeat_rounds")

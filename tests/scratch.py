@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,17 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 COPIED = ("pipeline", "stages", ".dvc/config", ".dvcignore")
 AFTER = {"aggregate", "examine", "plot"}  # the stages of a chain that come after training
+
+
+def copy(names: Iterable[str], folder: Path) -> None:
+    """Files and folders of this repository, with what Python has compiled, but not what it is compiling."""
+    for name in names:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.pyc.*"))
+        else:
+            shutil.copy(source, target)
 
 
 class Scratch:
@@ -26,14 +37,7 @@ class Scratch:
             "OMP_NUM_THREADS": "1", "LOTTERY_TRACKING": "off", "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                # With what Python has compiled, but not what it is compiling.
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
-            else:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, folder / name)
+        copy(COPIED, folder)
         (folder / ".gitignore").write_text("/work/\n/.lottery/\n__pycache__/\n")
         self.run("git", "init", "--quiet")
         (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
