@@ -1,5 +1,6 @@
 """What every test has: one thread, no mirror into MLflow."""
 
+import gc
 import os
 import signal
 import sys
@@ -56,6 +57,13 @@ LONG = ("test_repro.py", "test_dependencies.py", "test_architecture.py", "test_r
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Half a million objects of libraries stay to the end: the collector of cycles need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,6 +1,7 @@
 """Two checkpoints are kept, and a damaged one is set aside: training goes on from the other one and ends with the same bytes."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,52 +66,66 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         return lanes_of("toy")
 
 
+@pytest.fixture(scope="module")
+def stopped_early(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose dense lanes were stopped at iteration 10, after the rewind point."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with lottery.repository(folder, PARAMS), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "CHECKPOINT_EVERY", 0)
+        _train(patch, 3)
+    return folder
+
+
+@pytest.fixture
+def stopped(stopped_early: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of it to damage."""
+    shutil.copytree(stopped_early, tmp_path, symlinks=True, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "CHECKPOINT_EVERY", 0)
+
+
+def _train(patch: pytest.MonkeyPatch, evaluations: int) -> None:
+    """Trains each lane up to so many evaluations."""
+    with patch.context() as inner:
+        inner.setattr(executors, "run", one_by_one(evaluations))
+        with pytest.raises(KeyboardInterrupt):
+            train_dense.main("toy")
+
+
 BOTH = [pytest.param(junk, True, marks=() if junk == "a flipped bit" else pytest.mark.slow) for junk in JUNK]
 
 
+@pytest.mark.usefixtures("stopped")
 @pytest.mark.parametrize(("junk", "both"), [*((junk, False) for junk in JUNK), *BOTH])
 def test_a_bad_checkpoint_is_set_aside_and_the_one_before_it_is_used(
-    junk: str,
-    both: bool,
-    whole: dict[str, bytes],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    junk: str, both: bool, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     damage, problem = JUNK[junk]
-    with lottery.repository(tmp_path, PARAMS):
-        monkeypatch.setattr(job, "CHECKPOINT_EVERY", 0)
-        with monkeypatch.context() as patch:
-            patch.setattr(executors, "run", one_by_one(3))  # at iteration 10, after the rewind point
-            with pytest.raises(KeyboardInterrupt):
-                train_dense.main("toy")
-        kept = sorted(path for path in paths.CHECKPOINTS.glob("*"))
-        assert [path.suffix for path in kept] == [".safetensors", ".previous"] * 2
-        began = [int(store.read_arrays(path)["iteration"].item()) for path in kept]
-        assert began == [10, 5] * 2
-        newest, previous = kept[:2]
-        if both:
-            previous.write_bytes(b"junk")
-        damage(newest)
-        capfd.readouterr()
-        steps: list[int] = []
-        to_next = Trainer._to_next_evaluation
-        with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "_to_next_evaluation", lambda self: steps.append(self.iteration) or to_next(self))
-            patch.setattr(executors, "run", one_by_one(1))
-            with pytest.raises(KeyboardInterrupt):
-                train_dense.main("toy")
-        assert sorted(steps) == ([10] if both else [5, 10])  # a lane that starts anew is stopped at iteration 0
-        said = capfd.readouterr().err
-        assert said.count("warning: ") == 1 + both
-        assert "Traceback" not in said
-        then = "the lane goes on from the checkpoint before it"
-        assert re.search(rf"warning: the checkpoint {newest} is damaged \(.*{problem}.*\) and is now .*\.bad; {then}\n", said)
-        assert both == ("the lane starts anew" in said)
-        assert newest.with_name(f"{newest.name}.bad").is_file()
-        train_dense.main("toy")
-        assert lanes_of("toy") == whole
-        assert not list(paths.CHECKPOINTS.glob("*"))
+    kept = sorted(path for path in paths.CHECKPOINTS.glob("*"))
+    assert [path.suffix for path in kept] == [".safetensors", ".previous"] * 2
+    began = [int(store.read_arrays(path)["iteration"].item()) for path in kept]
+    assert began == [10, 5] * 2
+    newest, previous = kept[:2]
+    if both:
+        previous.write_bytes(b"junk")
+    damage(newest)
+    capfd.readouterr()
+    steps: list[int] = []
+    to_next = Trainer._to_next_evaluation
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_to_next_evaluation", lambda self: steps.append(self.iteration) or to_next(self))
+        _train(patch, 1)
+    assert sorted(steps) == ([10] if both else [5, 10])  # a lane that starts anew is stopped at iteration 0
+    said = capfd.readouterr().err
+    assert said.count("warning: ") == 1 + both
+    assert "Traceback" not in said
+    then = "the lane goes on from the checkpoint before it"
+    assert re.search(rf"warning: the checkpoint {newest} is damaged \(.*{problem}.*\) and is now .*\.bad; {then}\n", said)
+    assert both == ("the lane starts anew" in said)
+    assert newest.with_name(f"{newest.name}.bad").is_file()
+    lottery.run("toy", "r00")
+    assert lanes_of("toy") == whole
+    assert not list(paths.CHECKPOINTS.glob("*"))
 
 
 def test_the_previous_checkpoint_stays_until_the_new_one_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

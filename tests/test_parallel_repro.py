@@ -65,9 +65,8 @@ def test_ready_stages_run_side_by_side_and_a_failure_stops_only_what_depends_on_
     assert "[3 of 3] 'both' has not changed" in again.stdout
 
     plain = pipeline(tmp_path / "two", STAGES)
-    for me, other in (("left", "right"), ("right", "left")):
-        (plain / f"{other}.here").touch()  # one stage at a time cannot meet another
-        subprocess.run(["dvc", "repro", "--quiet", me], cwd=plain, env=ENVIRONMENT, check=True)
+    for side in ("left", "right"):
+        (plain / f"{side}.here").touch()  # one stage at a time cannot meet another
     subprocess.run(["dvc", "repro", "--quiet", "both"], cwd=plain, env=ENVIRONMENT, check=True)
     assert (folder / "dvc.lock").read_bytes() == (plain / "dvc.lock").read_bytes()
 
