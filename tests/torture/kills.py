@@ -52,8 +52,8 @@ class Kills:
         self.watch = ThreadPoolExecutor(TOGETHER)
 
     def all(self, kills: list[tuple[str, signal.Signals]]) -> None:
-        """Those of the mirror are apart, because only they need it."""
-        for is_mirrored in (False, True):
+        """Those of the mirror are apart, because only they need it, and first, because they often wait."""
+        for is_mirrored in (True, False):
             alike = [kill for kill in kills if (kill[0] == "tracker") == is_mirrored]
             for first in range(0, len(alike), TOGETHER):
                 self._together(alike[first : first + TOGETHER], is_mirrored)
