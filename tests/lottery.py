@@ -51,7 +51,8 @@ def _once(find: Callable[..., list[str]], elsewhere: Callable[..., list[str]]) -
         scripts, used = tuple(scripts), tuple(used)
         if not all(_is_linked(Path.cwd(), folder) for folder in code.OURS):
             return elsewhere(scripts, used)
-        is_ours = all(plugins.find(*source)[0].startswith("pipeline.") for source in used)
+        tops = {plugins.find(*source)[0].split(".")[0] for source in used}
+        is_ours = all((ROOT / top).is_dir() and _is_linked(Path.cwd(), top) for top in tops)
         return list((find_once if is_ours else find)(scripts, used))  # YAML would write the same list as an alias
 
     return found
@@ -72,6 +73,7 @@ def _once_a_file(find: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[P
     return found
 
 
+plugins.names = cache(plugins.names)  # no test adds a plug-in to this repository itself
 watched.dependencies = _once(code.dependencies, elsewhere=watched.dependencies)
 code.closure = _once(code.closure, elsewhere=code.closure)
 code._find_imports = _once_a_file(code._find_imports)  # type: ignore[assignment]
