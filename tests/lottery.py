@@ -4,6 +4,7 @@ import ast
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from pipeline.files.lane import LaneFiles
 from pipeline.run import code, setup
 from pipeline.run.bound import Bound
 from pipeline.run.setup import Setup
-from pipeline.settings import check, config, places
+from pipeline.settings import check, config, document, places
 from pipeline.values import paths, plugins
 from pipeline.values.lanes import Item
 from pipeline.values.plugins import Source
@@ -73,6 +74,20 @@ def _once_a_file(find: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[P
     return found
 
 
+def _once_a_content(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """Each stage reads the settings, which stay the same between two stages of a test."""
+    known: dict[tuple[Path, bytes], Any] = {}
+
+    def found(path: Path) -> Any:
+        asked = path.absolute(), path.read_bytes() if path.is_file() else b""
+        if asked not in known:
+            known[asked] = read(path)
+        return deepcopy(known[asked])
+
+    return found
+
+
+document.read = _once_a_content(document.read)
 plugins.names = cache(plugins.names)  # no test adds a plug-in to this repository itself
 watched.dependencies = _once(code.dependencies, elsewhere=watched.dependencies)
 code.closure = _once(code.closure, elsewhere=code.closure)
