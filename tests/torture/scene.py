@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -93,9 +94,14 @@ class Clone:
         return {
             f"{lock.with_suffix('.yaml')}:{name}": about
             for lock in LOCKS
-            for name, about in YAML(typ="safe").load(self.folder / lock)["stages"].items()
+            for name, about in _stages((self.folder / lock).read_bytes()).items()
             if lock == LOCKS[0] or name == "download_digits"
         }
+
+
+@cache  # mostly of the same lock, which is read after each kill
+def _stages(lock: bytes) -> dict[str, Mapping[str, Any]]:
+    return YAML(typ="safe").load(lock)["stages"]  # type: ignore[no-any-return]
 
 
 class Run:
