@@ -107,6 +107,16 @@ def test_ctrl_c_while_a_stage_imports_its_modules_shows_no_traceback(code: str, 
     assert (done.stderr, done.returncode) == ("stopped; the same command goes on from the last checkpoint\n", 130)
 
 
+def test_ctrl_c_while_python_ends_shows_no_traceback(root: Path) -> None:
+    """A library cleans up after the stage has ended."""
+    code = "import atexit, os, signal; atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), sum(range(1000))))\n"
+    code += "from stages import run_stage; run_stage(lambda item: None)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "toy"], env=lottery.environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "victim"), [("endless", "dvc"), ("seldom", "dvc"), ("seldom", "stage")])
 def test_lanes_of_a_killed_run_end_soon(experiment: str, victim: str, root: Path) -> None:

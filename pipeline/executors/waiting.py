@@ -19,9 +19,11 @@ PATIENCE = 4.0  # seconds in which lanes may reach an evaluation and save a chec
 
 def begin() -> None:
     """From now on, this process ends as after Ctrl-C once its DVC is gone. A stage that is run by hand may outlive its shell.
+    When the stage has ended and only Python is ending, Ctrl-C has nothing left to stop.
 
     Raises: KeyboardInterrupt, now or later.
     """
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # libraries, which came first, end after this
     if _dvc() is not None:
         _look(signal.SIGALRM, None)
         watch(_look)
