@@ -218,8 +218,8 @@ def rows(count: int, seed: int) -> list[Row]:
 
 
 def _drawn(count: int, dice: random.Random) -> list[tuple[str, signal.Signals]]:
-    """Each victim dies by each signal about equally often; the mirror half as often, as tests/torture/tracker.py kills syncs."""
-    pairs = [pair for pair in product(WHOM, HOW) for _ in range(1 if pair[0] == "tracker" else 2)]
+    """Each victim dies by each signal about equally often; the mirror a quarter as often, as tracker.py kills syncs."""
+    pairs = [pair for pair in product(WHOM, HOW) for _ in range(1 if pair[0] == "tracker" else 4)]
     return [pair for _ in range(0, count, len(pairs)) for pair in dice.sample(pairs, len(pairs))][:count]
 
 
