@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Half a million objects of libraries stay to the end: the collector of cycles need not look at them again and again."""
+    """Objects of libraries, hundreds of thousands, stay to the end: the collector need not look at them again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)

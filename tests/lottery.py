@@ -76,13 +76,15 @@ def _once_a_file(find: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[P
 
 def _once_a_content(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     """Each stage reads the settings, which stay the same between two stages of a test."""
-    known: dict[tuple[Path, bytes], Any] = {}
+    known: dict[bytes, Any] = {}
 
     def found(path: Path) -> Any:
-        asked = path.absolute(), path.read_bytes() if path.is_file() else b""
-        if asked not in known:
-            known[asked] = read(path)
-        return deepcopy(known[asked])
+        if not path.is_file():
+            return read(path)
+        content = path.read_bytes()
+        if content not in known:
+            known[content] = read(path)
+        return deepcopy(known[content])
 
     return found
 

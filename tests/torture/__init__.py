@@ -39,14 +39,14 @@ def end_with_the_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def timed(module: str, count: int, seed: int, nicer: int) -> tuple[list[Row], float]:
+def timed(module: str, count: int, seed: int, niceness: int) -> tuple[list[Row], float]:
     """The rows, and the seconds of processor time of the module and of the processes that it waited for.
 
-    nicer: by how much this process lets others go first from now on.
+    niceness: by how much this process lets others go first.
 
     Raises: AssertionError with a sentence that names the case in which something went wrong.
     """
-    os.nice(nicer)
+    os.nice(niceness)
     before = sum(os.times()[:4])
     found: list[Row] = importlib.import_module(f"tests.torture.{module}").rows(count, seed)
     return found, sum(os.times()[:4]) - before

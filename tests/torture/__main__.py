@@ -5,7 +5,6 @@ on, and what they found is printed.
 """
 
 import multiprocessing
-import os
 import sys
 import time
 import traceback
@@ -14,8 +13,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from tests.torture import Row, end_with_the_parent, timed
 
 COUNTS = {"kills": 200, "files": 100_000, "together": 1, "settings": 10_000, "tracker": 10}
-# The mirror into MLflow has niceness 19 and would otherwise wait for all the rest. What takes longest goes first whenever it can.
-NICENESS, NICENESS_OF_THE_LONGEST = 19, 15
+# That of the mirror into MLflow, which would otherwise wait for all the rest. What takes longest goes first whenever it can.
+NICENESS, NICENESS_OF = 19, {"kills": 15}
 SEED = 1
 
 
@@ -27,13 +26,11 @@ def line(row: Row) -> str:
 
 
 def main() -> int:
-    os.nice(NICENESS_OF_THE_LONGEST)
-    failed, since, longest = 0, time.monotonic(), next(iter(COUNTS))
+    failed, since = 0, time.monotonic()
     print(*HEAD, sep="\n", flush=True)
     with ProcessPoolExecutor(len(COUNTS), multiprocessing.get_context("spawn"), end_with_the_parent) as pool:
         tries = {
-            pool.submit(timed, module, count, SEED, 0 if module == longest else NICENESS - NICENESS_OF_THE_LONGEST): module
-            for module, count in COUNTS.items()
+            pool.submit(timed, module, count, SEED, NICENESS_OF.get(module, NICENESS)): module for module, count in COUNTS.items()
         }
         for done in as_completed(tries):
             work = ""
