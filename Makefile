@@ -9,7 +9,7 @@ export DO_NOT_TRACK := true
 
 help:
 	@echo "make repro     find the winning tickets of the experiments under report: in params.yaml, and write reports/"
-	@echo "make smoke     do the same with the tiny experiment digits, in under a minute"
+	@echo "make smoke     do the same with the tiny experiment digits, in a minute or two"
 	@echo "make setup     only install the packages in .venv"
 	@echo "make ui        open MLflow to browse all runs"
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
