@@ -131,7 +131,7 @@ def test_it_says_every_sentence_of_the_markdown_page() -> None:
 def test_each_round_has_its_numbers_and_the_command_that_trains_it_anew() -> None:
     report, text = pages.toy(synthetic.lanes()), _page()
     for _, row in report.sections[0].shown.outcome.table.iterrows():
-        assert f'data-copy="dvc repro --force --single-item {row["target"]}"' in text
+        assert f'data-copy="dvc repro {row["target"]}"' in text
     assert re.findall(r'data-rounds="([^"]*)"', text) == ["[0, 1, 2, 3, 4]"]
     assert text.count('class="stop"') == 5
 

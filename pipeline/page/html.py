@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.page import answers, explorer, pinned, rounds, texts, vega
+from pipeline.page import explorer, pinned, rounds, texts, vega
 from pipeline.page.chart import Chart, Line
 from pipeline.page.charts import CHARTS
 from pipeline.page.pixels import Counts
@@ -38,7 +38,7 @@ def html(report: Document, masks: Mapping[str, Counts] | None = None) -> str:
         "title": document.TITLE if report.report == places.MAIN else f"Lottery tickets: {report.report}",
         "report": report,
         "introduction": document.INTRODUCTION,
-        "answers": [answers.answer(section) for section in report.sections],
+        "again": table.AGAIN,
         "sections": sections,
         "has_comparison": any(comparison.drawing for comparison in report.comparisons),
         "comparisons": [(comparison, page.figure(comparison.drawing)) for comparison in report.comparisons],

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.figures.shown import Shown
-from pipeline.report import table
+from pipeline.report import table, wording
 from pipeline.report.table import Line
 from pipeline.results import statistics
 from pipeline.results.numbers import NEAR_21
 from pipeline.results.statistics import percent
-from pipeline.settings import places
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
-    from pipeline.results.intervals import Difference
     from pipeline.results.outcome import Outcome
 
 
@@ -29,11 +27,6 @@ class Round:
     difference: str
     interval: str
     gap: float
-
-    @property
-    def again(self) -> str:
-        """The command that trains these lanes in any case."""
-        return places.again(self.line.row["target"])
 
 
 @dataclass(frozen=True)
@@ -70,18 +63,5 @@ def first_stop(outcome: Outcome, stops: list[Stop]) -> int:
 
 def _round(shown: Shown, line: Line) -> Round:
     row, outcome = line.row, shown.outcome
-    beside = ("", "", 0.0) if row["arm"] == DENSE else compared(outcome, outcome.difference(row, outcome.dense))
+    beside = ("", "", 0.0) if row["arm"] == DENSE else wording.compared(outcome, outcome.difference(row, outcome.dense))
     return Round(shown.name, int(row["round"]), line, *beside)
-
-
-def compared(outcome: Outcome, found: Difference) -> tuple[str, str, float]:
-    """A difference in words, its interval, which may be empty, and the difference itself."""
-    if found.mean != found.mean:  # no replicate in common
-        return "", "", 0.0
-    between = outcome.metric.between(*found.bounds).removesuffix(" points") if found.bounds else ""
-    return outcome.metric.gap(found.mean), between, found.mean
-
-
-def told(outcome: Outcome, found: Difference) -> str:
-    difference, interval, _ = compared(outcome, found)
-    return f"{difference or 'no replicate in common'}{f', 95% interval {interval}' if interval else ''}"

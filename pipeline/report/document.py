@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pipeline.claims.verdicts import Verdicts
 from pipeline.figures.shown import Shown
-from pipeline.report import recipe, registry, verdicts
+from pipeline.report import answers, recipe, registry, verdicts
+from pipeline.report.answers import Answer
 from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure, Subject
 from pipeline.report.findings import findings
@@ -53,10 +54,13 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Section:
-    """An experiment. about: what was run. figures: in their order; a text stands for one that is not drawn."""
+    """An experiment. answer: what is said of it first. about: what was run. figures: in their order; a text stands for one that
+    is not drawn.
+    """
 
     shown: Shown
     folder: str
+    answer: Answer
     about: Sequence[str]
     findings: Sequence[str]
     figures: Sequence[Drawing | str]
@@ -103,7 +107,7 @@ def link(report: str, path: Path) -> str:
 def _section(report: str, shown: Shown) -> Section:
     folder, reduced = link(report, places.report(shown.name)), recipe.reduced(shown.config, shown.name)
     about = [recipe.what_ran(shown.experiment(shown.name), shown.labels), *([reduced] if reduced else [])]
-    return Section(shown, folder, about, findings(shown), _figures(shown, folder))
+    return Section(shown, folder, answers.answer(shown), about, findings(shown), _figures(shown, folder))
 
 
 def _figures(shown: Shown, folder: str) -> list[Drawing | str]:

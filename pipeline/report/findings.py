@@ -13,6 +13,8 @@ from pipeline.results.numbers import NEAR_21
 from pipeline.results.statistics import REINIT, percent
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipeline.results.outcome import Outcome, Row
 
 DENSE_ONE = "the dense network"
@@ -53,7 +55,24 @@ def smallest(outcome: Outcome, ticket: str) -> str:
         return f"No {ticket} is shown to be {wording.no_worse(outcome)}{_by_chance(outcome)}."
     return (
         f"The smallest {ticket} that is shown to be {wording.no_worse(outcome)} keeps {percent(row['density'])}% of the weights. "
-        f"Its {outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}."
+        f"Its {outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}.{_unshown(outcome, row)}"
+    )
+
+
+def unshown(outcome: Outcome, smallest: Row) -> pd.DataFrame:
+    """The tickets with more weights than the smallest winning one that are not shown to be no worse than the dense network."""
+    won = outcome.no_worse(outcome.tickets)
+    return outcome.tickets[(outcome.tickets["density"] > smallest["density"]) & ~outcome.tickets["round"].isin(won["round"])]
+
+
+def _unshown(outcome: Outcome, smallest: Row) -> str:
+    rows = unshown(outcome, smallest)
+    if rows.empty:
+        return ""
+    larger, verb = int((outcome.tickets["density"] > smallest["density"]).sum()), "is" if len(rows) == 1 else "are"
+    return (
+        f" Of the {count(larger, 'round')} with more weights, {len(rows)} {verb} not shown to be, at {wording.densities(rows)}; "
+        "each round is tested alone."
     )
 
 

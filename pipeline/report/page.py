@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.report import table
+from pipeline.report.answers import Answer
 from pipeline.report.document import INTRODUCTION, TITLE, Comparison, Document, Drawing, Section
 from pipeline.report.verdicts import Judged, Judgement
 from pipeline.settings import places
@@ -12,11 +13,19 @@ from pipeline.settings import places
 
 def markdown(report: Document) -> str:
     """The page, whose charts are the files of the figures."""
+    short = ["## In short", *(_answer(section.answer, len(report.sections) > 1) for section in report.sections)]
     judged = [_claims(report.judged, len(report.sections) > 1)] if report.judged else []
     discussion = ["## Discussion", *report.discussion] if report.discussion else []
     sections = [_section(section) for section in report.sections]
     over = [_comparison(comparison) for comparison in report.comparisons]
-    return "\n\n".join([f"# {TITLE}", INTRODUCTION, *judged, *discussion, *sections, *over]) + "\n"
+    return "\n\n".join([f"# {TITLE}", *short, INTRODUCTION, *judged, *discussion, *sections, *over]) + "\n"
+
+
+def _answer(answer: Answer, several: bool) -> str:
+    """The answers without their sentences, which are among the findings. several: whether the experiment has to be named."""
+    lines = [f"**{tile.question}** {tile.answer}." for tile in answer.tiles]
+    lines.append(f"**Run {answer.of} again:** `{answer.command}`. {table.AGAIN}")
+    return "\n\n".join([*([f"### {answer.experiment}"] if several else []), _listed(lines)])
 
 
 def _claims(judged: Judged, several: bool) -> str:
@@ -27,12 +36,12 @@ def _claims(judged: Judged, several: bool) -> str:
 
 
 def _table(rows: Sequence[Judgement], several: bool) -> str:
-    head = ["verdict", "claim", *(["experiment"] if several else []), "the paper", "here (95% interval)", "n"]
-    lines = ["| " + " | ".join(head) + " |", "| --- | --- | " + "--- | " * several + "--- | --- | ---: |"]
+    head = ["verdict", "claim", *(["experiment"] if several else []), "the paper", "here (95% interval)", "q", "n"]
+    lines = ["| " + " | ".join(head) + " |", "| --- | --- | " + "--- | " * several + "--- | --- | ---: | ---: |"]
     for row in rows:
         verdict = f"**{row.verdict}**" if row.is_decided else row.with_detectable
         experiment = [f"`{row.experiment}`"] if several else []
-        cells = [verdict, row.claim, *experiment, f"{row.paper} ({row.source})", row.here, row.n]
+        cells = [verdict, row.claim, *experiment, f"{row.paper} ({row.source})", row.here, row.q, row.n]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

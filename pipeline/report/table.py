@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from pipeline.results.metric import Metric
     from pipeline.results.outcome import Row
 
+AGAIN = (
+    "The command trains its lanes, and first those that they come from, unless DVC has them. Once DVC has them, "
+    "`--force --single-item` at the end of the command trains its lanes anew."
+)
+
 
 def explained(outcome: Outcome) -> str:
     """What the cells say."""
@@ -26,8 +31,7 @@ def explained(outcome: Outcome) -> str:
     )
     return (
         f"The table gives means, with the smallest and the largest in brackets. {unit if metric.is_fraction else ''}"
-        f"{mark if (outcome.table['censored'] > 0).any() else ''}The command in the last column retrains the lanes of a "
-        "row if something that they depend on has changed; with `--force --single-item`, it always does."
+        f"{mark if (outcome.table['censored'] > 0).any() else ''}The last column has the command of a row. {AGAIN}"
     )
 
 

@@ -138,9 +138,9 @@ def _where(claim: Claim, row: Row) -> str:
 def _method(config: Config) -> str:
     return f"""A claim holds if a paired t test over the replicates shows that the effect lies inside the claimed region, and it
 does not hold if the test shows that the effect lies outside. Both verdicts have a false discovery rate of {RATE:.0%} among all
-tested claims of this table (Benjamini and Hochberg). For {EXACT_FROM} to {EXACT_TO} replicates, exact sign flips replace the t
-test, and so they do where all differences are equal. An interval takes only its own claim into account, so that a claim may be
-undecided although its interval excludes zero.
+tested claims of this table (Benjamini and Hochberg); q is the smallest rate at which the verdict would be given. For
+{EXACT_FROM} to {EXACT_TO} replicates, exact sign flips replace the t test, and so they do where all differences are equal. An
+interval takes only its own claim into account, so that a claim may be undecided although its interval excludes zero.
 
 "No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another.
 A claim about several rounds has to hold in each of them, and the table shows the round that supports it least. The best round is

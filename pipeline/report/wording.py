@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.figures.shown import Shown
+    from pipeline.results.intervals import Difference
     from pipeline.results.metric import Metric
     from pipeline.results.outcome import Row
 
@@ -94,6 +95,19 @@ def interval(outcome: Outcome, row: Row, other: Row, measure: Measure = "value")
     if found.bounds is None:
         return "without an interval, because the differences of all replicates are equal"
     return f"95% interval {outcome.metric.between(*found.bounds)}"
+
+
+def compared(outcome: Outcome, found: Difference) -> tuple[str, str, float]:
+    """A difference in words, its interval, which may be empty, and the difference itself."""
+    if found.mean != found.mean:  # no replicate in common
+        return "", "", 0.0
+    between = outcome.metric.between(*found.bounds).removesuffix(" points") if found.bounds else ""
+    return outcome.metric.gap(found.mean), between, found.mean
+
+
+def told(outcome: Outcome, found: Difference) -> str:
+    difference, interval, _ = compared(outcome, found)
+    return f"{difference or 'no replicate in common'}{f', 95% interval {interval}' if interval else ''}"
 
 
 def gaps(metric: Metric, rows: pd.DataFrame, tickets: pd.DataFrame) -> str:

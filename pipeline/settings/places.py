@@ -38,11 +38,6 @@ def target(item: Item, is_control: bool) -> str:
     return f"{chain(item.experiment)}:{stage('control' if is_control else 'retrain', item.arm)}@r{item.round:02d}"
 
 
-def again(target: str) -> str:
-    """The command that runs a stage although nothing has changed."""
-    return f"dvc repro --force --single-item {target}"
-
-
 def report_chain(name: str) -> Path:
     """The DVC file that has the stage of a report."""
     return ROOT_CHAIN if name == MAIN else DATA_CHAIN

@@ -55,7 +55,8 @@ def of_arm(arm: Arm, changed: Mapping[str, str]) -> str:
             _table(arm, metric),
             "Values are means over the lanes on the test set, with the smallest and the largest in brackets."
             + (" Step 0 is the dense network." if any(step == 0 for _, step in arm.curve) and arm.name != DENSE else ""),
-            f"`{places.again(shown.stage)}` makes the row of round {shown.item.round} again.",
+            f"`dvc repro {shown.stage}` makes the row of round {shown.item.round} again, once DVC has it with "
+            "`--force --single-item`.",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""The first thing that a page says of an experiment: did the tickets win, at which density, how sure is it, and how to run it
+"""The first thing that both pages say of an experiment: did the tickets win, at which density, how sure is it, and how to run it
 again.
 """
 
@@ -7,18 +7,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.page import rounds
 from pipeline.report import findings, wording
-from pipeline.report.document import Section
 from pipeline.results import intervals, statistics
 from pipeline.results.intervals import Difference
 from pipeline.results.numbers import NEAR_21
 from pipeline.results.outcome import Outcome
 from pipeline.results.statistics import REINIT, percent
-from pipeline.settings import places
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
+    from pipeline.figures.shown import Shown
     from pipeline.results.outcome import Row
 
 
@@ -34,7 +32,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Answer:
-    """command: trains the smallest ticket that won, or else the best one, anew; of: which one that is."""
+    """command: trains the smallest ticket that won, or else the best one; of: which one that is."""
 
     experiment: str
     tiles: list[Tile]
@@ -42,9 +40,9 @@ class Answer:
     of: str
 
 
-def answer(section: Section) -> Answer:
+def answer(shown: Shown) -> Answer:
     """Of an experiment, from the same rows as its findings."""
-    shown, outcome = section.shown, section.shown.outcome
+    outcome = shown.outcome
     ticket = shown.label(outcome.main)
     tiles = [_won(outcome, ticket), _best(outcome, ticket), _fresh(outcome, ticket, shown.label(REINIT))]
     smallest, best = outcome.smallest(outcome.tickets), outcome.best()
@@ -52,7 +50,7 @@ def answer(section: Section) -> Answer:
     if row is None:
         row = outcome.dense
     name = "the dense network" if row is outcome.dense else f"the {ticket} with {percent(row['density'])}% of the weights"
-    return Answer(shown.name, [tile for tile in tiles if tile is not None], places.again(row["target"]), name)
+    return Answer(shown.name, [tile for tile in tiles if tile is not None], f"dvc repro {row['target']}", name)
 
 
 def _won(outcome: Outcome, ticket: str) -> Tile:
@@ -68,7 +66,17 @@ def _won(outcome: Outcome, ticket: str) -> Tile:
         return Tile(question, "Not known", sentence)
     if smallest is None:
         return Tile(question, "Not shown", sentence, "bad")
-    return Tile(question, f"Yes, down to {percent(smallest['density'])}% of the weights", sentence, "good")
+    return Tile(question, f"Yes, {_where(outcome, smallest)} of the weights", sentence, "good")
+
+
+def _where(outcome: Outcome, smallest: Row) -> str:
+    """The range of densities that ends with the smallest winning ticket and in which every ticket is shown to be no worse."""
+    end, unshown = f"{percent(smallest['density'])}%", findings.unshown(outcome, smallest)
+    if unshown.empty:
+        return f"down to {end}"
+    won = outcome.tickets[outcome.tickets["density"] < unshown["density"].min()]
+    start = f"{percent(won['density'].max())}%"
+    return f"at {end}" if start == end else f"from {start} to {end}"
 
 
 def _best(outcome: Outcome, ticket: str) -> Tile | None:
@@ -87,7 +95,7 @@ def _best(outcome: Outcome, ticket: str) -> Tile | None:
     shown = found or plain
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{percent(row['density'])}%: {rounds.told(outcome, shown)}",
+        f"{percent(row['density'])}%: {wording.told(outcome, shown)}",
         sentence,
         "good" if _is_better(outcome, [row, outcome.dense], shown) else "open",
     )
@@ -127,7 +135,7 @@ def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
     whose = f"that of the same masks with fresh weights ({name})"
     return Tile(
         "Do they need their own initial weights?",
-        f"{answer}: {rounds.told(outcome, found)}",
+        f"{answer}: {wording.told(outcome, found)}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
         f"{wording.difference(outcome, row, reinit, whose)}.",
         "good" if is_better else "open",
