@@ -61,8 +61,8 @@ def smallest(outcome: Outcome, ticket: str) -> str:
 
 def unshown(outcome: Outcome, smallest: Row) -> pd.DataFrame:
     """The tickets with more weights than the smallest winning one that are not shown to be no worse than the dense network."""
-    won = outcome.no_worse(outcome.tickets)
-    return outcome.tickets[(outcome.tickets["density"] > smallest["density"]) & ~outcome.tickets["round"].isin(won["round"])]
+    larger: pd.DataFrame = outcome.tickets[outcome.tickets["density"] > smallest["density"]]
+    return larger.drop(outcome.no_worse(larger).index)
 
 
 def _unshown(outcome: Outcome, smallest: Row) -> str:
