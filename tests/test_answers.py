@@ -40,6 +40,20 @@ def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) 
 
 
 @pytest.mark.parametrize(
+    ("cut", "answer"),
+    [((), "Yes: +5.00 points"), ((3,), "Yes: +3.00 points"), ((2, 3), "Void: +5.00 points")],
+)
+def test_fresh_weights_are_compared_where_training_was_long_enough(cut: tuple[int, ...], answer: str) -> None:
+    """No mask is near 21%: the last round with fresh weights counts, unless their early stops were cut off there."""
+    lanes = trio("dense", 0, 0.95)
+    for k, density, fresh in ((2, 0.4, 0.92), (3, 0.05, 0.90)):
+        lanes += trio("ticket", k, 0.95, density=density)
+        reinit = trio("reinit", k, fresh, 0.001, density=density)
+        lanes += [each | {"early_stop_iteration": each["final_iteration"]} for each in reinit] if k in cut else reinit
+    assert pages.toy(lanes).sections[0].answer.tiles[2].answer.startswith(answer)
+
+
+@pytest.mark.parametrize(
     ("shown", "answer"),
     [
         ((1, 1, 1, 1), "Yes, down to 13.0% of the weights"),

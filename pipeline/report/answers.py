@@ -118,16 +118,18 @@ def _unchosen(outcome: Outcome) -> Difference | None:
 
 
 def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
-    """The same masks with fresh weights, near 21% of the weights, where the paper compares them, or else in their last round."""
-    rows = outcome.rows(REINIT)
-    both = outcome.tickets[outcome.tickets["round"].isin(list(rows["round"]))]
-    if both.empty or outcome.main == REINIT:
+    """The same masks with fresh weights: near 21% of the weights, where the paper compares them, or else in the last round in
+    which both were trained for long enough to be compared. Which round that is does not depend on who won.
+    """
+    both = outcome.tickets[outcome.tickets["round"].isin(list(outcome.rows(REINIT)["round"]))]
+    if outcome.main == REINIT:
         return None
     near = statistics.at_density(both, outcome.main, NEAR_21)
-    row = both.sort_values("density").iloc[0] if near is None else near
-    reinit = statistics.at_round(outcome.table, REINIT, int(row["round"]))
-    if reinit is None:
+    rows = [row for _, row in both.sort_values("density").iterrows()] if near is None else [near]
+    pairs = [(row, fresh) for row in rows if (fresh := statistics.at_round(outcome.table, REINIT, int(row["round"]))) is not None]
+    if not pairs:
         return None
+    row, reinit = next((pair for pair in pairs if not outcome.learns_still(pair)), pairs[0])
     found = outcome.difference(row, reinit)
     is_better = _is_better(outcome, [row, reinit], found)
     short = "Not known" if found.error is None else "Not shown"
