@@ -59,6 +59,7 @@ ray: $(VENV)/.ready
 scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting until there is one
 	@if [ ! -e .git ]; then dvc config --local core.no_scm true; \
 	elif grep -qs no_scm .dvc/config.local; then dvc config --local --unset core.no_scm; fi
+	@find .dvc -path .dvc/tmp/rwlock -empty -delete # a DVC that was killed while it wrote the file leaves it so, and no DVC reads it
 
 $(VENV)/.ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'

@@ -83,6 +83,29 @@ def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_empty_list_of_running_stages_is_discarded(tmp_path: Path) -> None:
+    """DVC was killed while it wrote the file, which no DVC can read then."""
+    folder = pipeline(tmp_path / "one", {"one": {"cmd": "echo 1 > one", "outs": ["one"]}})
+    (folder / ".dvc/tmp/rwlock").touch()
+    plain = subprocess.run(["dvc", "repro"], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert plain.returncode and "rwlock" in plain.stderr
+    done = repro(folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "one").is_file()
+
+
+def test_make_discards_it_too(tmp_path: Path) -> None:
+    for name in (".git", ".venv", ".dvc/tmp"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("requirements.txt", "constraints.txt", ".venv/.ready", ".dvc/tmp/rwlock", ".dvc/tmp/other"):
+        (tmp_path / name).touch()
+    subprocess.run(["make", "--file", str(ROOT / "Makefile"), "scm"], cwd=tmp_path, env=ENVIRONMENT, check=True)
+    assert not (tmp_path / ".dvc/tmp/rwlock").exists() and (tmp_path / ".dvc/tmp/other").exists()
+    (tmp_path / ".dvc/tmp/rwlock").write_text("{}")
+    subprocess.run(["make", "--file", str(ROOT / "Makefile"), "scm"], cwd=tmp_path, env=ENVIRONMENT, check=True)
+    assert (tmp_path / ".dvc/tmp/rwlock").exists()
+
+
 def test_a_run_in_the_background_of_a_script_stops_its_stages_too(tmp_path: Path) -> None:
     """Such a script ignores SIGINT, and so would all that it starts."""
     folder = pipeline(tmp_path / "one", SLOW)

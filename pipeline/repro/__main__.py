@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.rwlock import RWLOCK_FILE
 
 import pipeline.repro
 from pipeline.executors.processes import cores
@@ -45,6 +46,7 @@ def repro(targets: Sequence[str], jobs: int) -> int:
     """Returns: the exit code, which is 1 when a stage failed. Raises: DvcException when there is no such target."""
     repo = Repo(_wait_for_lock=True)
     with repo.lock:
+        _discard_empty(Path(repo.tmp_dir or "") / RWLOCK_FILE)
         steps = plan.Plan(repo, targets)
         known = plan.entries(steps)
     run = Run(repo, steps, jobs)
@@ -58,6 +60,12 @@ def repro(targets: Sequence[str], jobs: int) -> int:
         names = ", ".join(stage.addressing for stage in steps.stages if stage in run.skipped)
         print(f"error: these stages were not run, because they depend on a stage that failed: {names}", file=sys.stderr)
     return 1 if run.failed else 0
+
+
+def _discard_empty(path: Path) -> None:
+    """DVC writes its list of running stages in place. If it is killed then, it leaves an empty file that no DVC can read."""
+    if path.is_file() and path.stat().st_size == 0:
+        path.unlink()
 
 
 if __name__ == "__main__":
