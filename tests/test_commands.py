@@ -57,7 +57,7 @@ KNOWN = {
     r"python -m stages\.repeat_rounds( --show( NAME| digits| lenet)?| conv2)?": "tests/test_preview.py::test_show_tells_stages_densities_lanes_and_a_measured_time",
     r"python -m stages\.NAME ARGUMENT": "tests/test_refused.py::test_bad_input_ends_every_stage_with_one_sentence",
     r"python -m pipeline\.tracking sync( --background <experiment>)?": "tests/test_sync.py::test_a_second_sync_adds_nothing",
-    r"python -m pipeline\.repro --jobs (8|N)( \[TARGET …\]| experiments/digits/dvc\.yaml)?": "tests/test_parallel_repro.py::test_ready_stages_run_side_by_side_and_a_failure_stops_only_what_depends_on_it",
+    r"python -m pipeline\.repro( TARGET| --jobs (8|N)( \[TARGET …\]| experiments/digits/dvc\.yaml)?)?": "tests/test_parallel_repro.py::test_ready_stages_run_side_by_side_and_a_failure_stops_only_what_depends_on_it",
     r"python -m pipeline\.export( lenet r07 --seed 1 --to FOLDER)?": "tests/test_export.py::test_the_files_are_those_of_the_lane",
     r"python -m pipeline\.scale .+": "tests/test_scale.py::test_the_page_shows_what_its_commands_print",
     r"python -m benchmarks(\.\w+| \w+)?": MEASURES,
