@@ -81,7 +81,7 @@ def test_both_pages_say_the_answers_first(without_library: None) -> None:
     text = page.markdown(report)
     short = text[text.index("## In short") : text.index('"The paper" is')]
     for tile in report.sections[0].answer.tiles:
-        assert f"- **{tile.question}** {tile.answer}." in short
+        assert f"- **{tile.question}** **{tile.answer}.** {tile.sentence}" in short
         assert escape(tile.answer, quote=False) in html.html(report)
     assert f"`{report.sections[0].answer.command}`. {table.AGAIN}" in short
 
@@ -92,7 +92,7 @@ def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
     lanes = trio("dense", 0, 0.95)
     lanes += [lane("ticket", k, seed, value=value) for k, row in values.items() for seed, value in enumerate(row, 1)]
     _, best, *_ = pages.toy(lanes).sections[0].answer.tiles
-    assert best.answer.startswith("21.6%: +0.00 points") and best.kind == "open"
+    assert best.answer.startswith("21.6%, and in rounds chosen on other replicates: +0.00 points") and best.kind == "open"
     assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
     assert "each of the 3 replicates is compared in the round that is the best of the others" in best.sentence
 

@@ -85,17 +85,18 @@ def _best(outcome: Outcome, ticket: str) -> Tile | None:
         return None
     found = _unchosen(outcome)
     sentence, plain = findings.best(outcome, ticket), outcome.difference(row, outcome.dense)
+    shown, where = found or plain, f"{percent(row['density'])}%"
     if found is None:
         sentence += f" The number of replicates is {plain.n}."
     else:
+        where += ", and in rounds chosen on other replicates"
         sentence += (
-            f" The number above does not profit from this choice: each of the {found.n} replicates is compared in the round that "
-            "is the best of the others."
+            f" The difference in the answer does not profit from this choice: each of the {found.n} replicates is compared in "
+            "the round that is the best of the others."
         )
-    shown = found or plain
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{percent(row['density'])}%: {wording.told(outcome, shown)}",
+        f"{where}: {wording.told(outcome, shown)}",
         sentence,
         "good" if _is_better(outcome, [row, outcome.dense], shown) else "open",
     )

@@ -22,8 +22,8 @@ def markdown(report: Document) -> str:
 
 
 def _answer(answer: Answer, several: bool) -> str:
-    """The answers without their sentences, which are among the findings. several: whether the experiment has to be named."""
-    lines = [f"**{tile.question}** {tile.answer}." for tile in answer.tiles]
+    """several: whether the experiment has to be named."""
+    lines = [f"**{tile.question}** **{tile.answer}.** {tile.sentence}" for tile in answer.tiles]
     lines.append(f"**Run {answer.of} again:** `{answer.command}`. {table.AGAIN}")
     return "\n\n".join([*([f"### {answer.experiment}"] if several else []), _listed(lines)])
 
