@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.report import findings, wording
+from pipeline.report import findings, table, wording
 from pipeline.results import intervals, statistics
 from pipeline.results.intervals import Difference
 from pipeline.results.numbers import NEAR_21
@@ -50,7 +50,7 @@ def answer(shown: Shown) -> Answer:
     if row is None:
         row = outcome.dense
     name = "the dense network" if row is outcome.dense else f"the {ticket} with {percent(row['density'])}% of the weights"
-    return Answer(shown.name, [tile for tile in tiles if tile is not None], f"dvc repro {row['target']}", name)
+    return Answer(shown.name, [tile for tile in tiles if tile is not None], table.command(row), name)
 
 
 def _won(outcome: Outcome, ticket: str) -> Tile:

@@ -21,6 +21,11 @@ AGAIN = (
 )
 
 
+def command(row: Row) -> str:
+    """Trains the lanes of a row, as AGAIN says."""
+    return f"dvc repro {row['target']}"
+
+
 def explained(outcome: Outcome) -> str:
     """What the cells say."""
     metric = outcome.metric
@@ -61,7 +66,7 @@ def _line(shown: Shown, row: Row) -> Line:
         row, percent(row["density"]), "dense" if row["arm"] == DENSE else shown.label(row["arm"]), str(row["n"]), stop(row),
         "–".join(f"{row[f'stop_{how}']:,.0f}" for how in ("min", "max")), metric.number(row["value_mean"]),
         "–".join(metric.number(row[f"value_{how}"]) for how in ("min", "max")), metric.number(row["final_mean"]),
-        f"dvc repro {row['target']}",
+        command(row),
     )  # fmt: skip
 
 
