@@ -22,11 +22,11 @@ help:
 setup: $(VENV)/.ready
 
 repro: scm
-	@since=$$(date +%s); dvc repro && python -m pipeline.headline --since $$since
+	@since=$$(date +%s); python -m pipeline.repro && python -m pipeline.headline --since $$since
 	@python -m pipeline.tracking sync || true
 
 smoke: scm
-	@since=$$(date +%s); dvc repro experiments/digits/dvc.yaml && python -m pipeline.headline --since $$since digits
+	@since=$$(date +%s); python -m pipeline.repro experiments/digits/dvc.yaml && python -m pipeline.headline --since $$since digits
 	@python -m pipeline.tracking sync digits || true
 
 test: $(VENV)/.ready-dev
@@ -59,7 +59,6 @@ ray: $(VENV)/.ready
 scm: $(VENV)/.ready # a source archive has no .git, so DVC needs this setting until there is one
 	@if [ ! -e .git ]; then dvc config --local core.no_scm true; \
 	elif grep -qs no_scm .dvc/config.local; then dvc config --local --unset core.no_scm; fi
-	@find .dvc -path .dvc/tmp/rwlock -empty -delete # a DVC that was killed while it wrote the file leaves it so, and no DVC reads it
 
 $(VENV)/.ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'

@@ -1,6 +1,7 @@
 """`python -m pipeline.repro` on a small pipeline of shell commands: what runs side by side, what a failure and a kill stop."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
+from pipeline.repro import mend
 from pipeline.repro import plan as plans
 from pipeline.repro import stage as stages
 from pipeline.repro.__main__ import default_jobs
@@ -83,27 +85,47 @@ def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_empty_list_of_running_stages_is_discarded(tmp_path: Path) -> None:
-    """DVC was killed while it wrote the file, which no DVC can read then."""
-    folder = pipeline(tmp_path / "one", {"one": {"cmd": "echo 1 > one", "outs": ["one"]}})
-    (folder / ".dvc/tmp/rwlock").touch()
-    plain = subprocess.run(["dvc", "repro"], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert plain.returncode and "rwlock" in plain.stderr
-    done = repro(folder)
-    assert done.returncode == 0, done.stderr
-    assert (folder / "one").is_file()
+def test_what_a_killed_dvc_was_writing_is_mended(tmp_path: Path) -> None:
+    """It writes its list of running stages and its lock files in place, and then reads neither."""
+    folder = pipeline(tmp_path / "one", {n: {"cmd": f"date +%N > {n}", "deps": ["in"], "outs": [n]} for n in ("one", "two")})
+    (folder / "in").touch()
+    assert repro(folder).returncode == 0
+    lock, made = (folder / "dvc.lock").read_bytes(), [(folder / name).read_bytes() for name in ("one", "two")]
+    for broken, rest in ((".dvc/tmp/rwlock", b""), ("dvc.lock", lock[: lock.index(b"two:") + len("two:\n    cm")])):
+        (folder / broken).write_bytes(rest)
+        plain = subprocess.run(["dvc", "repro"], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert plain.returncode and Path(broken).name in plain.stderr
+        done = repro(folder)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+        assert (broken in done.stderr) == (broken == "dvc.lock")
+        assert (folder / "dvc.lock").read_bytes() == lock
+        assert [(folder / name).read_bytes() for name in ("one", "two")] == made  # by the run cache: no command ran again
 
 
-def test_make_discards_it_too(tmp_path: Path) -> None:
-    for name in (".git", ".venv", ".dvc/tmp"):
-        (tmp_path / name).mkdir(parents=True)
-    for name in ("requirements.txt", "constraints.txt", ".venv/.ready", ".dvc/tmp/rwlock", ".dvc/tmp/other"):
-        (tmp_path / name).touch()
-    subprocess.run(["make", "--file", str(ROOT / "Makefile"), "scm"], cwd=tmp_path, env=ENVIRONMENT, check=True)
-    assert not (tmp_path / ".dvc/tmp/rwlock").exists() and (tmp_path / ".dvc/tmp/other").exists()
-    (tmp_path / ".dvc/tmp/rwlock").write_text("{}")
-    subprocess.run(["make", "--file", str(ROOT / "Makefile"), "scm"], cwd=tmp_path, env=ENVIRONMENT, check=True)
-    assert (tmp_path / ".dvc/tmp/rwlock").exists()
+def test_a_truncated_lock_file_keeps_its_whole_entries(tmp_path: Path) -> None:
+    lock, whole = tmp_path / "dvc.lock", (ROOT / "experiments/digits/dvc.lock").read_text()
+    entries = YAML(typ="safe").load(whole)["stages"]
+    for end in (1, 20, 50, *range(1200, len(whole), 3700)):
+        lock.write_text(whole[:end])
+        assert mend.lock_file(lock)
+        kept = YAML(typ="safe").load(lock)["stages"] if lock.exists() else {}
+        begun = len(re.findall(r"^  \S", whole[:end], re.MULTILINE))
+        assert list(kept.items()) == list(entries.items())[: max(0, begun - 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<<<<<< ours\nschema: '2.0'\nstages:\n  one:\n    cmd: a\n  two:\n    cmd: b\n",
+        "schema: '2.0'\nstages:\n  one:\n    cmd: a\n  two:\n<<<<<<< ours\n    cmd: b\n=======\n    cmd: c\n>>>>>>> theirs\n",
+        "schema: '2.0'\nstages:\n  one: 1\n  two:\n    cmd: b\n",
+        "something else\n",
+    ],
+)
+def test_a_lock_file_that_is_damaged_in_another_way_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dvc.lock").write_text(text)
+    assert not mend.lock_file(tmp_path / "dvc.lock")
+    assert (tmp_path / "dvc.lock").read_text() == text
 
 
 def test_a_run_in_the_background_of_a_script_stops_its_stages_too(tmp_path: Path) -> None:

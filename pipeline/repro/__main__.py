@@ -4,17 +4,19 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.rwlock import RWLOCK_FILE
+from dvc.utils.serialize import ParseError
+from dvc.utils.strictyaml import YAMLValidationError
 
 import pipeline.repro
 from pipeline.executors.processes import cores
-from pipeline.repro import plan
+from pipeline.repro import mend, plan
 from pipeline.repro.run import Run
+from pipeline.values.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return repro(given.targets or ["dvc.yaml"], given.jobs)
-    except (DvcException, OSError) as error:
+    except (DvcException, OSError, UserError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -44,11 +46,7 @@ def default_jobs() -> int:
 
 def repro(targets: Sequence[str], jobs: int) -> int:
     """Returns: the exit code, which is 1 when a stage failed. Raises: DvcException when there is no such target."""
-    repo = Repo(_wait_for_lock=True)
-    with repo.lock:
-        _discard_empty(Path(repo.tmp_dir or "") / RWLOCK_FILE)
-        steps = plan.Plan(repo, targets)
-        known = plan.entries(steps)
+    repo, steps, known = _begin(targets)
     run = Run(repo, steps, jobs)
     try:
         run.run()
@@ -62,10 +60,22 @@ def repro(targets: Sequence[str], jobs: int) -> int:
     return 1 if run.failed else 0
 
 
-def _discard_empty(path: Path) -> None:
-    """DVC writes its list of running stages in place. If it is killed then, it leaves an empty file that no DVC can read."""
-    if path.is_file() and path.stat().st_size == 0:
-        path.unlink()
+def _begin(targets: Sequence[str]) -> tuple[Repo, plan.Plan, Mapping[Path, Sequence[str]]]:
+    repo = Repo(_wait_for_lock=True)
+    with repo.lock:
+        mend.running_stages(repo)
+        try:
+            steps = plan.Plan(repo, targets)
+            return repo, steps, plan.entries(steps)
+        except (ParseError, YAMLValidationError) as error:
+            if not mend.lock_file(Path(error.path)):
+                raise
+            print(
+                f"warning: {error.path} was cut short, as by a kill of DVC while it wrote the file. Its whole entries are kept; "
+                "the others are recorded again, from DVC's run cache if it has them",
+                file=sys.stderr,
+            )
+    return _begin(targets)
 
 
 if __name__ == "__main__":

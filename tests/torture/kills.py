@@ -29,10 +29,11 @@ STAGES = 3  # that are to be done again meanwhile
 KINDS = ("download", "train_dense", "prune", "retrain", "control", "aggregate", "examine", "plot")
 ENDS = 10.0  # seconds after which nothing of a killed run may be left, on a machine on which DVC starts in STARTUP seconds
 STARTUP = 4.0
-HAND = ("dvc.lock' validation failed", "YAML file structure is corrupted")  # of a lock file that DVC was writing
-HAND_TOO = "Unable to read RWLock-file"  # of what stages read and write, which DVC writes in place as well
-STOPPED, WENT_ON, CUT = "stopped the run", "let it go on", "cut DVC's lock file short"
-CUT_TOO = "cut DVC's list of running stages short"
+UNREADABLE = ("dvc.lock' validation failed", "YAML file structure is corrupted")  # of a lock file that DVC was writing
+UNREADABLE_TOO = "Unable to read RWLock-file"  # of what stages read and write, which DVC writes in place as well
+STOPPED, WENT_ON, CUT = "stopped the run", "let it go on", "cut DVC's lock file short (mended by the next run)"
+CUT_TOO = "cut DVC's list of running stages short (mended by the next run)"
+MENDS = (sys.executable, "-m", "pipeline.repro", str(CHAIN))
 
 
 class Kills:
@@ -168,12 +169,12 @@ class Kills:
             is_dvc_s = signal.SIGINT in run.hurt and is_told and f'File "{self.clone.folder}' not in run.said
             assert is_dvc_s, f"{self.case}: a traceback:\n{run.said}"
             self.tracebacks += 1
-        if any(text in run.said for text in HAND):
-            self.seen[self.victim, CUT] += 1
-            self.clone.git("checkout", "--", *map(str, LOCKS))
-        elif HAND_TOO in run.said:
+        if any(text in run.said for text in UNREADABLE):
+            self.is_cut = True
+            self.clone.call(*MENDS)
+        elif UNREADABLE_TOO in run.said:
             self.seen[self.victim, CUT_TOO] += 1
-            (self.clone.folder / ".dvc/tmp/rwlock").unlink()
+            self.clone.call(*MENDS)
         else:
             assert code == 0 or run.hurt, f"{self.case}: nothing was killed, but `dvc repro` failed:\n{run.said}"
             self.is_cut = self.is_cut or not self._lock_is_whole()
@@ -191,7 +192,7 @@ class Kills:
             left = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
             assert not left, f"{self.case}: {left} of a killed run were there {self.ends:.0f} s later"
         self.dying.clear()
-        if self.is_cut:  # and DVC could still read what was left: the entries are in another order afterwards
+        if self.is_cut:  # the entries are in another order afterwards
             assert self.clone.stages() == self.stages, f"{self.case}: DVC's lock files are other ones"
             self.clone.git("checkout", "--", *map(str, LOCKS))
             self.seen[self.victim, CUT] += 1

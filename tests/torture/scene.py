@@ -80,7 +80,7 @@ class Clone:
         digits = content["experiments"]["digits"]
         digits |= {"seeds": [1, 2], "arms": {"reinit": {"rounds": [rounds], "draws": 1}} if controls else {}}
         digits["pruning"]["rounds"] = rounds
-        digits["training"]["iterations"] = 600
+        digits["training"]["iterations"] = 400
         content["figures"] |= {"densities": [1.0], "dpi": 60}
         yaml.dump(content, params)
         self.call(sys.executable, "-m", "stages.repeat_rounds", "digits")
