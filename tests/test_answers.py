@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.claims.claim import Claim, Ledger
+from pipeline.claims.verdicts import Verdicts
+from pipeline.figures.shown import Shown
 from pipeline.page import html
-from pipeline.report import document, page, table
+from pipeline.report import answers, document, page, table
 from pipeline.settings import config, places
 from pipeline.values import paths
 from tests import pages, synthetic
@@ -36,7 +39,7 @@ def test_the_first_answer_follows_the_data(ticket: float, word: str, kind: str) 
     assert (won.answer, won.kind) == (word, kind)
     assert best.answer.startswith("21.1%: +1.00 points, 95% interval" if kind == "good" else "21.1%: -5.00 points")
     assert fresh.answer.startswith("Yes: +4.00 points" if kind == "good" else "Not shown: -2.00 points")
-    assert found.command == "dvc repro experiments/toy/dvc.yaml:retrain@r03"
+    assert found.commands == {"the ticket with 21.1% of the weights": "dvc repro experiments/toy/dvc.yaml:retrain@r03"}
 
 
 @pytest.mark.parametrize(
@@ -77,13 +80,17 @@ def test_a_ticket_that_is_not_shown_to_win_is_told(shown: tuple[int, ...], answe
 
 
 def test_both_pages_say_the_answers_first(without_library: None) -> None:
-    report = pages.toy(synthetic.lanes())
+    report = pages.toy([*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96), *trio("ticket", 2, 0.955)])
     text = page.markdown(report)
     short = text[text.index("## In short") : text.index('"The paper" is')]
     for tile in report.sections[0].answer.tiles:
         assert f"- **{tile.question}** **{tile.answer}.** {tile.sentence}" in short
         assert escape(tile.answer, quote=False) in html.html(report)
-    assert f"`{report.sections[0].answer.command}`. {table.AGAIN}" in short
+    commands = report.sections[0].answer.commands
+    assert len(commands) == 2  # of the smallest and of the best
+    for name, command in commands.items():
+        assert f"{name}: `{command}`" in short
+    assert f". {table.AGAIN}" in short
 
 
 def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
@@ -95,6 +102,21 @@ def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
     assert best.answer.startswith("21.6%, and in rounds chosen on other replicates: +0.00 points") and best.kind == "open"
     assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
     assert "each of the 3 replicates is compared in the round that is the best of the others" in best.sentence
+
+
+@pytest.mark.parametrize(("verdict", "kind"), [("holds", "good"), ("undecided", "open"), ("not enough replicates", "good")])
+def test_the_best_ticket_is_not_green_beside_a_claim_that_is_undecided(verdict: str, kind: str) -> None:
+    """Its interval excludes zero, but the claim has q of all claims of the report."""
+    claim = Claim(
+        id="best", claim="The best ticket wins.", source="-", paper="-", experiments=("toy",), quantity="metric", arm="ticket",
+        against="dense", comparison="greater", density="best",
+    )  # fmt: skip
+    found = Verdicts(Ledger(claims=(claim,)), {"best/toy": {"verdict": verdict, "q": 0.069}})
+    lanes = [*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96), *trio("ticket", 2, 0.955)]
+    shown = Shown(config.load(), {"toy": synthetic.outcome(lanes)})
+    _, best = answers.answer(shown, found).tiles
+    assert best.kind == kind
+    assert best.sentence.endswith(" Among all claims of this report, it is undecided (q 0.069).") == (kind == "open")
 
 
 def test_an_answer_is_open_when_nothing_can_be_known() -> None:

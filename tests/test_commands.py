@@ -55,6 +55,7 @@ KNOWN = {
     # This project's programs
     r"python -m stages\.diff( main~5 main)?": "tests/test_compare.py::test_two_revisions_and_an_experiment_of_dvc_and_nothing_is_checked_out",
     r"python -m stages\.repeat_rounds( --show( NAME| digits| lenet)?| conv2)?": "tests/test_preview.py::test_show_tells_stages_densities_lanes_and_a_measured_time",
+    r"python -m pipeline\.send( NAME)? --to (FILE|page\.html)": "tests/test_send.py::test_a_copy_names_the_commit_and_the_hardware",
     r"python -m stages\.NAME ARGUMENT": "tests/test_refused.py::test_bad_input_ends_every_stage_with_one_sentence",
     r"python -m pipeline\.tracking sync( --background <experiment>)?": "tests/test_sync.py::test_a_second_sync_adds_nothing",
     r"python -m pipeline\.repro( TARGET| --jobs (8|N)( \[TARGET …\]| experiments/digits/dvc\.yaml)?)?": "tests/test_parallel_repro.py::test_ready_stages_run_side_by_side_and_a_failure_stops_only_what_depends_on_it",

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.claims.claim import METRIC
+from pipeline.claims.judge import UNDECIDED
 from pipeline.report import findings, table, wording
 from pipeline.results import intervals, statistics
 from pipeline.results.intervals import Difference
@@ -16,6 +18,7 @@ from pipeline.results.statistics import REINIT, percent
 from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
+    from pipeline.claims.verdicts import Verdicts
     from pipeline.figures.shown import Shown
     from pipeline.results.outcome import Row
 
@@ -32,25 +35,24 @@ class Tile:
 
 @dataclass(frozen=True)
 class Answer:
-    """command: trains the smallest ticket that won, or else the best one; of: which one that is."""
+    """commands: by what they train, which is the smallest ticket that won and the best ticket."""
 
     experiment: str
     tiles: list[Tile]
-    command: str
-    of: str
+    commands: dict[str, str]
 
 
-def answer(shown: Shown) -> Answer:
-    """Of an experiment, from the same rows as its findings."""
+def answer(shown: Shown, found: Verdicts | None = None) -> Answer:
+    """Of an experiment, from the same rows as its findings. found: the verdicts of the report."""
     outcome = shown.outcome
     ticket = shown.label(outcome.main)
-    tiles = [_won(outcome, ticket), _best(outcome, ticket), _fresh(outcome, ticket, shown.label(REINIT))]
+    best_ticket = _best(outcome, ticket, _undecided(shown, found))
+    tiles = [_won(outcome, ticket), best_ticket, _fresh(outcome, ticket, shown.label(REINIT))]
     smallest, best = outcome.smallest(outcome.tickets), outcome.best()
-    row = best if smallest is None else smallest
-    if row is None:
-        row = outcome.dense
-    name = "the dense network" if row is outcome.dense else f"the {ticket} with {percent(row['density'])}% of the weights"
-    return Answer(shown.name, [tile for tile in tiles if tile is not None], table.command(row), name)
+    rows = [row for row in (smallest, best) if row is not None]
+    commands = {f"the {ticket} with {percent(row['density'])}% of the weights": table.command(row) for row in rows}
+    of_dense = {"the dense network": table.command(outcome.dense)}
+    return Answer(shown.name, [tile for tile in tiles if tile is not None], commands or of_dense)
 
 
 def _won(outcome: Outcome, ticket: str) -> Tile:
@@ -79,7 +81,19 @@ def _where(outcome: Outcome, smallest: Row) -> str:
     return f"at {end}" if start == end else f"from {start} to {end}"
 
 
-def _best(outcome: Outcome, ticket: str) -> Tile | None:
+def _undecided(shown: Shown, found: Verdicts | None) -> str:
+    """What the report's claim about the best ticket adds to the interval, which takes no other claim into account."""
+    about = (METRIC, shown.outcome.main, DENSE, "best")
+    for each in found or ():
+        claim = each.claim
+        is_it = (claim.quantity, claim.arm, claim.against, claim.density) == about and each.experiment == shown.name
+        if is_it and each.word == UNDECIDED:
+            q = each.row.get("q")
+            return f" Among all claims of this report, it is undecided{f' (q {q:.3f})' if isinstance(q, float) else ''}."
+    return ""
+
+
+def _best(outcome: Outcome, ticket: str, undecided: str) -> Tile | None:
     row = outcome.best()
     if row is None:
         return None
@@ -94,11 +108,12 @@ def _best(outcome: Outcome, ticket: str) -> Tile | None:
             f" The difference in the answer does not profit from this choice: each of the {found.n} replicates is compared in "
             "the round that is the best of the others."
         )
+    is_better = _is_better(outcome, [row, outcome.dense], shown)
     return Tile(
         "At which density are they best, and how sure is it?",
         f"{where}: {wording.told(outcome, shown)}",
-        sentence,
-        "good" if _is_better(outcome, [row, outcome.dense], shown) else "open",
+        sentence + (undecided if is_better else ""),
+        "good" if is_better and not undecided else "open",
     )
 
 

@@ -94,7 +94,7 @@ def of(config: Config, report: str, outcomes: Mapping[str, Outcome], found: Verd
         report,
         None if found is None else verdicts.claims(config, report, outcomes, found),
         [] if found is None else verdicts.discussion(config, links, outcomes, found),
-        [_section(report, Shown(config, {name: outcome})) for name, outcome in outcomes.items()],
+        [_section(report, Shown(config, {name: outcome}), found) for name, outcome in outcomes.items()],
         _over(config, report, outcomes),
     )
 
@@ -104,10 +104,10 @@ def link(report: str, path: Path) -> str:
     return Path(os.path.relpath(path, places.overview(report))).as_posix()
 
 
-def _section(report: str, shown: Shown) -> Section:
+def _section(report: str, shown: Shown, found: Verdicts | None) -> Section:
     folder, reduced = link(report, places.report(shown.name)), recipe.reduced(shown.config, shown.name)
     about = [recipe.what_ran(shown.experiment(shown.name), shown.labels), *([reduced] if reduced else [])]
-    return Section(shown, folder, answers.answer(shown), about, findings(shown), _figures(shown, folder))
+    return Section(shown, folder, answers.answer(shown, found), about, findings(shown), _figures(shown, folder))
 
 
 def _figures(shown: Shown, folder: str) -> list[Drawing | str]:
