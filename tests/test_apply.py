@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
@@ -12,6 +13,7 @@ from tests import dvced
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.slow
 def test_an_experiment_is_applied_where_another_chain_was_never_run(tmp_path: Path) -> None:
     dvced.repository(tmp_path)
     dvced.dvc(tmp_path, "exp", "run", "-q", "-n", "faster", "-S", "lr=2")

@@ -169,6 +169,7 @@ def test_a_failing_process_ends_the_benchmark() -> None:
         processes.seconds(fault, 1, 2)
 
 
+@pytest.mark.slow
 def test_step_in_miniature(work: Workload) -> None:
     rows = train_step.run(work, 1, (1, 1, 1), (0, 1)).rows
     assert len(rows) == 9

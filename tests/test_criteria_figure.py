@@ -38,6 +38,7 @@ def draw(given: Shown) -> Figure:
     return criteria.draw(given, _criteria(given.outcome))
 
 
+@pytest.mark.slow
 def test_it_is_drawn_of_many_arms_that_prune_and_no_other_figure_shows_them() -> None:
     assert _criteria(shown().outcome) == ["ticket", *ARMS]
     assert "criteria" in registry.drawings(shown())

@@ -190,7 +190,7 @@ OWN_TRAINING = {"train_dense", "retrain@r01", "retrain@r02", "retrain_one_shot@r
 @pytest.mark.parametrize(
     ("module", "old", "new", "again"),
     [
-        ("nets", "units=3", "units=4", OWN_TRAINING),
+        pytest.param("nets", "units=3", "units=4", OWN_TRAINING, marks=pytest.mark.slow),
         pytest.param("layers", "GELU", "Tanh", OWN_TRAINING, marks=pytest.mark.slow),  # what the model imports
         pytest.param(
             "criteria", "power=2.0", "power=3.0", {"prune@r01", "prune@r02", "prune_one_shot@r02"}, marks=pytest.mark.slow

@@ -81,6 +81,7 @@ def test_the_lines_of_the_card_load_everything_outside_the_repository(root: Path
     assert not np.allclose(np.load(to / "start.npy"), expected, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_one_input_and_many_are_answered(root: Path, tmp_path: Path) -> None:
     to = export(tmp_path / "out", "--network", "onnx", experiment="own", item="r01")
     inputs = toy.bundle().test_inputs

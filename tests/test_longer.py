@@ -54,6 +54,7 @@ def test_full_masks_that_train_only_as_long_as_the_dense_network_repeat_it_and_a
     assert not [line for panel in figure.axes for line in panel.lines if line.get_label().startswith("Dense, ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arms", [("lr_rewind", "fine_tune", "continued"), ("random_mask", "shuffled_mask"), ("continued",)])
 def test_a_legend_is_no_wider_than_its_figure(arms: tuple[str, ...]) -> None:
     """With every entry that a figure may have: early stops that are cut off, and a longer training."""

@@ -168,6 +168,7 @@ def test_a_digit_that_is_another_one_is_refused(lane_folders: list[Path], file: 
         aggregate.main("toy")
 
 
+@pytest.mark.slow
 def test_every_link_of_the_page_leads_to_a_file(lane_folders: list[Path]) -> None:
     _run()
     links = set(re.findall(r"\]\(([^)]+)\)", places.index().read_text()))

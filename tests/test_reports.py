@@ -70,6 +70,7 @@ def test_a_further_report_says_where_lenet_is(settings: Config) -> None:
     assert "`dvc repro` draws them in reports/index.md, from `toy`." in text
 
 
+@pytest.mark.slow
 def test_only_lenet_is_set_beside_claims_about_lenet(settings: Config) -> None:
     for name in ("some", "deep", "dropout"):
         before_comparisons = _page(settings, name).split("\n## Figure")[0]
@@ -173,7 +174,7 @@ def _write(settings: Config, *names: str) -> None:
 @pytest.mark.parametrize(
     ("name", "drawn"),
     [
-        ("some", {"conv"}),
+        pytest.param("some", {"conv"}, marks=pytest.mark.slow),
         pytest.param("deep", {"deep"}, marks=pytest.mark.slow),
         pytest.param("dropout", {"conv", "dropout"}, marks=pytest.mark.slow),
     ],

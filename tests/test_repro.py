@@ -81,6 +81,7 @@ def test_a_plot_setting_retrains_nothing(repository: Repository) -> None:
     repository.params()
 
 
+@pytest.mark.slow
 def test_a_chain_out_of_date_is_told_before_anything_is_trained(repository: Repository) -> None:
     repository.params(one=EXAMINED | {"rounds": 2, "lr": 0.005})
     output = repository.run(sys.executable, "-m", "dvc", "repro", code=255)

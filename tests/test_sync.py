@@ -120,6 +120,7 @@ def test_a_tracking_server_that_is_down_is_told_in_one_line_and_in_time(root: Pa
             assert "secret" not in said.err
 
 
+@pytest.mark.slow
 def test_a_stage_does_not_wait_for_the_tracker(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_experiment()
     log = Path(".lottery/tracking.log")

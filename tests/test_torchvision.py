@@ -128,6 +128,7 @@ def test_no_weights_are_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network("resnet18").layers
 
 
+@pytest.mark.slow
 def test_every_network_can_be_bound_and_its_options_are_torchvisions() -> None:
     from torchvision import models
 

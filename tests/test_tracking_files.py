@@ -71,6 +71,7 @@ def test_where_there_can_be_no_link_files_are_copied(root: Path, monkeypatch: py
     assert there.read_bytes() == files.weights_file("trained").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_deleted_database_leaves_no_orphans(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_experiment()
     store.write_bytes(Path("reports/toy/figures/curve.svg"), b"<svg/>")
