@@ -65,8 +65,8 @@ def _split(settings: Config, since: float) -> str:
     wall = time.time() - since
     if not trained:
         return f"Nothing was trained, because everything was up to date; this took {wall:.0f} s."
-    share = f"{sum(trained):.0f} s ({sum(trained) / wall:.0%})"
-    return f"The run took {wall:.0f} s, of which {share} were training and evaluation of {len(trained)} items."
+    took = f"{sum(trained):.0f} s, where each of those that ran side by side counts"
+    return f"The run took {wall:.0f} s. Training and evaluation of its {len(trained)} items took {took}."
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""`python -m pipeline.send [REPORT] --to FILE`: a copy of a report's page that also says what the page cannot say itself, because
-it is the same byte for byte wherever it is made: its commit and the hardware.
+"""`python -m pipeline.send [REPORT] --to FILE` copies a report's page and adds the commit and the hardware, which the page cannot
+name because it is the same byte for byte wherever it is made.
 """
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
-from pipeline.executors import checkout, notes
+from pipeline.executors import checkout
 from pipeline.files.whole import replacing
-from pipeline.settings import config, places
-from pipeline.values import paths
+from pipeline.settings import check, config, places
+from pipeline.settings.config import Config
+from pipeline.tracking.training import COMMIT, DIRTY, Training
 from pipeline.values.errors import UserError
 
 PLACE = "<div data-provenance></div>"  # in the template; autoescape keeps a user's text from being the same
@@ -26,9 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the file of the copy, such as page.html")
     given = parser.parse_args(arguments)
     try:
-        text = copy(given.report, config.load().report_of(given.report))
-        if given.to.resolve() == places.page(given.report).resolve() or given.to.is_dir():
-            raise UserError(f"--to is {given.to}, but should be a new file, such as page.html")
+        text = copy(config.load(), given.report)
+        if given.to.exists():
+            raise UserError(f"--to is {given.to}, which exists, but should be a new file, such as page.html")
         with replacing(given.to) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except UserError as error:
@@ -37,52 +37,52 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def copy(report: str, experiments: Sequence[str]) -> str:
+def copy(settings: Config, report: str) -> str:
     """The page of a report with its provenance in the tab About. Raises: UserError when there is no page of this version."""
-    path = places.page(report)
+    experiments, path = settings.report_of(report), places.page(report)
     again = f"`{f'dvc repro {places.report_target(report)}'.strip()}` writes it"
     if not path.is_file():
         raise UserError(f"{path} is missing; {again}")
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     if text.count(PLACE) != 1:
         raise UserError(f"{path} was written by an older version and has no place for its commit; {again} anew")
-    lines = "".join(f"<li>{escape(line)}</li>" for line in (_commit(), *map(_trained, experiments)))
-    return text.replace(PLACE, f"<ul>{lines}</ul>")
+    lines = (_commit(), *(_trained(settings, name) for name in experiments))
+    return text.replace(PLACE, f"<p>This copy does:</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
 
 
 def _commit() -> str:
     found = checkout.now()
     if not found:
-        return "This copy was made outside git, so its commit is not known."
+        return "The commit of this copy is not known, because git names none here."
     changed = ", with changes that were not committed" if found["is_dirty"] else ""
     return f"This copy was made from commit {found['commit']}{changed}."
 
 
-def _trained(experiment: str) -> str:
-    files = sorted(paths.runtimes(experiment).glob("*.json"))
-    found = [note for file in files if (note := notes.read(file))]
+def _trained(settings: Config, experiment: str) -> str:
+    """Of the last training of each stage: nothing says whether DVC has since put another result in its place."""
+    items = check.settings(experiment, settings.experiment(experiment)).lottery.items()
+    found = [training for item in items if (training := Training.of(item)).is_known]
     if not found:
-        return f"{experiment}: on what it was trained is not known in this clone, because its results came from elsewhere."
-    hours = sum(note["training_seconds"] for note in found) / 3600
-    return f"{experiment}: {len(found)} stages were trained here, in {hours:.1f} hours, {'; '.join(_machines(found))}."
+        return f"{experiment}: no note in this clone says on what it was trained."
+    minutes = sum(training.seconds for training in found) / 60
+    return (
+        f"{experiment}: the last trainings in this clone, of {len(found)} of its {len(items)} stages that train, took "
+        f"{minutes:.0f} minutes (where stages ran side by side, each counts): {_machines(found)}. Results that DVC has restored "
+        "may come from others."
+    )
 
 
-def _machines(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _machines(found: Sequence[Training]) -> str:
     """The kinds of machines, those of most stages first."""
-    for words, count in Counter(" ".join(_machine(note)) for note in found).most_common():
-        yield words if count == len(found) else f"{count} of them {words}"
+    kinds = Counter(_machine(training.tags) for training in found)
+    return "; ".join(f"{count} {words}" for words, count in kinds.most_common())
 
 
-def _machine(note: Mapping[str, Any]) -> Iterator[str]:
-    hardware, versions = note["hardware"], note["versions"]
-    if not hardware:
-        yield f"on a cluster ({note['executor']})"
-    else:
-        on = hardware.get("gpus") or [f"{hardware['cores']} cores of {hardware['processor']}"]
-        yield f"on {', '.join(dict.fromkeys(on))} with {hardware['memory_gigabytes']} GB of memory"
-    yield f"with {', '.join(f'{name} {version}' for name, version in versions.items())}"
-    if "commit" in note:
-        yield f"from commit {note['commit']}{' and changes to it' if note.get('is_dirty') else ''}"
+def _machine(tags: dict[str, str]) -> str:
+    on = tags.get("hardware.gpus") or f"{tags.get('hardware.cores', '?')} cores of {tags.get('hardware.processor', '?')}"
+    versions = [f"{key.removeprefix('versions.')} {text}" for key, text in tags.items() if key.startswith("versions.")]
+    changed = " and changes to it" if tags.get(DIRTY) == "True" else ""
+    return f"on {on}, with {', '.join(versions) or 'unknown versions'}, from commit {tags.get(COMMIT, '?')}{changed}"
 
 
 if __name__ == "__main__":

@@ -119,13 +119,16 @@ def test_a_truncated_lock_file_keeps_its_whole_entries(tmp_path: Path) -> None:
         "<<<<<<< ours\nschema: '2.0'\nstages:\n  one:\n    cmd: a\n  two:\n    cmd: b\n",
         "schema: '2.0'\nstages:\n  one:\n    cmd: a\n  two:\n<<<<<<< ours\n    cmd: b\n=======\n    cmd: c\n>>>>>>> theirs\n",
         "schema: '2.0'\nstages:\n  one: 1\n  two:\n    cmd: b\n",
+        "schema: '2.0'\nstages:\n  one:\n    cmd: a\n  two:\n    cmd: b\n  one:\n    cmd: c\n",
+        "schema: '2.0'\nstages:\n  one:\n    cmd: a\n  two:\n    cmd: b\n    deps: [a: b: c]\n    outs:\n",
+        "schema: '2.0'\nstages:\n  one:\n    cmd: \udcff\n  two:\n    cm",
         "something else\n",
     ],
 )
 def test_a_lock_file_that_is_damaged_in_another_way_stays_as_it_is(tmp_path: Path, text: str) -> None:
-    (tmp_path / "dvc.lock").write_text(text)
+    (tmp_path / "dvc.lock").write_bytes(content := text.encode(errors="surrogateescape"))
     assert not mend.lock_file(tmp_path / "dvc.lock")
-    assert (tmp_path / "dvc.lock").read_text() == text
+    assert (tmp_path / "dvc.lock").read_bytes() == content
 
 
 def test_a_run_in_the_background_of_a_script_stops_its_stages_too(tmp_path: Path) -> None:

@@ -64,18 +64,25 @@ def _begin(targets: Sequence[str]) -> tuple[Repo, plan.Plan, Mapping[Path, Seque
     repo = Repo(_wait_for_lock=True)
     with repo.lock:
         mend.running_stages(repo)
+        for path in mend.lock_files(repo):
+            _say_mended(path)
         try:
             steps = plan.Plan(repo, targets)
             return repo, steps, plan.entries(steps)
         except (ParseError, YAMLValidationError) as error:
             if not mend.lock_file(Path(error.path)):
                 raise
-            print(
-                f"warning: {error.path} was cut short, as by a kill of DVC while it wrote the file. Its whole entries are kept; "
-                "the others are recorded again, from DVC's run cache if it has them",
-                file=sys.stderr,
-            )
+            _say_mended(Path(error.path))
     return _begin(targets)
+
+
+def _say_mended(path: Path) -> None:
+    print(
+        f"warning: {os.path.relpath(path)} ended in the middle of an entry, as when DVC is killed while it writes the file. The "
+        "entries before it are kept. Those of the stages of this run are recorded again, from DVC's run cache where it has them; "
+        "`git diff` shows which others are missing",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -22,12 +22,18 @@ def running_stages(repo: Repo) -> None:
         path.unlink()
 
 
+def lock_files(repo: Repo) -> list[Path]:
+    """Mends the lock files that do not end with a line: some of them DVC would read, and fail later. Returns: those."""
+    found = [path for pattern in ("dvc.lock", "*/dvc.lock", "*/*/dvc.lock") for path in Path(repo.root_dir).glob(pattern)]
+    return [path for path in found if (text := path.read_bytes()) and not text.endswith(b"\n") and lock_file(path)]
+
+
 def lock_file(path: Path) -> bool:
-    """Keeps the whole entries of a truncated dvc.lock. What is lost is in DVC's run cache, and is recorded again from there.
+    """Keeps the entries of a truncated dvc.lock that precede the last one.
 
     Returns: whether the file was truncated; what is damaged in another way, such as by a conflict of a merge, stays as it is.
     """
-    if path.name != "dvc.lock" or (kept := _whole_entries(path.read_text(encoding="utf-8", errors="replace"))) is None:
+    if path.name != "dvc.lock" or (kept := _whole_entries(path.read_bytes())) is None:
         return False
     if kept:
         with replacing(path) as temporary:
@@ -37,18 +43,17 @@ def lock_file(path: Path) -> bool:
     return True
 
 
-def _whole_entries(text: str) -> str | None:
-    """Returns: what precedes the last entry, and None if the file is wrong there or has more than an entry after it."""
-    starts = [match.start() for match in ENTRY.finditer(text)]
-    if not starts:
-        return "" if START.startswith(text) else None
-    kept, (_, *rest) = text[: starts[-1]], text[starts[-1] :].splitlines()
-    if any(line.strip() and not line.startswith("    ") for line in rest):
-        return None
-    if kept == START:
-        return ""
+def _whole_entries(content: bytes) -> str | None:
+    """Returns: the text before the last entry, empty if there is no entry before it; None if the file is not one that was cut in
+    its last entry. One that was cut is valid YAML up to its last newline.
+    """
     try:
+        text = content[: content.rfind(b"\n") + 1].decode()
+        parse_yaml(text, "dvc.lock")
+        kept = text[: max((match.start() for match in ENTRY.finditer(content.decode(errors="replace"))), default=0)]
+        if START.startswith(kept):
+            return "" if START.startswith(text) or kept == START else None
         COMPILED_LOCKFILE_SCHEMA(parse_yaml(kept, "dvc.lock"))
-    except (ParseError, Invalid):
+    except (UnicodeDecodeError, ParseError, Invalid):
         return None
     return kept

@@ -31,6 +31,7 @@ ENDS = 10.0  # seconds after which nothing of a killed run may be left, on a mac
 STARTUP = 4.0
 UNREADABLE = ("dvc.lock' validation failed", "YAML file structure is corrupted")  # of a lock file that DVC was writing
 UNREADABLE_TOO = "Unable to read RWLock-file"  # of what stages read and write, which DVC writes in place as well
+LOOKING = "in _get_module_details"  # the function of Python that imports `stages` before the module of a stage
 STOPPED, WENT_ON, CUT = "stopped the run", "let it go on", "cut DVC's lock file short (mended by the next run)"
 CUT_TOO = "cut DVC's list of running stages short (mended by the next run)"
 MENDS = (sys.executable, "-m", "pipeline.repro", str(CHAIN))
@@ -48,7 +49,7 @@ class Kills:
         self.seen: Counter[tuple[str, str]] = Counter()
         self.kinds: Counter[str] = Counter()
         self.tracebacks, self.longest = 0, 0.0
-        self.victim, self.is_cut = "", False
+        self.victim, self.cut_by = "", ""  # cut_by: the victim since whose death DVC's lock files have lacked entries
         self.dying: list[Future[tuple[list[psutil.Process], list[psutil.Process]]]] = []
         self.watch = ThreadPoolExecutor(TOGETHER)
 
@@ -165,20 +166,25 @@ class Kills:
         self._learn(run)
         if "Traceback" in run.said:
             # Ctrl-C while DVC is still importing itself; where the exception is caught, half of an import may be what remains.
+            # Or while Python is still looking for the module of a stage, before any code of ours can have a handler.
             is_told = "\nKeyboardInterrupt" in run.said or "ERROR: interrupted by the user" in run.said
-            is_dvc_s = signal.SIGINT in run.hurt and is_told and f'File "{self.clone.folder}' not in run.said
-            assert is_dvc_s, f"{self.case}: a traceback:\n{run.said}"
+            is_ours = f'File "{self.clone.folder}' in run.said and LOOKING not in run.said
+            assert signal.SIGINT in run.hurt and is_told and not is_ours, f"{self.case}: a traceback:\n{run.said}"
             self.tracebacks += 1
         if any(text in run.said for text in UNREADABLE):
-            self.is_cut = True
-            self.clone.call(*MENDS)
+            self.cut_by = self.cut_by or self.victim
+            self._mend()
         elif UNREADABLE_TOO in run.said:
             self.seen[self.victim, CUT_TOO] += 1
-            self.clone.call(*MENDS)
+            self._mend()
         else:
             assert code == 0 or run.hurt, f"{self.case}: nothing was killed, but `dvc repro` failed:\n{run.said}"
-            self.is_cut = self.is_cut or not self._lock_is_whole()
+            if not self._lock_is_whole():
+                self.cut_by = self.cut_by or self.victim
         return code
+
+    def _mend(self) -> None:
+        assert "Traceback" not in self.clone.call(*MENDS).said
 
     def _lock_is_whole(self) -> bool:
         """Whether DVC's files hold all stages; when they cannot be read, the next run says so."""
@@ -192,11 +198,11 @@ class Kills:
             left = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
             assert not left, f"{self.case}: {left} of a killed run were there {self.ends:.0f} s later"
         self.dying.clear()
-        if self.is_cut:  # the entries are in another order afterwards
+        if self.cut_by:  # the entries are in another order afterwards
             assert self.clone.stages() == self.stages, f"{self.case}: DVC's lock files are other ones"
             self.clone.git("checkout", "--", *map(str, LOCKS))
-            self.seen[self.victim, CUT] += 1
-            self.is_cut = False
+            self.seen[self.cut_by, CUT] += 1
+            self.cut_by = ""
         found = self.clone.content()
         other = [name for name in found.keys() | self.expected.keys() if found.get(name) != self.expected.get(name)]
         assert not other, f"{self.case}: {', '.join(sorted(other))} are not those of an undisturbed run"
@@ -242,7 +248,7 @@ def _table(count: int, seed: int, shares: list[Kills], records: list[str]) -> li
     found.append(
         Row("all these kills together", sum(kinds.values()),
             f"no process was left {max(share.ends for share in shares):.0f} s later, at most {lost:.0f} s of work were repeated, "
-            f"{sum(share.tracebacks for share in shares)} tracebacks of Ctrl-C in DVC's own imports; the kills hit {where}",
+            f"{sum(share.tracebacks for share in shares)} tracebacks of Ctrl-C while DVC or a stage was starting; the kills hit {where}",
             f"python -m tests.torture.kills --count {count} --seed {seed}")
     )  # fmt: skip
     return found

@@ -194,7 +194,8 @@ def scenes(count: int) -> Iterator[tuple[list[Clone], Run]]:
                     shutil.rmtree(chain)
             first.forget("digits")
             first.shorten()
-            (first.folder / LOCKS[0]).unlink()
+            for lock in LOCKS:  # those of other data sets and of reports would be read in each command too
+                (first.folder / lock).unlink()
             whole = first.call(*DVC, "repro", str(CHAIN))
             first.git("add", "--force", "--all", "params.yaml", "dvc.yaml", "experiments", "reports/digits")
             first.git("commit", "--quiet", "--allow-empty", "--message", "undisturbed")
