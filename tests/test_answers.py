@@ -105,18 +105,22 @@ def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "kind"), [("holds", "good"), ("undecided", "open"), ("not enough replicates", "good")])
-def test_the_best_ticket_is_not_green_beside_a_claim_that_is_undecided(verdict: str, kind: str) -> None:
+@pytest.mark.parametrize(("against", "density", "tile"), [("dense", "best", 1), ("reinit", 0.211, 2)])
+def test_no_tile_is_green_beside_a_claim_that_is_undecided(
+    verdict: str, kind: str, against: str, density: Any, tile: int
+) -> None:
     """Its interval excludes zero, but the claim has q of all claims of the report."""
     claim = Claim(
-        id="best", claim="The best ticket wins.", source="-", paper="-", experiments=("toy",), quantity="metric", arm="ticket",
-        against="dense", comparison="greater", density="best",
+        id="one", claim="-", source="-", paper="-", experiments=("toy",), quantity="metric", arm="ticket", against=against,
+        comparison="greater", density=density,
     )  # fmt: skip
-    found = Verdicts(Ledger(claims=(claim,)), {"best/toy": {"verdict": verdict, "q": 0.069}})
-    lanes = [*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96), *trio("ticket", 2, 0.955)]
-    shown = Shown(config.load(), {"toy": synthetic.outcome(lanes)})
-    _, best = answers.answer(shown, found).tiles
-    assert best.kind == kind
-    assert best.sentence.endswith(" Among all claims of this report, it is undecided (q 0.069).") == (kind == "open")
+    found = Verdicts(Ledger(claims=(claim,)), {"one/toy": {"verdict": verdict, "q": 0.069}})
+    lanes = [*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96, density=0.211), *trio("ticket", 2, 0.955)]
+    lanes += trio("reinit", 1, 0.93, 0.001, 1, density=0.211)
+    tiles = answers.answer(Shown(config.load(), {"toy": synthetic.outcome(lanes)}), found).tiles
+    assert [each.kind for each in tiles] == [kind if place == tile else "good" for place in range(3)]
+    told = tiles[tile].sentence.endswith(" because all its claims are tested together (q 0.069; see *Claims*).")
+    assert told == (kind == "open")
 
 
 def test_an_answer_is_open_when_nothing_can_be_known() -> None:

@@ -5,7 +5,7 @@ again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.claims.claim import METRIC
 from pipeline.claims.judge import UNDECIDED
@@ -35,7 +35,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Answer:
-    """commands: by what they train, which is the smallest ticket that won and the best ticket."""
+    """commands: by the name of what they train: the smallest ticket that won and the best ticket, or else the dense network."""
 
     experiment: str
     tiles: list[Tile]
@@ -46,8 +46,9 @@ def answer(shown: Shown, found: Verdicts | None = None) -> Answer:
     """Of an experiment, from the same rows as its findings. found: the verdicts of the report."""
     outcome = shown.outcome
     ticket = shown.label(outcome.main)
-    best_ticket = _best(outcome, ticket, _undecided(shown, found))
-    tiles = [_won(outcome, ticket), best_ticket, _fresh(outcome, ticket, shown.label(REINIT))]
+    claimed = {against: _undecided(shown, found, against, at) for against, at in ((DENSE, "best"), (REINIT, NEAR_21))}
+    best_ticket = _best(outcome, ticket, claimed[DENSE])
+    tiles = [_won(outcome, ticket), best_ticket, _fresh(outcome, ticket, shown.label(REINIT), claimed[REINIT])]
     smallest, best = outcome.smallest(outcome.tickets), outcome.best()
     rows = [row for row in (smallest, best) if row is not None]
     commands = {f"the {ticket} with {percent(row['density'])}% of the weights": table.command(row) for row in rows}
@@ -81,16 +82,26 @@ def _where(outcome: Outcome, smallest: Row) -> str:
     return f"at {end}" if start == end else f"from {start} to {end}"
 
 
-def _undecided(shown: Shown, found: Verdicts | None) -> str:
-    """What the report's claim about the best ticket adds to the interval, which takes no other claim into account."""
-    about = (METRIC, shown.outcome.main, DENSE, "best")
+def _undecided(shown: Shown, found: Verdicts | None, against: str, density: float | str) -> str:
+    """What an undecided claim of the report adds to the interval of its difference, which takes no other claim into account."""
+    about = (shown.name, METRIC, shown.outcome.main, against, "greater")
     for each in found or ():
         claim = each.claim
-        is_it = (claim.quantity, claim.arm, claim.against, claim.density) == about and each.experiment == shown.name
-        if is_it and each.word == UNDECIDED:
+        same = (each.experiment, claim.quantity, claim.arm, claim.against, claim.comparison) == about
+        if same and each.word == UNDECIDED and _near(claim.density, density):
             q = each.row.get("q")
-            return f" Among all claims of this report, it is undecided{f' (q {q:.3f})' if isinstance(q, float) else ''}."
+            value = f"q {q:.3f}; " if isinstance(q, float) else ""
+            return (
+                " The report's claim about this difference is nevertheless undecided, because all its claims are tested together "
+                f"({value}see *Claims*)."
+            )
     return ""
+
+
+def _near(density: Any, other: float | str) -> bool:
+    if isinstance(density, float) and isinstance(other, float):
+        return abs(density - other) < 0.005
+    return bool(density == other)
 
 
 def _best(outcome: Outcome, ticket: str, undecided: str) -> Tile | None:
@@ -133,7 +144,7 @@ def _unchosen(outcome: Outcome) -> Difference | None:
     return intervals.of([float(effects[number][seed]) for seed, number in chosen.items()])
 
 
-def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
+def _fresh(outcome: Outcome, ticket: str, name: str, undecided: str) -> Tile | None:
     """The same masks with fresh weights: near 21% of the weights, where the paper compares them, or else in the last round in
     which both were trained for long enough to be compared. Which round that is does not depend on who won.
     """
@@ -155,8 +166,8 @@ def _fresh(outcome: Outcome, ticket: str, name: str) -> Tile | None:
         "Do they need their own initial weights?",
         f"{answer}: {wording.told(outcome, found)}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
-        f"{wording.difference(outcome, row, reinit, whose)}.",
-        "good" if is_better else "open",
+        f"{wording.difference(outcome, row, reinit, whose)}.{undecided if is_better and near is not None else ''}",
+        "good" if is_better and not (undecided and near is not None) else "open",
     )
 
 

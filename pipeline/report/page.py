@@ -25,7 +25,7 @@ def _answer(answer: Answer, several: bool) -> str:
     """several: whether the experiment has to be named."""
     lines = [f"**{tile.question}** **{tile.answer}.** {tile.sentence}" for tile in answer.tiles]
     commands = "; ".join(f"{name}: `{command}`" for name, command in answer.commands.items())
-    lines.append(f"**To run again** {commands}. {table.AGAIN}")
+    lines.append(f"**To run again:** {commands}. {table.AGAIN}")
     return "\n\n".join([*([f"### {answer.experiment}"] if several else []), _listed(lines)])
 
 

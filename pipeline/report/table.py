@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipeline.results.outcome import Row
 
 AGAIN = (
-    "The command trains its lanes, and first those that they come from, unless DVC has them. Once DVC has them, "
-    "`--force --single-item` at the end of the command trains its lanes anew."
+    "Each command trains the lanes of its row, and first those that they come from, unless DVC has them. Once DVC has them, "
+    "`--force --single-item` at the end of the command trains them anew."
 )
 
 

@@ -248,7 +248,8 @@ def _table(count: int, seed: int, shares: list[Kills], records: list[str]) -> li
     found.append(
         Row("all these kills together", sum(kinds.values()),
             f"no process was left {max(share.ends for share in shares):.0f} s later, at most {lost:.0f} s of work were repeated, "
-            f"{sum(share.tracebacks for share in shares)} tracebacks of Ctrl-C while DVC or a stage was starting; the kills hit {where}",
+            f"{sum(share.tracebacks for share in shares)} tracebacks of Ctrl-C while DVC or a stage was starting; "
+            f"the kills hit {where}",
             f"python -m tests.torture.kills --count {count} --seed {seed}")
     )  # fmt: skip
     return found
