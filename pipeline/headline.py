@@ -66,7 +66,7 @@ def _split(settings: Config, since: float) -> str:
     if not trained:
         return f"Nothing was trained, because everything was up to date; this took {wall:.0f} s."
     took = f"{sum(trained):.0f} s, where each of those that ran side by side counts"
-    return f"The run took {wall:.0f} s. Training and evaluation of its {len(trained)} items took {took}."
+    return f"The run took {wall:.0f} s. Training and evaluation of {len(trained)} items took {took}."
 
 
 if __name__ == "__main__":
