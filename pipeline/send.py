@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 def copy(settings: Config, report: str) -> str:
     """The page of a report with its provenance in the tab About. Raises: UserError when there is no page of this version."""
     experiments, path = settings.report_of(report), places.page(report)
-    again = f"`{f'dvc repro {places.report_target(report)}'.strip()}` writes it"
+    again = f"`{places.report_command(report)}` writes it"
     if not path.is_file():
         raise UserError(f"{path} is missing; {again}")
     text = path.read_text(encoding="utf-8", errors="replace")

@@ -114,7 +114,7 @@ def test_no_tile_is_green_beside_a_claim_that_is_undecided(
         id="one", claim="-", source="-", paper="-", experiments=("toy",), quantity="metric", arm="ticket", against=against,
         comparison="greater", density=density,
     )  # fmt: skip
-    found = Verdicts(Ledger(claims=(claim,)), {"one/toy": {"verdict": verdict, "q": 0.069}})
+    found = Verdicts(Ledger(claims=(claim,)), {"one/toy": {"verdict": verdict, "q": 0.069, "density": 0.211}})
     lanes = [*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96, density=0.211), *trio("ticket", 2, 0.955)]
     lanes += trio("reinit", 1, 0.93, 0.001, 1, density=0.211)
     tiles = answers.answer(Shown(config.load(), {"toy": synthetic.outcome(lanes)}), found).tiles

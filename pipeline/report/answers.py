@@ -5,11 +5,12 @@ again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.claims.claim import METRIC
 from pipeline.claims.judge import UNDECIDED
 from pipeline.report import findings, table, wording
+from pipeline.report.verdicts import probability
 from pipeline.results import intervals, statistics
 from pipeline.results.intervals import Difference
 from pipeline.results.numbers import NEAR_21
@@ -46,9 +47,7 @@ def answer(shown: Shown, found: Verdicts | None = None) -> Answer:
     """Of an experiment, from the same rows as its findings. found: the verdicts of the report."""
     outcome = shown.outcome
     ticket = shown.label(outcome.main)
-    claimed = {against: _undecided(shown, found, against, at) for against, at in ((DENSE, "best"), (REINIT, NEAR_21))}
-    best_ticket = _best(outcome, ticket, claimed[DENSE])
-    tiles = [_won(outcome, ticket), best_ticket, _fresh(outcome, ticket, shown.label(REINIT), claimed[REINIT])]
+    tiles = [_won(outcome, ticket), _best(shown, ticket, found), _fresh(shown, ticket, found)]
     smallest, best = outcome.smallest(outcome.tickets), outcome.best()
     rows = [row for row in (smallest, best) if row is not None]
     commands = {f"the {ticket} with {percent(row['density'])}% of the weights": table.command(row) for row in rows}
@@ -82,48 +81,49 @@ def _where(outcome: Outcome, smallest: Row) -> str:
     return f"at {end}" if start == end else f"from {start} to {end}"
 
 
-def _undecided(shown: Shown, found: Verdicts | None, against: str, density: float | str) -> str:
-    """What an undecided claim of the report adds to the interval of its difference, which takes no other claim into account."""
-    about = (shown.name, METRIC, shown.outcome.main, against, "greater")
+def _undecided(shown: Shown, found: Verdicts | None, against: str, row: Row | None) -> str:
+    """What an undecided claim of the report adds to the interval of its difference, which takes no other claim into account.
+    row: of the round in which the arms are compared; None stands for the best round.
+    """
+    about = (shown.name, METRIC, shown.outcome.main, against, "greater", UNDECIDED)
     for each in found or ():
         claim = each.claim
-        same = (each.experiment, claim.quantity, claim.arm, claim.against, claim.comparison) == about
-        if same and each.word == UNDECIDED and _near(claim.density, density):
-            q = each.row.get("q")
-            value = f"q {q:.3f}; " if isinstance(q, float) else ""
+        if (each.experiment, claim.quantity, claim.arm, claim.against, claim.comparison, each.word) != about:
+            continue
+        if row is None:
+            is_it = claim.density == "best"
+        else:
+            is_it = isinstance(claim.density, float) and percent(float(each.row["density"] or 0)) == percent(row["density"])
+        if is_it:
             return (
                 " The report's claim about this difference is nevertheless undecided, because all its claims are tested together "
-                f"({value}see *Claims*)."
+                f"(q {probability(each.row['q'])}; see *Claims*)."
             )
     return ""
 
 
-def _near(density: Any, other: float | str) -> bool:
-    if isinstance(density, float) and isinstance(other, float):
-        return abs(density - other) < 0.005
-    return bool(density == other)
-
-
-def _best(outcome: Outcome, ticket: str, undecided: str) -> Tile | None:
+def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
+    outcome = shown.outcome
     row = outcome.best()
     if row is None:
         return None
-    found = _unchosen(outcome)
+    unchosen = _unchosen(outcome)
     sentence, plain = findings.best(outcome, ticket), outcome.difference(row, outcome.dense)
-    shown, where = found or plain, f"{percent(row['density'])}%"
-    if found is None:
+    difference, where = unchosen or plain, f"{percent(row['density'])}%"
+    if unchosen is None:
         sentence += f" The number of replicates is {plain.n}."
     else:
         where += ", and in rounds chosen on other replicates"
         sentence += (
-            f" The difference in the answer does not profit from this choice: each of the {found.n} replicates is compared in "
+            f" The difference in the answer does not profit from this choice: each of the {unchosen.n} replicates is compared in "
             "the round that is the best of the others."
         )
-    is_better = _is_better(outcome, [row, outcome.dense], shown)
+    is_better = _is_better(outcome, [row, outcome.dense], difference)
+    undecided = _undecided(shown, found, DENSE, None) if is_better else ""
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{where}: {wording.told(outcome, shown)}",
-        sentence + (undecided if is_better else ""),
+        f"{where}: {wording.told(outcome, difference)}",
+        sentence + undecided,
         "good" if is_better and not undecided else "open",
     )
 
@@ -144,10 +144,11 @@ def _unchosen(outcome: Outcome) -> Difference | None:
     return intervals.of([float(effects[number][seed]) for seed, number in chosen.items()])
 
 
-def _fresh(outcome: Outcome, ticket: str, name: str, undecided: str) -> Tile | None:
+def _fresh(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     """The same masks with fresh weights: near 21% of the weights, where the paper compares them, or else in the last round in
     which both were trained for long enough to be compared. Which round that is does not depend on who won.
     """
+    outcome = shown.outcome
     both = outcome.tickets[outcome.tickets["round"].isin(list(outcome.rows(REINIT)["round"]))]
     if outcome.main == REINIT:
         return None
@@ -157,17 +158,18 @@ def _fresh(outcome: Outcome, ticket: str, name: str, undecided: str) -> Tile | N
     if not pairs:
         return None
     row, reinit = next((pair for pair in pairs if not outcome.learns_still(pair)), pairs[0])
-    found = outcome.difference(row, reinit)
-    is_better = _is_better(outcome, [row, reinit], found)
-    short = "Not known" if found.error is None else "Not shown"
+    difference = outcome.difference(row, reinit)
+    is_better = _is_better(outcome, [row, reinit], difference)
+    undecided = _undecided(shown, found, REINIT, row) if is_better else ""
+    short = "Not known" if difference.error is None else "Not shown"
     answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else short
-    whose = f"that of the same masks with fresh weights ({name})"
+    whose = f"that of the same masks with fresh weights ({shown.label(REINIT)})"
     return Tile(
         "Do they need their own initial weights?",
-        f"{answer}: {wording.told(outcome, found)}",
+        f"{answer}: {wording.told(outcome, difference)}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
-        f"{wording.difference(outcome, row, reinit, whose)}.{undecided if is_better and near is not None else ''}",
-        "good" if is_better and not (undecided and near is not None) else "open",
+        f"{wording.difference(outcome, row, reinit, whose)}.{undecided}",
+        "good" if is_better and not undecided else "open",
     )
 
 

@@ -171,7 +171,7 @@ def _not_drawn(config: Config, report: str, subject: Subject, figures: Sequence[
     for other, names in config.all_reports().items():
         found = registry.members(config, names, figures[0])
         if found and other != report:
-            command = f"dvc repro {places.report_target(other)}".strip()
+            command = places.report_command(other)
             sentences.append(f"`{command}` draws {'it' if one else 'them'} in {places.index(other)}, from {ticked(found)}.")
     return " ".join([*sentences, _at_full_budget(config, subject)]).strip()
 

@@ -76,11 +76,12 @@ def _judgement(verdict: Verdict, outcomes: Outcomes) -> Judgement:
     return Judgement(
         verdict.word, _with_detectable(verdict, metric), claim.claim, verdict.experiment, claim.paper, claim.source,
         here(verdict, outcomes), effect, interval, _where(claim, row) if is_measured else "", str(row.get("n", "")),
-        _probability(row.get("q")),
+        probability(row.get("q")),
     )  # fmt: skip
 
 
-def _probability(value: object) -> str:
+def probability(value: object) -> str:
+    """q in a table or a sentence; empty if there is none."""
     if not isinstance(value, float):
         return ""
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
@@ -171,7 +172,7 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
         left = [claim for claim in left if claim not in mine]
         if mine:
             about = [name for name in names if any(name in claim.experiments for claim in mine)]
-            command = f"dvc repro {places.report_target(other)}".strip()
+            command = places.report_command(other)
             lines.append(f"`{command}` tests {count(len(mine), 'claim')} about {ticked(about)} in {places.index(other)}.")
     groups: dict[tuple[str, ...], list[str]] = {}
     for claim in left:

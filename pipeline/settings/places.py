@@ -53,6 +53,11 @@ def report_target(name: str) -> str:
     return "" if name == MAIN else f"{DATA_CHAIN}:{report_stage(name)}"
 
 
+def report_command(name: str) -> str:
+    """The command that makes a report."""
+    return f"dvc repro {report_target(name)}".strip()
+
+
 def overview(report: str) -> Path:
     """The folder of a report's page and figures: reports/ itself for the main report, a folder in it for each further one."""
     return REPORTS if report == MAIN else REPORTS / report
