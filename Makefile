@@ -14,7 +14,7 @@ help:
 	@echo "make ui        open MLflow to browse all runs"
 	@echo "make test      run the test suite; make test-all adds the slow tests and those that download"
 	@echo "make export-deps  install what python -m pipeline.export needs for ONNX"
-	@echo "make torture   kill, damage and mutate what the pipeline runs and reads, for half an hour"
+	@echo "make torture   kill, damage and mutate what the pipeline runs and reads, for 10 to 35 minutes"
 	@echo "make ray       install Ray, for lanes on several machines (docs/cluster.md)"
 	@echo "make check     run the linter and the type checker"
 	@echo "make audit     ask whether a pinned package has a known vulnerability"
