@@ -72,10 +72,10 @@ def test_a_ticket_that_is_not_shown_to_win_is_told(shown: tuple[int, ...], answe
     section = pages.toy(lanes).sections[0]
     won = section.answer.tiles[0]
     assert won.answer == answer
-    assert ("not shown to be, at" in won.sentence) == (0 in shown[: 3 if shown[3] == 0 else 4])
+    assert ("not shown to win, at" in won.sentence) == (0 in shown[: 3 if shown[3] == 0 else 4])
     if shown == (0, 1, 1, 1):
         assert won.sentence.endswith(
-            " Of the 3 rounds with more weights, 1 is not shown to be, at 60.0%; each round is tested alone."
+            " Of the 3 rounds with more weights, 1 is not shown to win, at 60.0%; each round is tested alone."
         )
 
 
@@ -99,7 +99,7 @@ def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
     lanes = trio("dense", 0, 0.95)
     lanes += [lane("ticket", k, seed, value=value) for k, row in values.items() for seed, value in enumerate(row, 1)]
     _, best, *_ = pages.toy(lanes).sections[0].answer.tiles
-    assert best.answer.startswith("21.6%, and in rounds chosen on other replicates: +0.00 points") and best.kind == "open"
+    assert best.answer.startswith("21.6%; without the bias of choosing the best, +0.00 points") and best.kind == "open"
     assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
     assert "each of the 3 replicates is compared in the round that is the best of the others" in best.sentence
 
@@ -121,6 +121,13 @@ def test_no_tile_is_green_beside_a_claim_that_is_undecided(
     assert [each.kind for each in tiles] == [kind if place == tile else "good" for place in range(3)]
     told = tiles[tile].sentence.endswith(" because all its claims are tested together (q 0.069; see *Claims*).")
     assert told == (kind == "open")
+
+
+def test_an_experiment_without_fresh_weights_says_so_and_what_it_is() -> None:
+    section = pages.toy([*trio("dense", 0, 0.95), *trio("ticket", 1, 0.96)]).sections[0]
+    *_, fresh = section.answer.tiles
+    assert (fresh.question, fresh.answer, fresh.kind) == ("Do they need their own initial weights?", "Not asked here", "open")
+    assert section.brief.startswith("The network `") and "iterations" in section.brief
 
 
 def test_an_answer_is_open_when_nothing_can_be_known() -> None:

@@ -162,6 +162,10 @@ def test_hovering_tells_values_and_a_command_can_be_copied(page: Any) -> None:
     point.hover(force=True)
     page.wait_for_selector("#vg-tooltip-element.visible")
     assert "Weights remaining" in page.inner_text("#vg-tooltip-element")
+    cells = "all => all.every((each) => each.scrollWidth <= each.clientWidth && each.clientHeight >= 14)"
+    assert page.eval_on_selector_all("#vg-tooltip-element td", cells)  # each name can be read, beside its value
+    left, right = (page.locator(f"#vg-tooltip-element td.{which}").first.bounding_box() for which in ("key", "value"))
+    assert left["x"] + left["width"] <= right["x"] and abs(left["y"] - right["y"]) < 2
     page.click("#tab-rounds")
     page.locator("#table .copy").first.click()
     assert page.inner_text("#copied") in ("Copied.", "Press Ctrl+C to copy the marked command.")
@@ -177,13 +181,17 @@ def test_print_shows_every_part(page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 900, 1200, 1400])
+@pytest.mark.parametrize("width", [390, 600, 900, 1200, 1400])
 def test_nothing_is_wider_than_the_screen(browser: Any, file: Path, width: int, scheme: str) -> None:
     SHOTS.mkdir(exist_ok=True)
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     for tab in ("summary", "experiment-toy", "rounds"):
         _open(page, file, tab)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if tab == "experiment-toy":  # what the slider says is in one line, and the choice of a mask is inside the screen
+            assert page.locator(".slide output").bounding_box()["height"] < 40
+            edge = page.locator(".slide select").bounding_box()
+            assert edge["x"] + edge["width"] <= width
         if tab == "rounds":  # each command can be seen and copied without scrolling sideways
             edges = page.eval_on_selector_all("#table .copy", "all => all.map((each) => each.getBoundingClientRect().right)")
             assert len(edges) == 7 and max(edges) <= width

@@ -12,9 +12,9 @@ from pipeline.examine.quantities import QUANTITIES
 from pipeline.values.experiment import Name
 from pipeline.values.section import Section, unique
 
-METRIC, FINAL, STOP = "metric", "final", "early_stop"
+METRIC, FINAL, STOP, INSTABILITY = "metric", "final", "early_stop", "instability"
 OF_LANES = (METRIC, FINAL, STOP)  # quantities of rounds.csv; all others are rows of the tables of examined masks and weights
-KNOWN = (*OF_LANES, *QUANTITIES, "instability")
+KNOWN = (*OF_LANES, *QUANTITIES, INSTABILITY)
 OWN_MARGIN = (METRIC, FINAL)  # quantities whose margin is that of the settings, unless the claim has one
 Comparison = Literal["greater", "less", "no_worse", "same"]
 

@@ -34,7 +34,7 @@ def draw(shown: Shown, arms: Sequence[str]) -> Figure:
             panel.stairs(rows["value"], _edges(rows), color=colour, linewidth=1.3, label=label)
         panel.set(title=layers.name(layer), xlabel="Initial weight", yticks=[])
         panel.set_ylim(bottom=0)
-    panels[0].set_ylabel("Share of the survivors")
+    panels[0].set_ylabel("Density of the survivors")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     summary = examined.summary(numbers, "spread", arms[0], names[0])

@@ -131,15 +131,15 @@ class Chart:
 
     @property
     def keys(self) -> list[Line | Level]:
-        """What the key explains, each look once."""
+        """What the key explains, each look once; a line that has markers in one panel and none in another has them here."""
         found: dict[tuple[str, ...], Line | Level] = {}
         for panel in self.panels:
             if isinstance(panel, Panel):
                 parts: list[Line | Level] = [*panel.lines, *panel.levels]
-                for part in parts:
-                    if part.label:
-                        marker = part.marker if isinstance(part, Line) else ""
-                        found.setdefault((part.label, part.colour, part.dashes, marker), part)
+                for part in filter(lambda part: part.label, parts):
+                    look, known = (part.label, part.colour, part.dashes), found.get((part.label, part.colour, part.dashes))
+                    if known is None or (isinstance(part, Line) and part.marker and not getattr(known, "marker", "")):
+                        found[look] = part
         return list(found.values())
 
 

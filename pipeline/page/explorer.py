@@ -46,11 +46,11 @@ def _curves(shown: Shown) -> Panel:
     arms = [arm for arm in (outcome.main, REINIT) if arm in outcome.arms]
     looks = style.looks(dict.fromkeys(arms), shown.labels)
     table = outcome.curves
-    dense, of_main = table[table["arm"] == DENSE], table[table["arm"] == outcome.main]
+    dense, moved = table[table["arm"] == DENSE], table[table["arm"].isin(arms)]
     lines = [Line("Dense network", style.GREY, single.curve(dense, outcome.metric), dashes="--")]
     for arm, look in looks.items():
         points = single.curve(table[table["arm"] == arm], outcome.metric)
         lines.append(Line(look.label, look.colour, points, dashes=look.line))
-    every = [dense, *(rows for _, rows in of_main.groupby("round"))]
+    every = [dense, *(rows for _, rows in moved.groupby(["arm", "round"]))]  # no curve ends outside the axis
     y = replace(single.test(outcome.metric), limits=learning_curves.zoom(every, outcome.metric))
     return Panel(single.iterations(every), y, lines, title="Learning curves", only=True)

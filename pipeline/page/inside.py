@@ -41,7 +41,7 @@ def histograms(shown: Shown, arms: Sequence[str]) -> Chart:
         for colour, number in zip(style.ramp(len(chosen)), chosen, strict=True):
             one = rows[rows["round"] == number]
             lines.append(Line(f"{percent(float(one['density'].iloc[0]))}% of the weights", colour, _steps(one)))
-        y = Axis("Share of the survivors", ".2f", from_zero=True)
+        y = Axis("Density of the survivors", ".2f", from_zero=True)
         panels.append(Panel(Axis("Initial weight", ".3f"), y, lines, title=layers.name(layer), is_steps=True, height=220))
     seeds = int(examined.summary(layers.numbers(shown.outcome), "spread", arm, names[0])["seeds"].max())
     note = f"Means of {seeds} replicate{'' if seeds == 1 else 's'}. All curves of a panel enclose the same area."

@@ -109,11 +109,11 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
         return None
     unchosen = _unchosen(outcome)
     sentence, plain = findings.best(outcome, ticket), outcome.difference(row, outcome.dense)
-    difference, where = unchosen or plain, f"{percent(row['density'])}%"
+    difference, where = unchosen or plain, f"{percent(row['density'])}%:"
     if unchosen is None:
         sentence += f" The number of replicates is {plain.n}."
     else:
-        where += ", and in rounds chosen on other replicates"
+        where = f"{where.removesuffix(':')}; without the bias of choosing the best,"
         sentence += (
             f" The difference in the answer does not profit from this choice: each of the {unchosen.n} replicates is compared in "
             "the round that is the best of the others."
@@ -122,7 +122,7 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     undecided = _undecided(shown, found, DENSE, None) if is_better else ""
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{where}: {wording.told(outcome, difference)}",
+        f"{where} {wording.told(outcome, difference)}",
         sentence + undecided,
         "good" if is_better and not undecided else "open",
     )
@@ -150,13 +150,14 @@ def _fresh(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     """
     outcome = shown.outcome
     both = outcome.tickets[outcome.tickets["round"].isin(list(outcome.rows(REINIT)["round"]))]
-    if outcome.main == REINIT:
-        return None
     near = statistics.at_density(both, outcome.main, NEAR_21)
     rows = [row for _, row in both.sort_values("density").iterrows()] if near is None else [near]
     pairs = [(row, fresh) for row in rows if (fresh := statistics.at_round(outcome.table, REINIT, int(row["round"]))) is not None]
-    if not pairs:
+    question = "Do they need their own initial weights?"
+    if outcome.main == REINIT or outcome.tickets.empty:
         return None
+    if not pairs:
+        return Tile(question, "Not asked here", "No ticket's masks were also trained with fresh weights (arm `reinit`).")
     row, reinit = next((pair for pair in pairs if not outcome.learns_still(pair)), pairs[0])
     difference = outcome.difference(row, reinit)
     is_better = _is_better(outcome, [row, reinit], difference)
@@ -165,7 +166,7 @@ def _fresh(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else short
     whose = f"that of the same masks with fresh weights ({shown.label(REINIT)})"
     return Tile(
-        "Do they need their own initial weights?",
+        question,
         f"{answer}: {wording.told(outcome, difference)}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
         f"{wording.difference(outcome, row, reinit, whose)}.{undecided}",

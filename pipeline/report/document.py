@@ -54,12 +54,13 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Section:
-    """An experiment. answer: what is said of it first. about: what was run. figures: in their order; a text stands for one that
-    is not drawn.
+    """An experiment. brief: what it is, in a line. answer: what is said of it first. about: what was run. figures: in their
+    order; a text stands for one that is not drawn.
     """
 
     shown: Shown
     folder: str
+    brief: str
     answer: Answer
     about: Sequence[str]
     findings: Sequence[str]
@@ -107,7 +108,8 @@ def link(report: str, path: Path) -> str:
 def _section(report: str, shown: Shown, found: Verdicts | None) -> Section:
     folder, reduced = link(report, places.report(shown.name)), recipe.reduced(shown.config, shown.name)
     about = [recipe.what_ran(shown.experiment(shown.name), shown.labels), *([reduced] if reduced else [])]
-    return Section(shown, folder, answers.answer(shown, found), about, findings(shown), _figures(shown, folder))
+    brief = recipe.brief(shown.config, shown.name)
+    return Section(shown, folder, brief, answers.answer(shown, found), about, findings(shown), _figures(shown, folder))
 
 
 def _figures(shown: Shown, folder: str) -> list[Drawing | str]:

@@ -54,8 +54,9 @@ def smallest(outcome: Outcome, ticket: str) -> str:
     if row is None:
         return f"No {ticket} is shown to be {wording.no_worse(outcome)}{_by_chance(outcome)}."
     return (
-        f"The smallest {ticket} that is shown to be {wording.no_worse(outcome)} keeps {percent(row['density'])}% of the weights. "
-        f"Its {outcome.metric.words} is {difference(outcome, row, outcome.dense, DENSES)}.{_unshown(outcome, row)}"
+        f"A {ticket} wins if it is shown to be {wording.no_worse(outcome)}. The smallest that does keeps "
+        f"{percent(row['density'])}% of the weights. Its {outcome.metric.words} is "
+        f"{difference(outcome, row, outcome.dense, DENSES)}.{_unshown(outcome, row)}"
     )
 
 
@@ -71,7 +72,7 @@ def _unshown(outcome: Outcome, smallest: Row) -> str:
         return ""
     larger, verb = int((outcome.tickets["density"] > smallest["density"]).sum()), "is" if len(rows) == 1 else "are"
     return (
-        f" Of the {count(larger, 'round')} with more weights, {len(rows)} {verb} not shown to be, at {wording.densities(rows)}; "
+        f" Of the {count(larger, 'round')} with more weights, {len(rows)} {verb} not shown to win, at {wording.densities(rows)}; "
         "each round is tested alone."
     )
 

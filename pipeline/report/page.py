@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.report import table
-from pipeline.report.answers import Answer
 from pipeline.report.document import INTRODUCTION, TITLE, Comparison, Document, Drawing, Section
 from pipeline.report.verdicts import Judged, Judgement
 from pipeline.settings import places
@@ -13,7 +12,7 @@ from pipeline.settings import places
 
 def markdown(report: Document) -> str:
     """The page, whose charts are the files of the figures."""
-    short = ["## In short", *(_answer(section.answer, len(report.sections) > 1) for section in report.sections)]
+    short = ["## In short", *(_short(section, len(report.sections) > 1) for section in report.sections)]
     judged = [_claims(report.judged, len(report.sections) > 1)] if report.judged else []
     discussion = ["## Discussion", *report.discussion] if report.discussion else []
     sections = [_section(section) for section in report.sections]
@@ -21,12 +20,13 @@ def markdown(report: Document) -> str:
     return "\n\n".join([f"# {TITLE}", *short, INTRODUCTION, *judged, *discussion, *sections, *over]) + "\n"
 
 
-def _answer(answer: Answer, several: bool) -> str:
+def _short(section: Section, several: bool) -> str:
     """several: whether the experiment has to be named."""
+    answer = section.answer
     lines = [f"**{tile.question}** **{tile.answer}.** {tile.sentence}" for tile in answer.tiles]
     commands = "; ".join(f"{name}: `{command}`" for name, command in answer.commands.items())
     lines.append(f"**To run again:** {commands}. {table.AGAIN}")
-    return "\n\n".join([*([f"### {answer.experiment}"] if several else []), _listed(lines)])
+    return "\n\n".join([*([f"### {answer.experiment}"] if several else []), section.brief, _listed(lines)])
 
 
 def _claims(judged: Judged, several: bool) -> str:

@@ -38,17 +38,24 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
     )
 
 
+def brief(config: Config, name: str) -> str:
+    """A line for the beginning: network, data, and how much was trained."""
+    this, other = config.experiment(name), _larger(config, name)
+    size = f"{count(len(this.seeds), 'replicate')}, {count(this.pruning.rounds, 'round')}"
+    text = (
+        f"The network `{this.model.name}` on `{this.data.name}`{_options(this.data.options)}: {size} and "
+        f"{this.training.iterations:,} iterations"
+    )
+    if other is None:
+        return f"{text}."
+    return f"{text}, a reduced budget (`{other}` has {config.experiment(other).training.iterations:,} iterations)."
+
+
 def reduced(config: Config, name: str) -> str | None:
-    """Says what an experiment is a small version of: of those with more iterations the one that differs least in the rest."""
-    this = config.experiment(name)
-    larger = []
-    for other in registry.alike(config, name):
-        full = config.experiment(other)
-        if full.training.iterations > this.training.iterations and _is_same_in_small(this, full):
-            larger.append(other)
-    if not larger:
+    """Says what an experiment is a small version of."""
+    this, other = config.experiment(name), _larger(config, name)
+    if other is None:
         return None
-    other = min(larger, key=lambda n: len(_differences(this, config.experiment(n))))
     full = config.experiment(other)
     is_papers = full.training.iterations == content.ITERATIONS.get(other)
     differences = _differences(this, full)
@@ -59,6 +66,17 @@ def reduced(config: Config, name: str) -> str | None:
         f"and {count(len(this.seeds), 'replicate')} instead of {full.training.iterations:,}, {full.pruning.rounds} and "
         f"{len(full.seeds)} (experiment `{other}`{whose}).{rest}"
     )
+
+
+def _larger(config: Config, name: str) -> str | None:
+    """What an experiment is a small version of: of those with more iterations the one that differs least in the rest."""
+    this = config.experiment(name)
+    larger = []
+    for other in registry.alike(config, name):
+        full = config.experiment(other)
+        if full.training.iterations > this.training.iterations and _is_same_in_small(this, full):
+            larger.append(other)
+    return min(larger, key=lambda n: len(_differences(this, config.experiment(n))), default=None)
 
 
 def arms(experiment: Experiment) -> list[str]:

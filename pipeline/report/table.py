@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipeline.results.outcome import Row
 
 AGAIN = (
-    "Each command trains the lanes of its row, and first those that they come from, unless DVC has them. Once DVC has them, "
-    "`--force --single-item` at the end of the command trains them anew."
+    "Each command trains the networks of its row, and first those that they come from, unless DVC has them in its cache. In this "
+    "case, `--force --single-item` at the end of the command trains those of the row anew."
 )
 
 

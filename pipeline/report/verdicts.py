@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.claims.claim import OF_LANES, STOP, Claim
+from pipeline.claims.claim import INSTABILITY, OF_LANES, STOP, Claim
 from pipeline.claims.judge import FAILS, HOLDS, RATE, UNDECIDED, VERDICTS
 from pipeline.claims.verdicts import TESTED, Verdict, Verdicts
+from pipeline.examine.quantities import QUANTITIES
 from pipeline.figures import style
 from pipeline.report import registry
 from pipeline.report.content import FIGURES
@@ -66,7 +67,9 @@ class Judged:
 
 def claims(config: Config, report: str, outcomes: Outcomes, found: Verdicts) -> Judged:
     rows = [_judgement(verdict, outcomes) for word in VERDICTS for verdict in found if verdict.word == word]
-    return Judged(found.tally(), rows, _method(config), [*_not_run(found), *_elsewhere(config, report, found)])
+    return Judged(
+        found.tally(), rows, f"{_method(config)}{_quantities(found)}", [*_not_run(found), *_elsewhere(config, report, found)]
+    )
 
 
 def _judgement(verdict: Verdict, outcomes: Outcomes) -> Judgement:
@@ -97,7 +100,7 @@ def _with_detectable(verdict: Verdict, metric: Metric) -> str:
 def _size(verdict: Verdict, metric: Metric, size: float) -> str:
     if verdict.claim.quantity == STOP:
         return f"a ratio of {size:.2f}"
-    return metric.gap(size).removeprefix("+") if verdict.claim.quantity in OF_LANES else f"{size:.2g}"
+    return metric.gap(size).removeprefix("+") if verdict.claim.quantity in (*OF_LANES, INSTABILITY) else f"{size:.2g}"
 
 
 def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
@@ -118,14 +121,25 @@ def _effect(claim: Claim, row: Row, metric: Metric) -> tuple[str, str]:
     if claim.quantity == STOP:
         return f"{effect:.2f} times the iterations", f"{low:.2f} to {high:.2f}" if has_interval else ""
     if claim.quantity not in OF_LANES and claim.is_constant:
-        return f"{effect + claim.against:.3g}", f"{low + claim.against:.3g} to {high + claim.against:.3g}" if has_interval else ""
+        effect, low, high = (value + claim.against for value in (effect, low, high))
+    if claim.quantity == INSTABILITY:  # a rise of the error, in the metric's unit
+        shown, between = metric.gap(effect), metric.between(low, high).removesuffix(" points")
+        if claim.is_constant:
+            shown, between = (text.replace("+", "") for text in (shown, between))
+        return shown, between if has_interval else ""
     if claim.quantity not in OF_LANES:
-        return f"{effect:+.3g}", f"{low:+.3g} to {high:+.3g}" if has_interval else ""
+        form = ".3g" if claim.is_constant else "+.3g"
+        return f"{_compared(claim)} {effect:{form}}", f"{low:{form}} to {high:{form}}" if has_interval else ""
     meaning = ""
     if metric.better == "lower":
         meaning = f" ({'better' if effect > 0 else 'worse'})" if effect else ""
         effect, low, high = -effect, -high, -low
     return f"{metric.gap(effect)}{meaning}", metric.between(low, high).removesuffix(" points") if has_interval else ""
+
+
+def _compared(claim: Claim) -> str:
+    """The quantity of a difference, or both of them if they differ."""
+    return f"`{claim.quantity}`{f' minus `{claim.against_quantity}`' if claim.against_quantity else ''}"
 
 
 def _where(claim: Claim, row: Row) -> str:
@@ -147,6 +161,13 @@ interval takes only its own claim into account, so that a claim may be undecided
 A claim about several rounds has to hold in each of them, and the table shows the round that supports it least. The best round is
 chosen for each replicate on the other replicates. A detectable effect would have been shown with a probability of {POWER:.0%}
 if the claim had been the only one."""
+
+
+def _quantities(found: Verdicts) -> str:
+    """A paragraph with the meaning of the quantities whose names are in the table; empty if there are none."""
+    tested = [verdict.claim for verdict in found if verdict.word in TESTED]
+    names = dict.fromkeys(name for claim in tested for name in (claim.quantity, claim.against_quantity) if name in QUANTITIES)
+    return f"\n\n{'; '.join(f'`{name}` is {QUANTITIES[name]}' for name in names)}." if names else ""
 
 
 # --- What is not tested
