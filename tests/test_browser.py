@@ -192,6 +192,13 @@ def test_nothing_is_wider_than_the_screen(browser: Any, file: Path, width: int, 
             assert page.locator(".slide output").bounding_box()["height"] < 40
             edge = page.locator(".slide select").bounding_box()
             assert edge["x"] + edge["width"] <= width
+            for place in ("first", "last"):  # what hovering tells is inside the screen too
+                page.mouse.move(0, 0)
+                points = page.locator("#figure-toy-early_stop .chart").first.locator(".mark-symbol path")
+                getattr(points, place).hover(force=True)
+                page.wait_for_selector("#vg-tooltip-element.visible")
+                box = page.locator("#vg-tooltip-element").bounding_box()
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width
         if tab == "rounds":  # each command can be seen and copied without scrolling sideways
             edges = page.eval_on_selector_all("#table .copy", "all => all.map((each) => each.getBoundingClientRect().right)")
             assert len(edges) == 7 and max(edges) <= width
