@@ -69,7 +69,7 @@ KNOWN = {
     r"curl --user admin .+|export MLFLOW_TRACKING_URI=.+|python -m pip install \"mlflow\[auth\]==3\.17\.2\".*": SERVER,
     r"LOTTERY_EXECUTOR=ray (RAY_ADDRESS=host:port )?dvc repro": "tests/test_ray.py::test_a_cluster_gives_the_bytes_of_the_local_executor",
     r"ray start .+|export RAY_AUTH_MODE=.+": CLUSTER,
-    r"#!/bin/bash": "not run: there is no SLURM cluster, as docs/cluster.md says",
+    r"#!/bin/bash": "not run: it needs SLURM; docs/cluster.md says how it was tried",
 }
 # Pages whose blocks a test follows as they stand.
 FOLLOWED = {
