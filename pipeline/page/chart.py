@@ -137,8 +137,8 @@ class Chart:
             if isinstance(panel, Panel):
                 parts: list[Line | Level] = [*panel.lines, *panel.levels]
                 for part in filter(lambda part: part.label, parts):
-                    look, known = (part.label, part.colour, part.dashes), found.get((part.label, part.colour, part.dashes))
-                    if known is None or (isinstance(part, Line) and part.marker and not getattr(known, "marker", "")):
+                    known = found.setdefault(look := (part.label, part.colour, part.dashes), part)
+                    if isinstance(part, Line) and part.marker and not getattr(known, "marker", ""):
                         found[look] = part
         return list(found.values())
 

@@ -109,11 +109,11 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
         return None
     unchosen = _unchosen(outcome)
     sentence, plain = findings.best(outcome, ticket), outcome.difference(row, outcome.dense)
-    difference, where = unchosen or plain, f"{percent(row['density'])}%:"
+    difference, unbiased = unchosen or plain, ":"
     if unchosen is None:
         sentence += f" The number of replicates is {plain.n}."
     else:
-        where = f"{where.removesuffix(':')}; without the bias of choosing the best,"
+        unbiased = "; without the bias of choosing the best,"
         sentence += (
             f" The difference in the answer does not profit from this choice: each of the {unchosen.n} replicates is compared in "
             "the round that is the best of the others."
@@ -122,7 +122,7 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     undecided = _undecided(shown, found, DENSE, None) if is_better else ""
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{where} {wording.told(outcome, difference)}",
+        f"{percent(row['density'])}%{unbiased} {wording.told(outcome, difference)}",
         sentence + undecided,
         "good" if is_better and not undecided else "open",
     )

@@ -1,0 +1,39 @@
+"""What the page says of the quantities of claims that are not of rounds.csv."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.claims.verdicts import Verdict, Verdicts
+from pipeline.examine.quantities import QUANTITIES
+from pipeline.report import verdicts
+from pipeline.settings import config, places
+from tests import planted, synthetic
+from tests.planted import claim
+
+
+@pytest.fixture(autouse=True)
+def _in_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(synthetic.PARAMS)
+
+
+def test_beside_a_number_a_quantity_is_shown_itself_and_beside_another_its_difference() -> None:
+    row = {"verdict": "holds", "effect": -0.019, "low": -0.0195, "high": -0.0185, "density": 0.6, "rounds": 1, "n": 3}
+    for quantity, against, shown in (
+        ("instability", 0.02, "0.10 points (0.05 to 0.15)"),
+        ("instability", "dense", "-1.90 points (-1.95 to -1.85)"),
+        ("valley", 0.02, "`valley` 0.001 (0.0005 to 0.0015)"),
+        ("valley", "dense", "`valley` -0.019 (-0.0195 to -0.0185)"),
+    ):
+        found = planted.of(claim(quantity=quantity, against=against, comparison="less"))
+        verdict = Verdict(found.claims[0], "toy", row)
+        assert verdicts.here(verdict, {"toy": synthetic.outcome(synthetic.lanes())}) == f"{shown}, at 60.0%"
+
+
+def test_a_quantity_in_the_table_is_explained_below_it() -> None:
+    found = planted.of(claim(id="one", quantity="valley", against=1.0, comparison="less"))
+    row = {"verdict": "holds", "effect": -0.1, "low": -0.2, "high": 0.0, "density": 0.6, "rounds": 1, "n": 3, "q": 0.01}
+    outcomes = {"toy": synthetic.outcome(synthetic.lanes())}
+    judged = verdicts.claims(config.load(), places.MAIN, outcomes, Verdicts(found, {"one/toy": row}))
+    assert f"`valley` is {QUANTITIES['valley']}." in judged.method.split("\n\n")[-1]
