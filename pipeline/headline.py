@@ -52,7 +52,7 @@ def _test_set(settings: Config, name: str, metric: Metric) -> str:
     form = check.form_of(check.settings(name, settings.experiment(name)))
     if form is None:
         return ""
-    step = f", so one of them changes the accuracy by {metric.gap(1 / form.test)[1:]}" if metric.name == "accuracy" else ""
+    step = f", so one of them changes the accuracy by {metric.size(1 / form.test)}" if metric.name == "accuracy" else ""
     return f"The test set has {form.test:,} examples{step}."
 
 

@@ -137,7 +137,8 @@ def test_an_answer_is_open_when_nothing_can_be_known() -> None:
     assert word([lane("ticket", k) for k in range(3)]) == "Not known"
     assert word([lane("dense", 0)]) == "Nothing was pruned"
     cut = [each | {"early_stop_iteration": each["final_iteration"]} for each in [*trio("dense", 0, 0.9), *trio("ticket", 1, 0.9)]]
-    assert word(cut).startswith("Void")
+    assert word(cut) == "Void: training was too short"
+    assert pages.toy(cut).sections[0].answer.tiles[1].answer.startswith("Void: 60.0%")
     annealed = document.of(config.load(), places.MAIN, {"toy": replace(synthetic.outcome(cut), annealed=True)})
     (won, *_) = annealed.sections[0].answer.tiles
     assert won.answer == "Yes, down to 60.0% of the weights" and "after the same 5,000 iterations" in won.sentence

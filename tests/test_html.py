@@ -3,6 +3,7 @@
 import html as escaping
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -155,6 +156,15 @@ def test_a_report_without_a_figure_over_experiments_says_so_beside_what_is_about
     text = html.html(pages.toy(synthetic.lanes()))
     assert 'id="over"' not in text and "Figures that are not drawn here" in text
     assert "Figure 4 is not drawn here" in text.split('id="about"')[1]
+
+
+def test_figures_that_are_not_drawn_do_not_stand_before_those_that_are() -> None:
+    report = pages.toy(synthetic.lanes())
+    drawing = next(figure for figure in report.sections[0].figures if isinstance(figure, document.Drawing))
+    drawn = document.Comparison("Drawn", replace(drawing, figure=replace(drawing.figure, arms=None)), "A note.")
+    over, about = html.html(replace(report, comparisons=[*report.comparisons, drawn])).split('id="over"')[1].split('id="about"')
+    assert "A note." in over and "not drawn here" not in over
+    assert "A note." not in about and "Figure 4 is not drawn here" in about
 
 
 def test_versions_are_those_that_are_pinned_and_without_a_file_there_are_none() -> None:

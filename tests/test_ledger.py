@@ -105,7 +105,7 @@ def test_the_claims_of_the_paper_cover_its_sections_and_are_about_known_experime
     appendices = [f"appendix {letter}" for letter in ("B", "E", "F.1", "F.3", "F.4", "F.5", "F.6", "F.7")]
     for part in ("section 2", "section 3", "section 4", *appendices, "Renda", "Zhou", "Morcos", "Frankle et al. 2020"):
         assert part in sources
-    assert [question.number for question in found.discussion] == [1, 2, 3]
+    assert [question.number for question in found.discussion] == [*range(1, 9)]
 
 
 # --- The stage

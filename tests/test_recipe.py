@@ -60,12 +60,18 @@ def test_an_experiment_that_asks_another_question_is_no_reduced_budget(changes: 
 def test_of_several_larger_experiments_the_one_that_differs_least_is_named() -> None:
     content = CONTENT["experiments"]
     other = lottery.experiment(**CONV | {"training": {**CONV["training"], "batch_size": 64}})
-    for changes, named in (({}, "conv2"), ({"training": {"iterations": 200, "batch_size": 64, "evaluate_every": 100}}, "other")):
+    for changes, named in (({}, "large"), ({"training": {"iterations": 200, "batch_size": 64, "evaluate_every": 100}}, "other")):
         small = lottery.experiment(**CONV | {"training": CONV["training"] | {"iterations": 200}} | changes)
-        lottery.write_params(paths.PARAMS, lottery.params(small=small, conv2=content["conv2"], other=other))
+        lottery.write_params(paths.PARAMS, lottery.params(small=small, large=content["conv2"], other=other))
         said = recipe.reduced(config.load(), "small")
         assert said is not None and f"(experiment `{named}`" in said
         assert "It also differs" not in said
+
+
+def test_an_experiment_with_the_papers_budget_is_named_before_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lottery.ROOT)
+    for name in ("lenet", "lenet_at_100", "lenet_sgd"):
+        assert "(`lenet_paper` has 50,000 iterations)" in recipe.brief(config.load(), name)
 
 
 def test_the_page_tells_schedule_augmentation_precision_and_all_arms(settings: Config) -> None:

@@ -31,6 +31,20 @@ def test_beside_a_number_a_quantity_is_shown_itself_and_beside_another_its_diffe
         assert verdicts.here(verdict, {"toy": synthetic.outcome(synthetic.lanes())}) == f"{shown}, at 60.0%"
 
 
+def test_early_stops_are_compared_as_the_paper_does() -> None:
+    row = {"verdict": "undecided", "density": 0.6, "rounds": 1, "n": 3}
+    found = planted.of(claim(quantity="early_stop", against="dense", comparison="less"))
+    for (effect, low, high), shown in (
+        ((0.62, 0.49, 0.77), "38% earlier (51% to 23% earlier), at 60.0%"),
+        ((0.69, 0.44, 1.08), "31% earlier (56% earlier to 8% later), at 60.0%"),
+        ((1.66, 1.29, 2.15), "66% later (29% to 115% later), at 60.0%"),
+    ):
+        judged = row | {"effect": effect, "low": low, "high": high, "detectable": 0.55}
+        outcomes = {"toy": synthetic.outcome(synthetic.lanes())}
+        told = verdicts.claims(config.load(), places.MAIN, outcomes, Verdicts(found, {f"{found.claims[0].id}/toy": judged}))
+        assert [(one.here, one.with_detectable) for one in told.rows] == [(shown, "undecided (detectable: 45% earlier)")]
+
+
 def test_a_quantity_in_the_table_is_explained_below_it() -> None:
     found = planted.of(claim(id="one", quantity="valley", against=1.0, comparison="less"))
     row = {"verdict": "holds", "effect": -0.1, "low": -0.2, "high": 0.0, "density": 0.6, "rounds": 1, "n": 3, "q": 0.01}

@@ -35,13 +35,13 @@ def html(report: Document, masks: Mapping[str, Counts] | None = None) -> str:
     page = _Page()
     sections = [_section(page, section, (masks or {}).get(section.shown.name, {})) for section in report.sections]
     content = {
-        "title": document.TITLE if report.report == places.MAIN else f"Lottery tickets: {report.report}",
+        "title": document.title(report.report),
         "report": report,
         "introduction": document.INTRODUCTION,
         "again": table.AGAIN,
         "sections": sections,
-        "has_comparison": any(comparison.drawing for comparison in report.comparisons),
-        "comparisons": [(comparison, page.figure(comparison.drawing)) for comparison in report.comparisons],
+        "comparisons": [(comparison, page.figure(comparison.drawing)) for comparison in report.comparisons if comparison.drawing],
+        "undrawn": [comparison.note for comparison in report.comparisons if not comparison.drawing],
         "rows": [row for section in sections for row in section["rows"]],
         "target": places.report_target(report.report),
         "path": places.page(report.report).as_posix(),

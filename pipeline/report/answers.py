@@ -122,7 +122,7 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     undecided = _undecided(shown, found, DENSE, None) if is_better else ""
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{percent(row['density'])}%{unbiased} {wording.told(outcome, difference)}",
+        f"{'Void: ' * outcome.is_short}{percent(row['density'])}%{unbiased} {wording.told(outcome, difference)}",
         sentence + undecided,
         "good" if is_better and not undecided else "open",
     )

@@ -25,7 +25,6 @@ from pipeline.settings import places
 from pipeline.settings.config import Config
 from pipeline.values import paths
 
-TITLE = "Lottery tickets: what was run and what came out"
 INTRODUCTION = """
 "The paper" is Frankle & Carbin, *The Lottery Ticket Hypothesis*, ICLR 2019. Its figures are cited in brackets. Its results for
 LeNet-300-100 on MNIST are means of 5 trials of 50,000 iterations; those for the other networks on CIFAR-10 are means of 5 trials
@@ -98,6 +97,10 @@ def of(config: Config, report: str, outcomes: Mapping[str, Outcome], found: Verd
         [_section(report, Shown(config, {name: outcome}), found) for name, outcome in outcomes.items()],
         _over(config, report, outcomes),
     )
+
+
+def title(report: str) -> str:
+    return f"Lottery tickets: {'what was run and what came out' if report == places.MAIN else report}"
 
 
 def link(report: str, path: Path) -> str:

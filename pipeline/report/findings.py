@@ -123,11 +123,8 @@ def _fresh(shown: Shown, ticket: Row) -> str:
     row = statistics.at_round(outcome.table, REINIT, int(ticket["round"]))
     if row is None or ticket["arm"] == REINIT:
         return ""
-    name = shown.label(ticket["arm"])
-    who = f"the network with the same masks and fresh weights ({shown.label(REINIT)})"
-    void = wording.not_compared(shown, outcome, [row, ticket])
-    value = difference(outcome, row, ticket, f"the {name}'s")
-    start = f"At {percent(ticket['density'])}% of the weights, "
-    if void:
-        return f"{start}the {outcome.metric.words} of {who} is {value}; {void}."
-    return f"{start}{wording.speed(who, row, f'the {name}', ticket)}, and its {outcome.metric.words} is {value}."
+    who, other = f"the {shown.label(ticket['arm'])}", f"{shown.label(REINIT)}, the same masks with fresh weights"
+    start, words = f"At {percent(ticket['density'])}% of the weights, ", outcome.metric.words
+    if void := wording.not_compared(shown, outcome, [row, ticket]):
+        return f"{start}the {words} of {who} is {difference(outcome, ticket, row, f'that of {other}')}; {void}."
+    return f"{start}{wording.speed(who, ticket, other, row)}, and its {words} is {difference(outcome, ticket, row)}."

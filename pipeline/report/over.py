@@ -55,9 +55,7 @@ def stability(shown: Shown, details: Sequence[str]) -> list[str]:
     ]
     for name, outcome in shown.outcomes.items():
         table = drawn.instabilities(outcome)
-        values = several(
-            [f"{shown.metric.gap(row['value_mean'])[1:]} at {percent(row['density'])}%" for _, row in table.iterrows()]
-        )
+        values = several([f"{shown.metric.size(row['value_mean'])} at {percent(row['density'])}%" for _, row in table.iterrows()])
         told = f"the instability is {values} of the weights" if values else "nothing was trained twice"
         found.append(f"{_name(shown, name, details)}: {told}.")
     return found

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.report import table
-from pipeline.report.document import INTRODUCTION, TITLE, Comparison, Document, Drawing, Section
+from pipeline.report.document import INTRODUCTION, Comparison, Document, Drawing, Section, title
 from pipeline.report.verdicts import Judged, Judgement
 from pipeline.settings import places
 
 
 def markdown(report: Document) -> str:
     """The page, whose charts are the files of the figures."""
-    short = ["## In short", *(_short(section, len(report.sections) > 1) for section in report.sections)]
+    tally = [f"{report.judged.tally} They are [below](#claims)."] if report.judged and report.judged.rows else []
+    short = ["## In short", *tally, *(_short(section, len(report.sections) > 1) for section in report.sections)]
     judged = [_claims(report.judged, len(report.sections) > 1)] if report.judged else []
     discussion = ["## Discussion", *report.discussion] if report.discussion else []
     sections = [_section(section) for section in report.sections]
     over = [_comparison(comparison) for comparison in report.comparisons]
-    return "\n\n".join([f"# {TITLE}", *short, INTRODUCTION, *judged, *discussion, *sections, *over]) + "\n"
+    return "\n\n".join([f"# {title(report.report)}", *short, INTRODUCTION, *judged, *discussion, *sections, *over]) + "\n"
 
 
 def _short(section: Section, several: bool) -> str:

@@ -57,9 +57,8 @@ def reduced(config: Config, name: str) -> str | None:
     if other is None:
         return None
     full = config.experiment(other)
-    is_papers = full.training.iterations == content.ITERATIONS.get(other)
     differences = _differences(this, full)
-    whose = ", which has the paper's budget" if is_papers else ""
+    whose = ", which has the paper's budget" if _has_papers_budget(config, other) else ""
     rest = f" It also differs in these settings, with the other's in brackets: {'; '.join(differences)}." if differences else ""
     return (
         f"**This is a reduced budget:** it has {this.training.iterations:,} iterations, {count(this.pruning.rounds, 'round')} "
@@ -69,14 +68,24 @@ def reduced(config: Config, name: str) -> str | None:
 
 
 def _larger(config: Config, name: str) -> str | None:
-    """What an experiment is a small version of: of those with more iterations the one that differs least in the rest."""
+    """What an experiment is a small version of: of those with more iterations one with the paper's budget, or else the one that
+    differs least in the rest.
+    """
     this = config.experiment(name)
     larger = []
     for other in registry.alike(config, name):
         full = config.experiment(other)
         if full.training.iterations > this.training.iterations and _is_same_in_small(this, full):
             larger.append(other)
-    return min(larger, key=lambda n: len(_differences(this, config.experiment(n))), default=None)
+
+    def rank(other: str) -> tuple[bool, int]:
+        return not _has_papers_budget(config, other), len(_differences(this, config.experiment(other)))
+
+    return min(larger, key=rank, default=None)
+
+
+def _has_papers_budget(config: Config, name: str) -> bool:
+    return config.experiment(name).training.iterations == content.ITERATIONS.get(name)
 
 
 def arms(experiment: Experiment) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline.figures import style
 from pipeline.report import registry
 from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure
-from pipeline.report.wording import count, several, ticked
+from pipeline.report.wording import count, several, sooner, sooner_between, ticked
 from pipeline.results.intervals import EXACT_FROM, EXACT_TO, POWER
 from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome
@@ -99,8 +99,8 @@ def _with_detectable(verdict: Verdict, metric: Metric) -> str:
 
 def _size(verdict: Verdict, metric: Metric, size: float) -> str:
     if verdict.claim.quantity == STOP:
-        return f"a ratio of {size:.2f}"
-    return metric.gap(size).removeprefix("+") if verdict.claim.quantity in (*OF_LANES, INSTABILITY) else f"{size:.2g}"
+        return sooner(size)
+    return metric.size(size) if verdict.claim.quantity in (*OF_LANES, INSTABILITY) else f"{size:.2g}"
 
 
 def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
@@ -119,13 +119,12 @@ def _effect(claim: Claim, row: Row, metric: Metric) -> tuple[str, str]:
     effect, low, high = (float(v) if isinstance(v, float) else math.nan for v in (row["effect"], row["low"], row["high"]))
     has_interval = not math.isnan(low)
     if claim.quantity == STOP:
-        return f"{effect:.2f} times the iterations", f"{low:.2f} to {high:.2f}" if has_interval else ""
+        return sooner(effect), sooner_between(low, high) if has_interval else ""
     if claim.quantity not in OF_LANES and claim.is_constant:
         effect, low, high = (value + claim.against for value in (effect, low, high))
     if claim.quantity == INSTABILITY:  # a rise of the error, in the metric's unit
-        shown, between = metric.gap(effect), metric.between(low, high).removesuffix(" points")
-        if claim.is_constant:
-            shown, between = (text.replace("+", "") for text in (shown, between))
+        shown = metric.size(effect) if claim.is_constant else metric.gap(effect)
+        between = metric.between(low, high, is_signed=not claim.is_constant).removesuffix(" points")
         return shown, between if has_interval else ""
     if claim.quantity not in OF_LANES:
         form = ".3g" if claim.is_constant else "+.3g"
@@ -155,7 +154,8 @@ def _method(config: Config) -> str:
 does not hold if the test shows that the effect lies outside. Both verdicts have a false discovery rate of {RATE:.0%} among all
 tested claims of this table (Benjamini and Hochberg); q is the smallest rate at which the verdict would be given. For
 {EXACT_FROM} to {EXACT_TO} replicates, exact sign flips replace the t test, and so they do where all differences are equal. An
-interval takes only its own claim into account, so that a claim may be undecided although its interval excludes zero.
+interval takes only its own claim into account, so that a claim may be undecided although its interval excludes zero. Early stops
+are compared by the geometric mean of the replicates' ratios here, and by the ratio of mean iterations elsewhere on this page.
 
 "No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another.
 A claim about several rounds has to hold in each of them, and the table shows the round that supports it least. The best round is

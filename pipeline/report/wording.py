@@ -51,6 +51,21 @@ def stop(row: Row) -> str:
     return f"{'≥ ' if row['censored'] else ''}{row['stop_mean']:,.0f}"
 
 
+def sooner(ratio: float) -> str:
+    """How an early stop compares with another one, from the ratio of its iteration to the other's: 38% earlier, 8% later."""
+    return f"{abs(1 - ratio):.0%} {_side(ratio)}"
+
+
+def sooner_between(low: float, high: float) -> str:
+    """Two such ratios: 51% to 23% earlier, 56% earlier to 8% later."""
+    first = sooner(low)
+    return f"{first.removesuffix(f' {_side(high)}')} to {sooner(high)}"
+
+
+def _side(ratio: float) -> str:
+    return "earlier" if ratio < 1 else "later"
+
+
 def earlier(row: Row, other: Row) -> str:
     """When the early stop of a row comes compared with another's, to follow "its early stop comes"."""
     its, theirs = float(row["stop_mean"]), float(other["stop_mean"])
@@ -58,8 +73,7 @@ def earlier(row: Row, other: Row) -> str:
         return "at the same iteration"
     if not theirs:
         return "later, because the other one comes at iteration 0"
-    open_ended = f" in the mean of iterations, {BOUNDS}" if row["censored"] or other["censored"] else ""
-    return f"{abs(theirs - its) / theirs:.0%} {'earlier' if its < theirs else 'later'}{open_ended}"
+    return f"{sooner(its / theirs)}{f' in the mean of iterations, {BOUNDS}' if row['censored'] or other['censored'] else ''}"
 
 
 def speed(who: str, row: Row, other: str, another: Row) -> str:
@@ -70,9 +84,7 @@ def speed(who: str, row: Row, other: str, another: Row) -> str:
         return f"{who} reaches its early stop after as many iterations as {other}, on average"
     if not its or not theirs:
         return f"{who} has its early stop at iteration {its:,.0f} and {other} at iteration {theirs:,.0f}, on average"
-    if its < theirs:
-        return f"{who} reaches its early stop {theirs / its:.2f} times as fast as {other} ({means})"
-    return f"{who} needs {its / theirs:.2f} times the iterations of {other} to reach its early stop ({means})"
+    return f"{who} reaches its early stop {sooner(its / theirs)} than {other} ({means})"
 
 
 def difference(outcome: Outcome, row: Row, other: Row, whose: str = "", measure: Measure = "value") -> str:
@@ -85,7 +97,7 @@ def difference(outcome: Outcome, row: Row, other: Row, whose: str = "", measure:
 
 def no_worse(outcome: Outcome, measure: Measure = "value") -> str:
     """The rule of the project, after a verb: no worse than the dense network (with a margin of 0.10 points)."""
-    return f"no worse than the dense network (with a margin of {outcome.metric.gap(outcome.margin(measure)).removeprefix('+')})"
+    return f"no worse than the dense network (with a margin of {outcome.metric.size(outcome.margin(measure))})"
 
 
 def interval(outcome: Outcome, row: Row, other: Row, measure: Measure = "value") -> str:

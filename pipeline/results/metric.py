@@ -117,17 +117,22 @@ class Metric(task.Metric):
         """A signed difference: +0.41 points, -0.03"""
         return f"{self._signed(difference)}{self._suffix(' points')}"
 
-    def between(self, low: float, high: float) -> str:
-        """Two signed differences: -0.41 to +0.03 points"""
-        return f"{self._signed(low)} to {self.gap(high)}"
+    def size(self, difference: float) -> str:
+        """A difference without a plus sign: 0.41 points, -0.03"""
+        return f"{self._signed(difference, '-')}{self._suffix(' points')}"
+
+    def between(self, low: float, high: float, is_signed: bool = True) -> str:
+        """Two differences: -0.41 to +0.03 points"""
+        first, second = (self._signed(value, "+" if is_signed else "-") for value in (low, high))
+        return f"{first} to {second}{self._suffix(' points')}"
 
     def compared(self, value: float, than: float, whose: str = "") -> str:
         """0.41 points higher than the dense network's; where lower is better, that is said: 0.03 lower (better) than …"""
         if math.isclose(value, than, rel_tol=1e-9):
             return f"the same as {whose}" if whose else "the same"
         meaning = "" if self.better == "higher" else f" ({'worse' if self.gain(value, than) < 0 else 'better'})"
-        size = self.gap(abs(value - than)).removeprefix("+")
-        return f"{size} {'higher' if value > than else 'lower'}{meaning}{f' than {whose}' if whose else ''}"
+        found = f"{self.size(abs(value - than))} {'higher' if value > than else 'lower'}{meaning}"
+        return f"{found} than {whose}" if whose else found
 
     def has(self, who: str, value: float) -> str:
         """What a network has reached, as a sentence without its full stop."""
@@ -139,8 +144,9 @@ class Metric(task.Metric):
         unit = "%" if self.is_fraction else self.unit
         return f"{of} {self.words}{f' ({unit})' if unit else ''}"
 
-    def _signed(self, difference: float) -> str:
-        return f"{100 * difference:+.2f}" if self.is_fraction else f"{difference:+.3g}"
+    def _signed(self, difference: float, sign: Literal["+", "-"] = "+") -> str:
+        """sign: "+" gives positive numbers a sign too."""
+        return f"{100 * difference:{sign}.2f}" if self.is_fraction else f"{difference:{sign}.3g}"
 
     def _suffix(self, fraction: str) -> str:
         return fraction if self.is_fraction else f" {self.unit}" if self.unit else ""

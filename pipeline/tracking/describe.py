@@ -86,7 +86,7 @@ def headline(experiment: str, metric: Metric) -> str:
         if smallest is not None and smallest < 1:
             lines.append(
                 "The smallest ticket that is shown to be no worse than the dense network (with a margin of "
-                f"{metric.gap(found['margin']).removeprefix('+')}) keeps {_percent(smallest)}; the 95% interval of its "
+                f"{metric.size(found['margin'])}) keeps {_percent(smallest)}; the 95% interval of its "
                 f"difference is {metric.between(found['smallest_winning_low'], found['smallest_winning_high'])}."
             )
         elif smallest is not None:
