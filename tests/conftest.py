@@ -32,6 +32,19 @@ def _as_it_was() -> Iterator[None]:
         os.environ["MLFLOW_TRACKING_URI"] = store
 
 
+@pytest.fixture(autouse=True)
+def _without_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that are not about GPUs expect lanes to be trained on the CPU, one at a time, on machines with a GPU too. torch has
+    counted the GPUs when test_cuda.py was collected, so the variable hides them from other processes only.
+    """
+    if request.node.get_closest_marker("cuda"):
+        return
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    if "torch" in sys.modules:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+
+
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without the charts' JavaScript, which takes two seconds to bundle; test_browser.py has pages with it."""
