@@ -75,7 +75,8 @@ def test_a_ticket_that_is_not_shown_to_win_is_told(shown: tuple[int, ...], answe
     assert ("not shown to win, at" in won.sentence) == (0 in shown[: 3 if shown[3] == 0 else 4])
     if shown == (0, 1, 1, 1):
         assert won.sentence.endswith(
-            " Of the 3 rounds with more weights, 1 is not shown to win, at 60.0%; each round is tested alone."
+            " Of the 3 rounds with more weights, 1 is not shown to win, at 60.0%; each is tested separately, "
+            "without a correction for their number."
         )
 
 
@@ -101,7 +102,7 @@ def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
     _, best, *_ = pages.toy(lanes).sections[0].answer.tiles
     assert best.answer.startswith("21.6%; without the bias of choosing the best, +0.00 points") and best.kind == "open"
     assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
-    assert "each of the 3 replicates is compared in the round that is the best of the others" in best.sentence
+    assert "each of the 3 replicates is compared in the round that is best for the other replicates" in best.sentence
 
 
 @pytest.mark.parametrize(("verdict", "kind"), [("holds", "good"), ("undecided", "open"), ("not enough replicates", "good")])
@@ -119,7 +120,7 @@ def test_no_tile_is_green_beside_a_claim_that_is_undecided(
     lanes += trio("reinit", 1, 0.93, 0.001, 1, density=0.211)
     tiles = answers.answer(Shown(config.load(), {"toy": synthetic.outcome(lanes)}), found).tiles
     assert [each.kind for each in tiles] == [kind if place == tile else "good" for place in range(3)]
-    told = tiles[tile].sentence.endswith(" because all its claims are tested together (q 0.069; see *Claims*).")
+    told = tiles[tile].sentence.endswith(" because all claims are tested together (q 0.069; see *Claims*).")
     assert told == (kind == "open")
 
 

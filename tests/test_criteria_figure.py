@@ -72,11 +72,11 @@ def test_the_sentences_rank_the_arms_and_give_intervals() -> None:
     given = shown()
     *_, last = beside.criteria(given, _criteria(given.outcome))
     assert last.startswith(
-        "At 1.6% of the weights, the arms rank as follows by the mean accuracy: ticket 97.60%, magnitude (global) 97.50%, "
+        "At 1.6% of the weights, the arms rank as follows by their mean accuracy: ticket: 97.60%; magnitude (global): 97.50%; "
     )
-    assert "and random (uniform) 85.70%." in last
+    assert "; random (uniform): 85.70%." in last
     assert "The best arm other than the ticket is magnitude (global), whose accuracy is 0.10 points lower than that of" in last
-    assert "Compared with random (uniform): ticket 11.90 points higher (95% interval" in last
+    assert "Compared with random (uniform), the accuracy differs as follows: ticket: 11.90 points higher (95% interval" in last
     assert last.count("95% interval") == len(ARMS) + 1  # of the others with random, and of the best with the ticket
 
 
@@ -92,5 +92,5 @@ def test_an_arm_of_another_density_in_the_same_round_is_told_at_its_own() -> Non
         other["density"] = 0.02 if other["arm"] == "snip" and other["round"] == 6 else other["density"]
     given = synthetic.shown(found)
     *_, before, last = beside.criteria(given, _criteria(given.outcome))
-    assert "At 1.6% of the weights" in last and "SNIP (before training) at 2.0% 94." in last
+    assert "At 1.6% of the weights" in last and "SNIP (before training) at 2.0%: 94." in last
     assert "SNIP (before training) at" not in before

@@ -82,7 +82,7 @@ def test_the_page_tells_schedule_augmentation_precision_and_all_arms(settings: C
         "multiplied by 0.1 at iteration 20,000 and epoch 120",
         "magnitude pruning removes, over all layers together, a part of the surviving weights (conv 20%)",
         "tickets are rewound to iteration 500",
-        "random reinit in 2 rounds (2 draws a seed).",
+        "random reinit (2 rounds, 2 draws per seed).",
     ):
         assert part in deep
     assert "adam at learning rate 0.0006, in bf16, channels last in memory;" in small
@@ -91,10 +91,10 @@ def test_the_page_tells_schedule_augmentation_precision_and_all_arms(settings: C
     task = {"name": "classification", "label_smoothing": 0.1}
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment(optimizer=modern, task=task)))
     said = recipe.what_ran(config.load().experiment("toy"), {})
-    assert "adamw at learning rate 0.01 (weight decay 0.01), falling to 0 along half a cosine" in said
+    assert "adamw at learning rate 0.01 (weight decay 0.01), with the rate falling to 0 along half a cosine" in said
     assert "with gradients clipped to a norm of 0.5, for the task `classification` (label_smoothing 0.1);" in said
     arms = {"lr_rewind": {"rounds": 2}, "continued": {"rounds": [1]}, "shuffled_mask": {"rounds": "all", "draws": 1}}
     lottery.write_params(paths.PARAMS, lottery.params(toy=lottery.experiment(arms=arms)))
     assert recipe.what_ran(config.load().experiment("toy"), {"lr_rewind": "rewound rate"}).endswith(
-        "ticket, mask without resets in 1 round; rewound rate in 2 rounds; shuffled mask in 3 rounds (1 draw a seed)."
+        "ticket, mask without resets (1 round); rewound rate (2 rounds); shuffled mask (3 rounds, 1 draw per seed)."
     )

@@ -93,7 +93,7 @@ def test_what_convolutional_networks_show_follows_the_data(settings: Config) -> 
     here = _here(text, "conv2")
     for part in (
         "`conv2` (Conv-2)", "with 36.0% of the weights reaches its early stop 60% earlier than the dense network",
-        "The best of 2 rounds, chosen on the test set, is the ticket with 60.0%", "72.00% is 2.00 points higher",
+        "The best ticket of 2 rounds, chosen on the test set, is the one with 60.0%", "72.00% is 2.00 points higher",
         "1 replicate is too few for an interval", "random reinit minus that of the ticket", "is -3.00 points (at 36.0%).",
     ):  # fmt: skip
         assert part in here
@@ -119,7 +119,7 @@ def test_what_deep_networks_show_follows_the_data(settings: Config) -> None:
     here = _here(_page(settings, "deep", vgg=synthetic.outcome(found)), "vgg")
     for part in (
         "`vgg` (VGG-19, lr 0.01)", "accuracy is 89.42%, 90.00% and 90.00% at iterations 300, 700 and 1,000",
-        "the best of 3 rounds, chosen on the test set, is the ticket with 60.0%", "92.00% is 2.00 points higher",
+        "the best ticket of 3 rounds, chosen on the test set, is the one with 60.0%", "92.00% is 2.00 points higher",
         "1 of 3 rounds gave a ticket that is shown to be no worse than the dense network (with a margin of 0.50 points); the "
         "smallest of them keeps 60.0%", "95% interval +1.88 to +2.12 points", "within a point of the dense network keeps 36.0%",
         "random reinit minus that of the ticket", "is -4.50 points (at 36.0%) to -2.00 points (at 21.6%)",
@@ -133,7 +133,7 @@ def test_what_deep_networks_show_follows_the_data(settings: Config) -> None:
 def test_a_deep_network_with_another_metric_has_no_points_and_stands_in_no_figure_of_others(settings: Config) -> None:
     vgg = synthetic.outcome(synthetic.of_params(settings, "vgg", metric=RMSE))
     text = _page(settings, "deep", vgg=vgg)
-    assert "- Here: `vgg` cannot be drawn in this figure, because the metric is not accuracy." in text
+    assert "- Here: `vgg` cannot be drawn here, because its metric is not accuracy." in text
     resnet = synthetic.outcome(synthetic.of_params(settings, "resnet", metric=RMSE))
     text = _page(settings, "deep", vgg=vgg, resnet=resnet)
     assert "within a point" not in _here(text, "vgg")

@@ -96,7 +96,7 @@ def _undecided(shown: Shown, found: Verdicts | None, against: str, row: Row | No
             is_it = isinstance(claim.density, float) and percent(float(each.row["density"] or 0)) == percent(row["density"])
         if is_it:
             return (
-                " The report's claim about this difference is nevertheless undecided, because all its claims are tested together "
+                " The report's claim about this difference is nevertheless undecided, because all claims are tested together "
                 f"(q {probability(each.row['q'])}; see *Claims*)."
             )
     return ""
@@ -115,8 +115,8 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     else:
         unbiased = "; without the bias of choosing the best,"
         sentence += (
-            f" The difference in the answer does not profit from this choice: each of the {unchosen.n} replicates is compared in "
-            "the round that is the best of the others."
+            f" The difference given first does not profit from this choice: each of the {unchosen.n} replicates is compared in "
+            "the round that is best for the other replicates."
         )
     is_better = _is_better(outcome, [row, outcome.dense], difference)
     undecided = _undecided(shown, found, DENSE, None) if is_better else ""
@@ -164,12 +164,14 @@ def _fresh(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     undecided = _undecided(shown, found, REINIT, row) if is_better else ""
     short = "Not known" if difference.error is None else "Not shown"
     answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else short
+    reason = wording.not_compared(shown, outcome, [row, reinit]).partition("because ")[2] if answer == "Void" else ""
+    void = f" The comparison is void, because {reason}." if reason else ""
     whose = f"that of the same masks with fresh weights ({shown.label(REINIT)})"
     return Tile(
         question,
         f"{answer}: {wording.told(outcome, difference)}",
         f"At {percent(row['density'])}% of the weights, the {ticket}'s {outcome.metric.words} is "
-        f"{wording.difference(outcome, row, reinit, whose)}.{undecided}",
+        f"{wording.difference(outcome, row, reinit, whose)}.{void}{undecided}",
         "good" if is_better and not undecided else "open",
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.figures.criteria import RANDOM
 from pipeline.figures.shown import Shown
 from pipeline.report import wording
-from pipeline.report.wording import at_own, difference, several
+from pipeline.report.wording import at_own, difference
 from pipeline.results import statistics
 from pipeline.results.statistics import percent
 
@@ -30,10 +30,9 @@ def _at(shown: Shown, number: int, arms: Sequence[str]) -> str:
     rows = {arm: row for arm in arms if (row := statistics.at_round(outcome.table, arm, number)) is not None}
     order = sorted(rows, key=lambda arm: -outcome.metric.gain(float(rows[arm]["value_mean"]), 0.0))
     density = float(next(iter(rows.values()))["density"])
-    values = several(
-        [f"{at_own(shown.label(arm), rows[arm], density)} {outcome.metric.text(float(rows[arm]['value_mean']))}" for arm in order]
-    )
-    text = f"At {percent(density)}% of the weights, the arms rank as follows by the mean {outcome.metric.words}: {values}."
+    values = {arm: outcome.metric.text(float(rows[arm]["value_mean"])) for arm in order}
+    ranks = "; ".join(f"{at_own(shown.label(arm), rows[arm], density)}: {value}" for arm, value in values.items())
+    text = f"At {percent(density)}% of the weights, the arms rank as follows by their mean {outcome.metric.words}: {ranks}."
     return " ".join(filter(None, [text, _against_ticket(shown, rows, order), _against_random(shown, rows, order)]))
 
 
@@ -51,5 +50,6 @@ def _against_ticket(shown: Shown, rows: dict[str, Row], order: list[str]) -> str
 def _against_random(shown: Shown, rows: dict[str, Row], order: list[str]) -> str:
     if RANDOM not in rows:
         return ""
-    told = [f"{shown.label(arm)} {difference(shown.outcome, rows[arm], rows[RANDOM])}" for arm in order if arm != RANDOM]
-    return f"Compared with {shown.label(RANDOM)}: {'; '.join(told)}." if told else ""
+    told = [f"{shown.label(arm)}: {difference(shown.outcome, rows[arm], rows[RANDOM])}" for arm in order if arm != RANDOM]
+    words = shown.outcome.metric.words
+    return f"Compared with {shown.label(RANDOM)}, the {words} differs as follows: {'; '.join(told)}." if told else ""

@@ -119,9 +119,9 @@ OF_ONE = (
         file="early_stop", title="Early stop of tickets and of reinitialised controls", subject=LENET, number=2,
         arms=_controls, draw=early_stop.draw, here=here.early_stop,
         claim="(figure 4): at 21.1% of the weights early stop comes 38% earlier than dense; accuracy is over 0.3 points higher "
-        "at 13.5% and returns to that of the dense network at 3.6%. With fresh weights the same masks learn ever slower and lose "
-        "accuracy from 21.1% on: at 21% the ticket reaches its early stop 60% earlier (2.51 times as fast) and is half a point "
-        "more accurate.",
+        "at 13.5% and returns to that of the dense network at 3.6%. With fresh weights the same masks learn ever more slowly "
+        "and lose accuracy at 21.1% and below: at 21% the ticket reaches its early stop 60% earlier (2.51 times as fast) and is "
+        "half a point more accurate.",
     ),
     Figure(
         file="one_shot", title="One-shot pruning", subject=LENET, number=3,
@@ -181,7 +181,8 @@ OVER = (
         draw=several.early_stop, here=over.convolutions,
         claim="(figure 5): at best, early stop comes 71% (Conv-2, at 8.8% of the weights), 71% (Conv-4, 9.2%) and 60% (Conv-6, "
         "15.1%) earlier than dense (3.5, 3.5 and 2.5 times as fast), and accuracy is 3.4 (4.6%), 3.5 (11.1%) and 3.3 points "
-        "(26.4%) higher; all are above dense at more than 2% of the weights. Random reinits learn ever slower and lose accuracy.",
+        "(26.4%) higher; all are above dense at more than 2% of the weights. Random reinits learn ever more slowly and "
+        "lose accuracy as density falls.",
     ),
     Figure(
         file="dropout", title=DROPOUT.title, subject=DROPOUT, number=5, details=("dropout",),

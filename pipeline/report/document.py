@@ -29,9 +29,13 @@ INTRODUCTION = """
 "The paper" is Frankle & Carbin, *The Lottery Ticket Hypothesis*, ICLR 2019. Its figures are cited in brackets. Its results for
 LeNet-300-100 on MNIST are means of 5 trials of 50,000 iterations; those for the other networks on CIFAR-10 are means of 5 trials
 too. On this page, networks are compared at their early stop, the iteration of minimum validation loss, and on the test set,
-unless stated otherwise. Numbers are means over replicates; bands in figures and ranges in brackets extend from the smallest to
-the largest value. A lane is a single training run. Intervals are paired t intervals: they are computed from the differences
+unless stated otherwise. Numbers are means over replicates; bands in figures and ranges in the tables of rounds extend from the
+smallest to the largest value. Intervals are paired t intervals: they are computed from the differences
 between lanes with the same seed, after averaging over the draws of a seed.
+
+A round prunes the network and trains it again; its density is the share of the weights that are left. An arm is one way to
+obtain masks and starting weights: the ticket's own, or those of a control. A replicate is one repetition of the experiment with a
+seed of its own, a draw is one sample of an arm's random weights or masks, and a lane is a single training run.
 """.strip()
 
 
@@ -158,13 +162,14 @@ def _drawn_over(config: Config, report: str, outcomes: Mapping[str, Outcome], fi
     lines = [*_claims(figure, []), *(f"Here: {line}" for line in figure.here(shown, figure.details))]
     others = [name for name in registry.members(config, list(outcomes), figure) if name not in shown.outcomes]
     if others:
-        lines.append(f"Here: {ticked(others)} cannot be drawn in this figure, because the metric is not {shown.metric.words}.")
+        whose = "its" if len(others) == 1 else "their"
+        lines.append(f"Here: {ticked(others)} cannot be drawn here, because {whose} metric is not {shown.metric.words}.")
     files = f"{link(report, places.comparison(report))}/{figure.file}"
     drawing = Drawing(figure, shown, figure.details, files, figure.heading, lines)
     small, note = [name for name in shown.outcomes if recipe.reduced(config, name)], ""
     if small:
         budgets = f"budget of {ticked(small)} is" if len(small) == 1 else f"budgets of {ticked(small)} are"
-        note = f"The {budgets} reduced, as stated above. {_at_full_budget(config, figure.subject)}".strip()
+        note = f"The {budgets} reduced, as said of each experiment. {_at_full_budget(config, figure.subject)}".strip()
     return Comparison(figure.heading, drawing, note)
 
 

@@ -39,8 +39,8 @@ def best(outcome: Outcome, ticket: str) -> str:
         return ""
     metric, value = outcome.metric, float(row["value_mean"])
     return (
-        f"The best of {count(len(outcome.tickets), 'round')}, {CHOSEN}, is the {ticket} with {percent(row['density'])}% of the "
-        f"weights. Its {metric.words} of {metric.text(value)} is {difference(outcome, row, outcome.dense, DENSES)}."
+        f"The best {ticket} of {count(len(outcome.tickets), 'round')}, {CHOSEN}, is the one with {percent(row['density'])}% of "
+        f"the weights. Its {metric.words} of {metric.text(value)} is {difference(outcome, row, outcome.dense, DENSES)}."
     )
 
 
@@ -54,7 +54,7 @@ def smallest(outcome: Outcome, ticket: str) -> str:
     if row is None:
         return f"No {ticket} is shown to be {wording.no_worse(outcome)}{_by_chance(outcome)}."
     return (
-        f"A {ticket} wins if it is shown to be {wording.no_worse(outcome)}. The smallest that does keeps "
+        f"A {ticket} wins if it is shown to be {wording.no_worse(outcome)}. The smallest winning {ticket} keeps "
         f"{percent(row['density'])}% of the weights. Its {outcome.metric.words} is "
         f"{difference(outcome, row, outcome.dense, DENSES)}.{_unshown(outcome, row)}"
     )
@@ -73,7 +73,7 @@ def _unshown(outcome: Outcome, smallest: Row) -> str:
     larger, verb = int((outcome.tickets["density"] > smallest["density"]).sum()), "is" if len(rows) == 1 else "are"
     return (
         f" Of the {count(larger, 'round')} with more weights, {len(rows)} {verb} not shown to win, at {wording.densities(rows)}; "
-        "each round is tested alone."
+        "each is tested separately, without a correction for their number."
     )
 
 
@@ -97,8 +97,8 @@ def full(shown: Shown, outcome: Outcome) -> list[str]:
     for row in outcome.full:
         words, ticket = outcome.metric.words, statistics.at_round(outcome.table, outcome.main, int(row["round"]))
         text = (
-            f"With all weights and {row['end']:,} iterations ({shown.label(row['arm'])}), the {words} of "
-            f"{outcome.metric.text(float(row['value_mean']))} is {difference(outcome, row, outcome.dense, DENSES)}."
+            f"With all weights and {row['end']:,} iterations ({shown.label(row['arm'])}), the {words} at early stop, "
+            f"{outcome.metric.text(float(row['value_mean']))}, is {difference(outcome, row, outcome.dense, DENSES)}."
         )
         if ticket is not None:
             who = f"the {shown.label(outcome.main)} of the same round, with {percent(ticket['density'])}% of the weights,"

@@ -67,7 +67,9 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
     when = wording.short(outcome)
     if not when:
         when = f"Their early stop is earlier than the dense network's at {densities(sooner)}."
-        when += f" At {densities(void)}, it is a lower bound, because the end of training cuts it off." if len(void) else ""
+        when += (
+            f" At {densities(void)}, the end of training cuts it off in most lanes, so it is not compared." if len(void) else ""
+        )
     smallest = f"{_smallest(shown, 'one_shot', rows)}, and {_smallest(shown, outcome.main, same)}"
     return [
         f"One-shot tickets were trained at {densities(rows)} of the weights. {when} Their {outcome.metric.words} is better than "
@@ -78,8 +80,8 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
 def _smallest(shown: Shown, arm: str, rows: pd.DataFrame) -> str:
     row, label = shown.outcome.smallest(rows), shown.label(arm)
     if row is None:
-        return f"no {label} is shown to be {wording.no_worse(shown.outcome)}"
-    return f"the smallest {label} that is shown to be {wording.no_worse(shown.outcome)} keeps {percent(row['density'])}%"
+        return f"no {label} is shown to be no worse than the dense network"
+    return f"the smallest {label} that is shown to be no worse than the dense network keeps {percent(row['density'])}%"
 
 
 def further_arms(shown: Shown, arms: Sequence[str]) -> list[str]:
@@ -121,10 +123,13 @@ def _at_smallest(shown: Shown, arms: Sequence[str]) -> str:
     shared, rows = set.intersection(*rounds.values()), outcome.table.set_index(["arm", "round"], drop=False)
     pairs = {arm: [rows.loc[a, max(shared or rounds[arm])] for a in (arm, outcome.main)] for arm in arms}
     if any(percent(row["density"]) != percent(beside["density"]) for row, beside in pairs.values()):  # another structure
-        start = f"In round {max(shared)}, the last in common" if shared else f"In the last round in common with the {ticket}"
-        where = {arm: f" at {percent(row['density'])}%, beside {percent(its['density'])}%" for arm, (row, its) in pairs.items()}
+        own = f"In the last round that each shares with the {ticket}"
+        start = f"In round {max(shared)}, the last that all share" if shared else own
+        where = {
+            arm: f" at {percent(row['density'])}% (the {ticket}: {percent(its['density'])}%)" for arm, (row, its) in pairs.items()
+        }
     elif shared:
-        start = f"At {percent(pairs[arms[0]][0]['density'])}% of the weights, the smallest density in common"
+        start = f"At {percent(pairs[arms[0]][0]['density'])}% of the weights, the smallest density that all share"
         where = dict.fromkeys(arms, "")
     else:
         start = f"At the smallest density that each shares with the {ticket}"
@@ -150,7 +155,7 @@ def _against(shown: Shown, row: Row, other: Row) -> str:
     if outcome.is_short:  # another sentence says so
         return f"{ticket} {value}"
     if cut:
-        whose = [f"the {shown.label(r['arm'])}" if r["arm"] != DENSE else "the dense network" for r in cut]
+        whose = ["the dense network" if r["arm"] == DENSE else shown.label(r["arm"]) for r in cut]
         return f"{ticket} {value}; early stops are not compared, because the end of training cuts off that of {several(whose)}"
     return f"{ticket} early stop comes {earlier(row, other)}, and its {value}"
 

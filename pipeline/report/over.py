@@ -49,9 +49,9 @@ def deep(shown: Shown, details: Sequence[str]) -> list[str]:
 def stability(shown: Shown, details: Sequence[str]) -> list[str]:
     """The instability of the dense network and of its tickets."""
     found = [
-        f"The instability is the largest loss of {shown.metric.words} on the straight line between the ends of two trainings "
-        "that differ in the order of the data, compared with the mean of both ends. Frankle et al. (2020) call a network stable "
-        "if its instability is below 2 points of error. The values are means over replicates."
+        f"The instability is the largest loss of {shown.metric.words} on the straight line between the final weights of two "
+        "trainings that differ in the order of the data, compared with the mean of both ends. Frankle et al. (2020) call a "
+        "network stable if its instability is below 2 points of error. The values are means over replicates."
     ]
     for name, outcome in shown.outcomes.items():
         table = drawn.instabilities(outcome)
@@ -109,7 +109,7 @@ def _deep(shown: Shown, outcome: Outcome) -> str:
     lines = [
         wording.short(outcome),
         start,
-        f"At the end of training, the best of {count(len(tickets), 'round')}, {CHOSEN}, is the {ticket} with "
+        f"At the end of training, the best {ticket} of {count(len(tickets), 'round')}, {CHOSEN}, is the one with "
         f"{percent(best['density'])}% of the weights: its {metric.words} of {metric.text(float(best['final_mean']))} is "
         f"{difference(outcome, best, outcome.dense, findings.DENSES, 'final')}.",
         _winning(outcome, tickets, ticket),
@@ -149,8 +149,8 @@ def _within_a_point(outcome: Outcome, tickets: pd.DataFrame, ticket: str) -> str
 def _longer(shown: Shown, outcome: Outcome) -> list[str]:
     """The metric at the end of longer training without pruning."""
     return [
-        f"With all weights and {row['end']:,} iterations ({shown.label(row['arm'])}), the {outcome.metric.words} of "
-        f"{outcome.metric.text(float(row['final_mean']))} is "
+        f"With all weights and {row['end']:,} iterations ({shown.label(row['arm'])}), the {outcome.metric.words} at the "
+        f"end of training, {outcome.metric.text(float(row['final_mean']))}, is "
         f"{difference(outcome, row, outcome.dense, findings.DENSES, 'final')}."
         for row in outcome.full
     ]

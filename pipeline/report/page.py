@@ -38,7 +38,7 @@ def _claims(judged: Judged, several: bool) -> str:
 
 
 def _table(rows: Sequence[Judgement], several: bool) -> str:
-    head = ["verdict", "claim", *(["experiment"] if several else []), "the paper", "here (95% interval)", "q", "n"]
+    head = ["verdict", "claim", *(["experiment"] if several else []), "published", "here (95% interval)", "q", "n"]
     lines = ["| " + " | ".join(head) + " |", "| --- | --- | " + "--- | " * several + "--- | --- | ---: | ---: |"]
     for row in rows:
         verdict = f"**{row.verdict}**" if row.is_decided else row.with_detectable

@@ -14,8 +14,8 @@ from pipeline.values.optimizer import Decay, OptimizerSettings, Sgd
 SCOPES: dict[Scope, str] = {
     "layer": "layer by layer",
     "global": "over all layers together",
-    "erdos_renyi": "with Erdős–Rényi densities of the layers",
-    "erk": "with ERK densities of the layers",
+    "erdos_renyi": "with Erdős–Rényi layer densities",
+    "erk": "with layer densities by ERK (the Erdős–Rényi kernel)",
     "balanced": "so that all layers keep equally many weights",
 }
 AGAIN = {"dense_long", "other_order"}  # arms that train the same networks again, longer or in another order
@@ -29,7 +29,7 @@ def what_ran(experiment: Experiment, labels: Mapping[str, str]) -> str:
     return (
         f"The network `{model.name}`{_options(model.options)} is trained on `{data.name}`{_options(data.options)}"
         f"{_augmented(data.augment)} "
-        f"for {training.iterations:,} iterations of batch {training.batch_size}, with {_schedule(experiment.optimizer)}"
+        f"for {training.iterations:,} iterations at batch size {training.batch_size}, with {_schedule(experiment.optimizer)}"
         f"{_numbers(training)}{_task(experiment)}; {_held_out(data.validation)}. In each of "
         f"{count(pruning.rounds, 'round')}, {pruning.criterion.name} pruning removes{structure}, "
         f"{SCOPES[pruning.scope]}, a part of the surviving weights "
@@ -44,7 +44,7 @@ def brief(config: Config, name: str) -> str:
     size = f"{count(len(this.seeds), 'replicate')}, {count(this.pruning.rounds, 'round')}"
     text = (
         f"The network `{this.model.name}` on `{this.data.name}`{_options(this.data.options)}: {size} and "
-        f"{this.training.iterations:,} iterations"
+        f"{this.training.iterations:,} iterations per training"
     )
     if other is None:
         return f"{text}."
@@ -59,7 +59,7 @@ def reduced(config: Config, name: str) -> str | None:
     full = config.experiment(other)
     differences = _differences(this, full)
     whose = ", which has the paper's budget" if _has_papers_budget(config, other) else ""
-    rest = f" It also differs in these settings, with the other's in brackets: {'; '.join(differences)}." if differences else ""
+    rest = f" It also differs in these settings, with its own in brackets: {'; '.join(differences)}." if differences else ""
     return (
         f"**This is a reduced budget:** it has {this.training.iterations:,} iterations, {count(this.pruning.rounds, 'round')} "
         f"and {count(len(this.seeds), 'replicate')} instead of {full.training.iterations:,}, {full.pruning.rounds} and "
@@ -133,9 +133,9 @@ def _schedule(optimizer: OptimizerSettings) -> str:
     if warmup.count:
         steps.append(f"after a linear warmup of {warmup.count:,} {'iterations' if warmup.unit == 'it' else 'epochs'}")
     if isinstance(decay, Decay):
-        steps.append(f"multiplied by {decay.by:g} at {' and '.join(map(_point, decay.at))}")
+        steps.append(f"with the rate multiplied by {decay.by:g} at {' and '.join(map(_point, decay.at))}")
     elif decay:
-        steps.append("falling to 0 along half a cosine")
+        steps.append("with the rate falling to 0 along half a cosine")
     if optimizer.clip_grad_norm:
         steps.append(f"with gradients clipped to a norm of {optimizer.clip_grad_norm:g}")
     return ", ".join(steps)
@@ -158,9 +158,9 @@ def _arms(experiment: Experiment, labels: Mapping[str, str]) -> str:
     found = []
     for arm in arms(experiment):
         draws, rounds = experiment.all_arms[arm].draws, len(experiment.rounds_of(arm))
-        drawn = f" ({count(draws, 'draw')} a seed)" if draws else ""
+        drawn = f", {count(draws, 'draw')} per seed" if draws else ""
         if arm != "ticket":
-            found.append(f"{style.label(arm, labels)} in {count(rounds, 'round')}{drawn}")
+            found.append(f"{style.label(arm, labels)} ({count(rounds, 'round')}{drawn})")
     beside = "Besides the tickets" if "ticket" in arms(experiment) else "Besides the dense network"
     return f"{beside}, these arms are trained: {'; '.join(found)}." if found else f"{beside}, no other arm is trained."
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipeline.results.outcome import Row
 
 AGAIN = (
-    "Each command trains the networks of its row, and first those that they come from, unless DVC has them in its cache. In this "
-    "case, `--force --single-item` at the end of the command trains those of the row anew."
+    "Each command trains the networks of its row, after those that they come from; what DVC has in its cache is not trained "
+    "again. With `--force --single-item` at its end, a command trains the networks of its row in any case."
 )
 
 
@@ -35,8 +35,9 @@ def explained(outcome: Outcome) -> str:
         "training and might have fallen further. "
     )
     return (
-        f"The table gives means, with the smallest and the largest in brackets. {unit if metric.is_fraction else ''}"
-        f"{mark if (outcome.table['censored'] > 0).any() else ''}The last column has the command of a row. {AGAIN}"
+        "The table gives means over lanes, with the smallest and the largest value in brackets. "
+        f"{unit if metric.is_fraction else ''}"
+        f"{mark if (outcome.table['censored'] > 0).any() else ''}The last column has the command that trains a row. {AGAIN}"
     )
 
 

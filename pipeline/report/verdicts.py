@@ -145,22 +145,26 @@ def _where(claim: Claim, row: Row) -> str:
     density, rounds = row["density"], row["rounds"]
     at = f"at {percent(density)}%" if isinstance(density, float) else ""
     if claim.density == "best":
-        return f"in the best round (most often at {percent(density)}%)" if isinstance(density, float) else ""
-    return f"{at}, the weakest of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else at
+        return f"in the best round, most often at {percent(density)}%" if isinstance(density, float) else ""
+    return f"{at}, the least favourable of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else at
 
 
 def _method(config: Config) -> str:
     return f"""A claim holds if a paired t test over the replicates shows that the effect lies inside the claimed region, and it
-does not hold if the test shows that the effect lies outside. Both verdicts have a false discovery rate of {RATE:.0%} among all
-tested claims of this table (Benjamini and Hochberg); q is the smallest rate at which the verdict would be given. For
-{EXACT_FROM} to {EXACT_TO} replicates, exact sign flips replace the t test, and so they do where all differences are equal. An
-interval takes only its own claim into account, so that a claim may be undecided although its interval excludes zero. Early stops
-are compared by the geometric mean of the replicates' ratios here, and by the ratio of mean iterations elsewhere on this page.
+does not hold if the test shows that the effect lies outside; otherwise it is undecided. The false discovery rate of the decided
+verdicts is at most {RATE:.0%} over all tested claims of this table (Benjamini and Hochberg); q is the smallest rate at which
+the claim would be decided, and n is the number of replicates. For {EXACT_FROM} to {EXACT_TO} replicates, and where all
+differences are equal, an exact test by sign flips replaces the t test. An interval takes only its own claim into account, so that
+a claim may be undecided although its interval excludes zero.
 
-"No worse" and "the same" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names another.
-A claim about several rounds has to hold in each of them, and the table shows the round that supports it least. The best round is
-chosen for each replicate on the other replicates. A detectable effect would have been shown with a probability of {POWER:.0%}
-if the claim had been the only one."""
+Early stops are compared by the geometric mean of the replicates' ratios in this table, and by their mean iterations elsewhere
+on this page. A claim about the metric is also tested where training ended before the minimum of a validation loss; it is then a
+claim about the speed of learning, and the summary calls this comparison void.
+
+"No worse" and "as accurate as" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names
+another. A claim about several rounds has to hold in each of them, and the table shows the round that supports it least. The best
+round is chosen for each replicate on the other replicates. A detectable effect would have been shown with a probability of
+{POWER:.0%} if the claim had been the only one tested."""
 
 
 def _quantities(found: Verdicts) -> str:
@@ -194,7 +198,9 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
         if mine:
             about = [name for name in names if any(name in claim.experiments for claim in mine)]
             command = places.report_command(other)
-            lines.append(f"`{command}` tests {count(len(mine), 'claim')} about {ticked(about)} in {places.index(other)}.")
+            lines.append(
+                f"`{command}` tests {count(len(mine), 'claim')} about {ticked(about)}; the verdicts are in {places.index(other)}."
+            )
     groups: dict[tuple[str, ...], list[str]] = {}
     for claim in left:
         first = claim.experiments[0]
@@ -202,7 +208,7 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
     if groups:
         needs = "; ".join(f"{ticked(names)} for {ticked(ids)}" for names, ids in groups.items())
         lines.append(
-            f"The other claims are about experiments of no report. To test them, name these experiments in `report:` of "
+            "The remaining claims are about experiments of no report. To test them, name these experiments in `report:` of "
             f"{paths.PARAMS} (or in a report NAME of your own in `reports:`), then run `{places.REMEDY}` and `dvc repro` (or "
             f"`dvc repro {places.report_target('NAME')}`): {needs}."
         )
@@ -235,8 +241,9 @@ def _answer(word: str, about: Sequence[Verdict], outcomes: Outcomes) -> str:
         f"{count(int(str(verdict.row['n'])), 'replicate')})"
         for verdict in about
     ]
-    start = {TESTED[0]: "It holds that", TESTED[1]: "It does not hold that", UNDECIDED: "It is undecided whether"}[word]
-    return f"{start} {'; that '.join(told) if word != UNDECIDED else '; whether '.join(told)}."
+    start = {TESTED[0]: "It holds", TESTED[1]: "It does not hold", UNDECIDED: "It is undecided"}[word]
+    link = "whether" if word == UNDECIDED else "that"
+    return f"{start} {link} {f'; {link} '.join(told)}."
 
 
 def _uncapped(sentence: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.results.metric import Metric
     from pipeline.results.outcome import Row
 
-MEANS = "a ratio of mean iterations"
+MEANS = "by mean iterations"
 BOUNDS = "some of which are lower bounds"
 CHOSEN = "chosen on the test set"
 
@@ -73,7 +73,7 @@ def earlier(row: Row, other: Row) -> str:
         return "at the same iteration"
     if not theirs:
         return "later, because the other one comes at iteration 0"
-    return f"{sooner(its / theirs)}{f' in the mean of iterations, {BOUNDS}' if row['censored'] or other['censored'] else ''}"
+    return f"{sooner(its / theirs)}{f' by mean iterations, {BOUNDS}' if row['censored'] or other['censored'] else ''}"
 
 
 def speed(who: str, row: Row, other: str, another: Row) -> str:

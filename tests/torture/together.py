@@ -39,7 +39,7 @@ def _one_chain(clone: Clone, count: int, dice: random.Random, seed: int) -> str:
     for _ in range(count):
         clone.undo([DOWNLOAD, *(f"{CHAIN}:{stage}" for stage in ("train_dense", "prune@r01", "retrain@r01"))])
         refused += _both(clone, [CHAIN, CHAIN], dice.uniform(0, 8), expected, seed)
-    return f"{refused} were refused and named the process in their way; the files are those of an undisturbed run"
+    return f"{_were(refused)} refused and named the process in the way; the files are those of an undisturbed run"
 
 
 def _one_data_set(clone: Clone, count: int, dice: random.Random, seed: int) -> str:
@@ -57,7 +57,11 @@ def _one_data_set(clone: Clone, count: int, dice: random.Random, seed: int) -> s
         clone.undo([DOWNLOAD, f"{CHAIN}:train_dense"])
         clone.forget(TWIN)
         refused += _both(clone, [CHAIN, other], dice.uniform(0, 3), expected, seed)
-    return f"{refused} were refused and named the process in their way; right when run again"
+    return f"{_were(refused)} refused and named the process in the way; right when run again"
+
+
+def _were(number: int) -> str:
+    return f"{number} {'was' if number == 1 else 'were'}"
 
 
 def _both(clone: Clone, targets: list[Path], seconds: float, expected: dict[str, bytes], seed: int) -> int:
