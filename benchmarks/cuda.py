@@ -5,7 +5,7 @@ Without a GPU the rows say that nothing was measured: no number is estimated.
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -24,6 +24,13 @@ from pipeline.values.experiment import Model
 LANES = (1, 8, 20, 64, 440)  # 440 lanes are the paper's whole figure at once, 5 replicates x 22 densities x 4
 NO_GPU = "Not measured: this machine has no CUDA device."
 STEPS, CONV_STEPS = 200, 20  # that are timed
+DEEP: dict[str, dict[str, object]] = {  # the paper's networks of CIFAR-10
+    "Conv-2": {"name": "conv", "depth": 2},
+    "Conv-4": {"name": "conv", "depth": 4},
+    "Conv-6": {"name": "conv", "depth": 6},
+    "ResNet-20": {"name": "resnet", "depth": 20},
+    "VGG-19": {"name": "vgg19"},
+}
 
 
 def run(work: Workload, repetitions: int = 5, steps: int = 20) -> Section:
@@ -31,12 +38,14 @@ def run(work: Workload, repetitions: int = 5, steps: int = 20) -> Section:
     if not torch.cuda.is_available():
         return Section([*_not_measured(), *rows])
     device = device_for("fp32")  # with the settings it trains with
-    return Section([*(lenet(work, lanes, device) for lanes in LANES), conv(device), *rows])
+    deep = (alone(network, device) for network in DEEP)
+    return Section([*(lenet(work, lanes, device) for lanes in LANES), conv(device), *deep, *rows])
 
 
 def _not_measured() -> list[Row]:
-    names = [*(f"LeNet, {lanes} lanes batched, a step" for lanes in LANES), "Conv-6, eager / ours, per lane and step"]
-    targets = {"LeNet, 20 lanes batched, a step": "<= 0.25", names[-1]: ">= 3"}
+    eager = "Conv-6, eager / ours, per lane and step"
+    names = [*(f"LeNet, {lanes} lanes batched, a step" for lanes in LANES), eager, *map(_one_of_five, DEEP)]
+    targets = {"LeNet, 20 lanes batched, a step": "<= 0.25", eager: ">= 3"}
     return [Row(name, "ms", None, target=targets.get(name, ""), note=NO_GPU) for name in names]
 
 
@@ -98,7 +107,7 @@ def _wait(device: torch.device) -> None:
 
 def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int = CONV_STEPS, depth: int = 6) -> Row:
     """Compares two ways to train the paper's Conv-6 at batch 60: eager torch lane by lane, and our batched lanes."""
-    work = _cifar_like(depth)
+    work = _cifar_like({"name": "conv", "depth": depth})
     ours, plain = stepping(work, [work.ticket()] * lanes, device), _eager(work, work.module().to(device), device)
     times = {"ours": partial(_lane_ms, ours, steps, device, lanes), "eager": partial(_lane_ms, plain, steps, device, 1)}
     found = interleaved(times, repetitions)
@@ -108,20 +117,35 @@ def conv(device: torch.device, lanes: int = 20, repetitions: int = 5, steps: int
     return Row.of("Conv-6, eager / ours, per lane and step", "x", ratios(found["eager"], found["ours"]), ">= 3", note)
 
 
+def alone(network: str, device: torch.device, lanes: int = 5, repetitions: int = 5, steps: int = CONV_STEPS) -> Row:
+    """Compares lanes that are trained one at a time with the same lanes in a batch. network: one of DEEP."""
+    work = _cifar_like(DEEP[network])
+    one, batch = (stepping(work, [work.ticket()] * count, device) for count in (1, lanes))
+    times = {"one": partial(_lane_ms, one, steps, device, 1), "batch": partial(_lane_ms, batch, steps, device, lanes)}
+    found = interleaved(times, repetitions)
+    note = f"Above 1, the batch is faster. One lane at a time takes {np.median(found['one']):.3g} ms per step."
+    return Row.of(_one_of_five(network, lanes), "x", ratios(found["one"], found["batch"]), note=note)
+
+
+def _one_of_five(network: str, lanes: int = 5) -> str:
+    return f"{network}, one at a time / {lanes} lanes batched, per lane and step"
+
+
 def _lane_ms(step: Callable[[], object], steps: int, device: torch.device, lanes: int) -> float:
     return clock(step, steps, device) / lanes
 
 
-def _cifar_like(depth: int, train: int = 600, test: int = 100) -> Workload:
+def _cifar_like(model: Mapping[str, object], train: int = 600, test: int = 100) -> Workload:
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (train + test, 3, 32, 32), dtype=np.uint8)
     labels = np.arange(train + test, dtype=np.uint8) % 10
     mean, std = np.zeros(3, np.float32), np.ones(3, np.float32)
     experiment = config.load().experiment("lenet")
     data = experiment.data.model_copy(update={"validation": 100})
-    model = Model.model_validate({"name": "conv", "depth": depth})
+    pruning = experiment.pruning.model_copy(update={"rates": {"output": 0.1}})  # a kind of all; nothing is pruned
+    changes = {"data": data, "model": Model.model_validate(model), "pruning": pruning}
     bundle = of_images(images[:train], labels[:train], images[train:], labels[train:], mean, std)
-    return Workload(experiment.model_copy(update={"data": data, "model": model}), bundle)
+    return Workload(experiment.model_copy(update=changes), bundle)
 
 
 def _eager(work: Workload, module: nn.Module, device: torch.device) -> Callable[[], object]:

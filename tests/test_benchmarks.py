@@ -130,7 +130,7 @@ def test_without_a_gpu_nothing_is_measured_on_it(work: Workload, monkeypatch: py
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     rows = cuda.run(work, repetitions=1, steps=1).rows
     gpu = [row for row in rows if "CPU" not in row.measured]
-    assert len(gpu) == len(cuda.LANES) + 1
+    assert len(gpu) == len(cuda.LANES) + 1 + len(cuda.DEEP)
     assert all(row.value is None and row.met is None and "no CUDA device" in row.note for row in gpu)
     assert all(row.value for row in rows if "CPU" in row.measured)
 
@@ -223,6 +223,7 @@ def test_structures_in_miniature(work: Workload) -> None:
 def test_cuda_in_miniature_on_the_cpu(work: Workload) -> None:
     assert cuda.lenet(work, 2, loops.CPU, 1, 2).value
     assert cuda.conv(loops.CPU, lanes=2, repetitions=1, steps=1, depth=2).value
+    assert cuda.alone("Conv-2", loops.CPU, lanes=2, repetitions=1, steps=1).value
 
 
 def test_profile_and_choices_in_miniature(work: Workload) -> None:
