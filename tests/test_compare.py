@@ -80,6 +80,9 @@ def test_an_early_stop_that_is_cut_off_is_not_compared(repository: Versioned) ->
     found = rows(repository.diff("--markdown"))
     assert found["early stop, ticket at 21.6%"] == ["550", "≥5,000", "–", "–", "unknown: cut off"]
     assert found["early stop, dense"][-1] == "the same in every seed"
+    assert found["smallest winning density"][-1] != "unknown: cut off"
+    repository.results([lane | ({"early_stop_iteration": synthetic.LATER} if lane["arm"] == "dense" else {}) for lane in lanes()])
+    assert rows(repository.diff("--markdown"))["smallest winning density"][-1] == "unknown: cut off"
     repository.results(
         [lane | ({"early_stop_iteration": 50 * lane["seed"]} if lane["arm"] == "ticket" else {}) for lane in lanes()]
     )

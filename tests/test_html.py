@@ -112,6 +112,7 @@ def test_texts_are_markdown_of_a_line_and_links_to_figures_lead_to_the_chart() -
     render = texts.renderer({"toy/figures/early_stop.svg": "figure-toy-early_stop"})
     assert render("**a** `b<c` *d* <i>e</i>") == "<strong>a</strong> <code>b&lt;c</code> <em>d</em> &lt;i&gt;e&lt;/i&gt;"
     assert render("[f](toy/figures/early_stop.svg)") == '<a href="#figure-toy-early_stop">f</a>'
+    assert render("[g](../cpu/index.md)") == '<a href="../cpu/index.html">g</a>'
     assert "javascript:" not in render("[g](javascript:alert)").replace("[g](javascript:alert)", "")
 
 
@@ -200,6 +201,23 @@ def test_charts_show_the_numbers_of_the_table() -> None:
     assert [y for y, line in zip(drawn.data["y"], drawn.data["line"], strict=True) if line == 1] == [93.15]
     assert drawn.spec["params"] == [{"name": "round", "value": 0}]
     assert "Ticket, Random reinit" in drawn.alt
+
+
+def test_a_lower_bound_is_one_in_the_tooltip_and_under_the_slider_too() -> None:
+    late = [lane | ({"early_stop_iteration": synthetic.LATER} if lane["arm"] == "reinit" else {}) for lane in synthetic.lanes()]
+    for lanes, is_open in ((synthetic.lanes(), False), (late, True)):
+        left, right = (vega.drawn(panel).spec for panel in _drawn(synthetic.shown(lanes), "early_stop", ["ticket", "reinit"]))
+        assert "datum.open ? '≥ '" in json.dumps(left, ensure_ascii=False)
+        assert "≥" not in json.dumps(right, ensure_ascii=False)
+        hollow = [layer for layer in left["layer"] if layer.get("encoding", {}).get("fill")]
+        assert len(hollow) == 2 * is_open
+
+
+def test_the_key_of_a_line_has_its_dashes() -> None:
+    longer = [lane("dense_long", 1, seed, density=1.0, final_iteration=15_000) for seed in (1, 2)]
+    lanes = [*synthetic.lanes(), *longer]
+    dashes = re.findall(r'stroke-dasharray="([^"]*)"', html.html(pages.toy(lanes)))
+    assert {"", "6 3", "8 3 2 3"} <= {*dashes}
 
 
 def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:

@@ -227,10 +227,8 @@ def test_the_page_has_verdicts_by_kind_then_what_was_not_run_and_a_discussion() 
     bad = next(row for row in rows if row[1] == "The smallest ticket is better.")
     assert bad[0] == "| **does not hold**" and bad[3].startswith("-20.00 points")
     assert "- `tables` in `toy`: no table of masks and weights was made." in text
-    assert (
-        "- `dvc repro experiments/dvc.yaml:report_more` tests 1 claim about `other`; the verdicts are in reports/more/index.md."
-        in text
-    )
+    where = "the verdicts are in [reports/more/index.md](more/index.md)."
+    assert f"- `dvc repro experiments/dvc.yaml:report_more` tests 1 claim about `other`; {where}" in text
     assert "**1. Better?** It holds that the ticket is better (`toy`: +10.00 points, 95% interval +9.88 to +10.12, at" in text
     assert "It does not hold that the smallest ticket is better (" in text
     assert "See [Figure 2. Early stop of tickets and of reinitialised controls: toy](toy/figures/early_stop.svg)." in text

@@ -83,7 +83,7 @@ def test_differences_stand_beside_their_paired_intervals() -> None:
     three = [lane("ticket", k, seed, value=v) for k, found in values.items() for seed, v in enumerate(found)]
     smallest = next(line for line in _findings(three).splitlines() if "ticket wins" in line)
     assert "keeps 21.6% of the weights" in smallest
-    assert "shown to be no worse than the dense network (with a margin of 0.45 points)" in smallest
+    assert "shown to be no worse than the dense network (with a margin of 0.45 points, 5% of its error)" in smallest
     assert "2.25 points higher" in smallest  # differences 2.1, 2.1 and 2.55 points: half 4.303 * 0.2598 / sqrt(3)
     assert "(95% interval +1.60 to +2.90 points)" in smallest
     assert "2 replicates are too few for an interval" in _findings([each for each in three if each["seed"] < 2])
@@ -106,7 +106,7 @@ def test_a_metric_that_should_be_low_is_told_in_its_own_terms(lane_folders: list
     assert "ccuracy" not in told
     assert "points" not in told
     worse = _findings([each for k in range(3) for each in trio("ticket", k, 0.5 + 0.1 * k, metric=RMSE)])
-    assert "No ticket is shown to be no worse than the dense network (with a margin of 0.025)" in worse
+    assert "No ticket is shown to be no worse than the dense network (with a margin of 0.025, 5% of its RMSE)" in worse
 
 
 def test_one_shot_is_judged_in_its_own_rounds(lane_folders: list[Path]) -> None:

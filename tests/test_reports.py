@@ -52,9 +52,9 @@ def _here(text: str, name: str) -> str:
 def test_a_figure_without_experiments_says_so_and_gives_the_commands(settings: Config) -> None:
     text = _page(settings, places.MAIN)
     for number, command, file, names in (
-        (4, "report_some", "reports/some/index.md", "`conv2_small`"),
-        (5, "report_dropout", "reports/dropout/index.md", "`conv2_dropout` and `conv2`"),
-        (6, "report_deep", "reports/deep/index.md", "`resnet` and `vgg`"),
+        (4, "report_some", "[reports/some/index.md](some/index.md)", "`conv2_small`"),
+        (5, "report_dropout", "[reports/dropout/index.md](dropout/index.md)", "`conv2_dropout` and `conv2`"),
+        (6, "report_deep", "[reports/deep/index.md](deep/index.md)", "`resnet` and `vgg`"),
     ):
         assert f"**Figure {number} is not drawn here:**" in text
         assert f"`dvc repro experiments/dvc.yaml:{command}` draws it in {file}, from {names}." in text
@@ -67,7 +67,7 @@ def test_a_figure_without_experiments_says_so_and_gives_the_commands(settings: C
 def test_a_further_report_says_where_lenet_is(settings: Config) -> None:
     text = _page(settings, "some")
     assert "**Figures 1 to 3 are not drawn here:**" in text
-    assert "`dvc repro` draws them in reports/index.md, from `toy`." in text
+    assert "`dvc repro` draws them in [reports/index.md](../index.md), from `toy`." in text
 
 
 @pytest.mark.slow
@@ -120,8 +120,9 @@ def test_what_deep_networks_show_follows_the_data(settings: Config) -> None:
     for part in (
         "`vgg` (VGG-19, lr 0.01)", "accuracy is 89.42%, 90.00% and 90.00% at iterations 300, 700 and 1,000",
         "the best ticket of 3 rounds, chosen on the test set, is the one with 60.0%", "92.00% is 2.00 points higher",
-        "1 of 3 rounds gave a ticket that is shown to be no worse than the dense network (with a margin of 0.50 points); the "
-        "smallest of them keeps 60.0%", "95% interval +1.88 to +2.12 points", "within a point of the dense network keeps 36.0%",
+        "1 of 3 rounds gave a ticket that is shown to be no worse than the dense network (with a margin of 0.50 points, 5% of "
+        "its error); the smallest of them keeps 60.0%", "95% interval +1.88 to +2.12 points",
+        "within a point of the dense network keeps 36.0%",
         "random reinit minus that of the ticket", "is -4.50 points (at 36.0%) to -2.00 points (at 21.6%)",
     ):  # fmt: skip
         assert part in here

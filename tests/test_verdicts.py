@@ -35,9 +35,9 @@ def test_early_stops_are_compared_as_the_paper_does() -> None:
     row = {"verdict": "undecided", "density": 0.6, "rounds": 1, "n": 3}
     found = planted.of(claim(quantity="early_stop", against="dense", comparison="less"))
     for (effect, low, high), shown in (
-        ((0.62, 0.49, 0.77), "38% earlier (51% to 23% earlier), at 60.0%"),
-        ((0.69, 0.44, 1.08), "31% earlier (56% earlier to 8% later), at 60.0%"),
-        ((1.66, 1.29, 2.15), "66% later (29% to 115% later), at 60.0%"),
+        ((0.62, 0.49, 0.77), "38% earlier (51% to 23% earlier), geometric mean, at 60.0%"),
+        ((0.69, 0.44, 1.08), "31% earlier (56% earlier to 8% later), geometric mean, at 60.0%"),
+        ((1.66, 1.29, 2.15), "66% later (29% to 115% later), geometric mean, at 60.0%"),
     ):
         judged = row | {"effect": effect, "low": low, "high": high, "detectable": 0.55}
         outcomes = {"toy": synthetic.outcome(synthetic.lanes())}
@@ -51,3 +51,17 @@ def test_a_quantity_in_the_table_is_explained_below_it() -> None:
     outcomes = {"toy": synthetic.outcome(synthetic.lanes())}
     judged = verdicts.claims(config.load(), places.MAIN, outcomes, Verdicts(found, {"one/toy": row}))
     assert f"`valley` is {QUANTITIES['valley']}." in judged.method.split("\n\n")[-1]
+
+
+def test_a_difference_in_speed_of_learning_is_called_so_beside_its_verdict() -> None:
+    row = {"verdict": "holds", "effect": 0.02, "low": 0.01, "high": 0.03, "density": 0.6**3, "rounds": 1, "n": 2}
+    late = [lane | ({"early_stop_iteration": synthetic.LATER} if lane["arm"] == "reinit" else {}) for lane in synthetic.lanes()]
+    for lanes, against, quantity, is_said in (
+        (late, "reinit", "metric", True),
+        (late, "reinit", "final", False),
+        (late, "dense", "metric", False),
+        (synthetic.lanes(), "reinit", "metric", False),
+    ):
+        found = planted.of(claim(quantity=quantity, against=against, comparison="greater"))
+        told = verdicts.here(Verdict(found.claims[0], "toy", row), {"toy": synthetic.outcome(lanes)})
+        assert told.endswith(", a difference in speed of learning") == is_said

@@ -104,7 +104,8 @@ def _of_stop(both: tuple[Outcome, Outcome], who: str, rows: Rows) -> Change:
 
 def _of_winner(before: Outcome, after: Outcome) -> Change:
     was, is_now = _winner(before), _winner(after)
-    return Change("smallest winning density", was, is_now, verdict="the same" if was == is_now else "changed")
+    word = "unknown: cut off" if before.is_short or after.is_short else "the same" if was == is_now else "changed"
+    return Change("smallest winning density", was, is_now, verdict=word)
 
 
 def _winner(outcome: Outcome) -> str:

@@ -25,7 +25,8 @@ class Axis:
     """format: of numbers in tooltips, for d3. shown: a Vega expression of `value` where values are not shown as they are placed.
 
     kind: log is an axis of densities in logarithms, share one of other numbers.
-    limits: the ends of the axis, which is cut there. from_zero: whether it begins at 0.
+    limits: the ends of the axis, which is cut there. from_zero: whether it begins at 0. bounds: what stands before an open value,
+    which is a lower bound.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Axis:
     from_zero: bool = False
     shown: str = "value"
     names: Sequence[str] = ()
+    bounds: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def metric(of: Metric, title: str) -> Axis:
 
 
 def stops() -> Axis:
-    return Axis(axes.ITERATION, ",.0f", from_zero=True)
+    return Axis(axes.ITERATION, ",.0f", from_zero=True, bounds="≥ ")
 
 
 def dense_level(y: float) -> Level:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.page import explorer, pinned, rounds, texts, vega
-from pipeline.page.chart import Chart, Line
+from pipeline.page.chart import DASHES, Chart, Line
 from pipeline.page.charts import CHARTS
 from pipeline.page.pixels import Counts
 from pipeline.report import document, table
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 LIBRARY = "<script data-library></script>"  # its place in the template; autoescape keeps a user's text from being the same
 GLYPHS = {"o": "●", "s": "■", "^": "▲", "v": "▼", "D": "◆", "d": "◆", "<": "◄", ">": "►", "p": "✚", "P": "✚", "X": "✚", "": ""}
-STROKES = {"-": "solid", "--": "dashed", ":": "dotted", "-.": "dashed"}
 
 
 def html(report: Document, masks: Mapping[str, Counts] | None = None) -> str:
@@ -102,8 +101,8 @@ def _id(drawing: Drawing) -> str:
 
 def _key(part: Any) -> Mapping[str, str]:
     """How the key of a chart shows a line: its colour, stroke and marker."""
-    glyph = GLYPHS[part.marker] if isinstance(part, Line) else ""
-    return {"label": part.label, "colour": vega.colour(part.colour), "stroke": STROKES[part.dashes], "glyph": glyph}
+    glyph, dashes = GLYPHS[part.marker] if isinstance(part, Line) else "", " ".join(map(str, DASHES[part.dashes]))
+    return {"label": part.label, "colour": vega.colour(part.colour), "dashes": dashes, "glyph": glyph}
 
 
 def _breakable(command: str) -> Markup:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 
 def renderer(anchors: Mapping[str, str]) -> Callable[[str], Markup]:
-    """anchors: the place on the page that stands for a file which a text links to. Other links lead to files beside the page."""
+    """anchors: the place on the page that stands for a file which a text links to. Other links lead to files beside the page, and
+    those to other reports to their HTML pages.
+    """
     from markdown_it import MarkdownIt
     from markupsafe import Markup
 
@@ -21,8 +23,8 @@ def renderer(anchors: Mapping[str, str]) -> Callable[[str], Markup]:
         for token in tokens[0].children or []:
             if token.type == "link_open":
                 target = str(token.attrs["href"])
-                if target in anchors:
-                    token.attrs["href"] = f"#{anchors[target]}"
+                page = f"{target.removesuffix('.md')}.html" if target.endswith("index.md") else target
+                token.attrs["href"] = f"#{anchors[target]}" if target in anchors else page
         return Markup(parser.renderer.render(tokens, parser.options, {}))
 
     return render

@@ -88,25 +88,31 @@ def _lines(panel: Panel, rows: pd.DataFrame) -> dict[str, Any]:
         single = coloured.transform_joinaggregate(n="count()", groupby=["line"]).transform_filter("datum.n == 1")
         layers.append(single.mark_rule(opacity=0.4, strokeWidth=4, aria=False).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")))
     layers.append(coloured.mark_line(strokeWidth=1.8, aria=False, **how).encode(y=y, strokeDash=dashes))
+    has_open = "open" in rows and bool(rows["open"].any())
     marked = [i for i, line in enumerate(lines) if line.marker]
     if marked:
         dots = coloured.transform_filter(alt.FieldOneOfPredicate(field="line", oneOf=marked)).encode(y=y, shape=shapes)
         layers.append(dots.transform_filter("!datum.open").mark_point(filled=True, size=34, opacity=1, clip=True))
-        if "open" in rows and rows["open"].any():
+        if has_open:
             hollow = dots.transform_filter("datum.open").mark_point(size=34, strokeWidth=1.6, opacity=1, clip=True)
             layers.append(hollow.encode(fill=alt.value("var(--paper)")))
     if panel.moves:
-        layers += _moving(base, coloured, x, y)
+        layers += _moving(base, coloured, x, y, has_open)
     layers.append(_hover(base, panel, x, y, "low" in rows))
     return _finished(alt.layer(*layers), panel.title, panel.height, panel.moves or panel.only)
 
 
-def _moving(base: Any, coloured: Any, x: Any, y: Any) -> list[Any]:
+def _moving(base: Any, coloured: Any, x: Any, y: Any, has_open: bool) -> list[Any]:
     """What the slider moves: a line at its round, and the points of that round, larger."""
+    import altair as alt
+
     at = f"datum.round == {ROUND}"
     rule = base.transform_filter(at).transform_aggregate(x="min(x)").mark_rule(strokeWidth=1, opacity=0.7, clip=True)
-    points = coloured.transform_filter(at).mark_point(filled=True, size=110, opacity=0.9, clip=True).properties(name="at")
-    return [rule.encode(x=x), points.encode(y=y)]
+    points = coloured.transform_filter(at).encode(y=y)
+    filled = points.transform_filter("!datum.open").mark_point(filled=True, size=110, opacity=0.9, clip=True)
+    hollow = points.transform_filter("datum.open").mark_point(size=110, strokeWidth=1.8, opacity=1, clip=True)
+    layers = [rule.encode(x=x), filled.properties(name="at")]
+    return [*layers, hollow.encode(fill=alt.value("var(--paper)"))] if has_open else layers
 
 
 def _hover(base: Any, panel: Panel, x: Any, y: Any, has_band: bool) -> Any:
@@ -118,6 +124,8 @@ def _hover(base: Any, panel: Panel, x: Any, y: Any, has_band: bool) -> Any:
     labels = json.dumps([line.label for line in panel.lines])  # here and not in every row, where they would be half of the data
     values = {"label": f"{labels}[datum.line]", "at": "datum.x + ''" if panel.x.kind == "names" else text}
     values["is"] = f"format({panel.y.shown.replace('value', 'datum.y')}, '{panel.y.format}')"
+    if panel.y.bounds:
+        values["is"] = f"(datum.open ? '{panel.y.bounds}' : '') + {values['is']}"
     told = [alt.Tooltip("label:N", title="Line"), _told("at", panel.x.title), _told("is", panel.y.title)]
     if has_band:
         ends = [f"format({panel.y.shown.replace('value', f'datum.{end}')}, '{panel.y.format}')" for end in ("low", "high")]

@@ -107,7 +107,7 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     row = outcome.best()
     if row is None:
         return None
-    unchosen = _unchosen(outcome)
+    unchosen, often = _unchosen(outcome)
     sentence, plain = findings.best(outcome, ticket), outcome.difference(row, outcome.dense)
     difference, unbiased = unchosen or plain, ":"
     if unchosen is None:
@@ -116,7 +116,7 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
         unbiased = "; without the bias of choosing the best,"
         sentence += (
             f" The difference given first does not profit from this choice: each of the {unchosen.n} replicates is compared in "
-            "the round that is best for the other replicates."
+            f"the round that is best for the other replicates, most often at {often}% of the weights."
         )
     is_better = _is_better(outcome, [row, outcome.dense], difference)
     undecided = _undecided(shown, found, DENSE, None) if is_better else ""
@@ -128,9 +128,9 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     )
 
 
-def _unchosen(outcome: Outcome) -> Difference | None:
+def _unchosen(outcome: Outcome) -> tuple[Difference | None, str]:
     """The difference of the best tickets from the dense network, where the round of each replicate is chosen on the others, as
-    for claims about the best round. None where nothing is chosen.
+    for claims about the best round, and the density that is chosen most often. None where nothing is chosen.
     """
     lanes, column = outcome.lanes, outcome.metric.at_early_stop
     dense, tickets = (
@@ -138,10 +138,12 @@ def _unchosen(outcome: Outcome) -> Difference | None:
     )
     own = tickets[tickets.index.isin(dense.index)].dropna(axis="columns")
     if min(own.shape) < 2:
-        return None
+        return None, ""
     chosen = statistics.chosen_on_others(own, outcome.metric.best)
     effects = own.sub(dense[0], axis="index")
-    return intervals.of([float(effects[number][seed]) for seed, number in chosen.items()])
+    often = statistics.at_round(outcome.tickets, outcome.main, max(chosen.values(), key=[*chosen.values()].count))
+    density = "" if often is None else percent(often["density"])
+    return intervals.of([float(effects[number][seed]) for seed, number in chosen.items()]), density
 
 
 def _fresh(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:

@@ -6,10 +6,8 @@ paper's own claims are fixed text.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.claims.verdicts import Verdicts
 from pipeline.figures.shown import Shown
@@ -18,6 +16,7 @@ from pipeline.report.answers import Answer
 from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure, Subject
 from pipeline.report.findings import findings
+from pipeline.report.links import link
 from pipeline.report.verdicts import Judged
 from pipeline.report.wording import ticked
 from pipeline.results.outcome import Outcome
@@ -107,11 +106,6 @@ def title(report: str) -> str:
     return f"Lottery tickets: {'what was run and what came out' if report == places.MAIN else report}"
 
 
-def link(report: str, path: Path) -> str:
-    """A path as the report's page names it."""
-    return Path(os.path.relpath(path, places.overview(report))).as_posix()
-
-
 def _section(report: str, shown: Shown, found: Verdicts | None) -> Section:
     folder, reduced = link(report, places.report(shown.name)), recipe.reduced(shown.config, shown.name)
     about = [recipe.what_ran(shown.experiment(shown.name), shown.labels), *([reduced] if reduced else [])]
@@ -181,8 +175,8 @@ def _not_drawn(config: Config, report: str, subject: Subject, figures: Sequence[
     for other, names in config.all_reports().items():
         found = registry.members(config, names, figures[0])
         if found and other != report:
-            command = places.report_command(other)
-            sentences.append(f"`{command}` draws {'it' if one else 'them'} in {places.index(other)}, from {ticked(found)}.")
+            command, page = places.report_command(other), f"[{places.index(other)}]({link(report, places.index(other))})"
+            sentences.append(f"`{command}` draws {'it' if one else 'them'} in {page}, from {ticked(found)}.")
     return " ".join([*sentences, _at_full_budget(config, subject)]).strip()
 
 

@@ -26,7 +26,8 @@ def findings(shown: Shown) -> list[str]:
     outcome = shown.outcome
     ticket = shown.label(outcome.main)
     value = outcome.metric.has("The dense network", float(outcome.dense["value_mean"]))
-    lines = [wording.short(outcome), f"{value} at its early stop.", best(outcome, ticket), smallest(outcome, ticket)]
+    won = "" if outcome.is_short else smallest(outcome, ticket)  # a comparison that is void has no winner
+    lines = [wording.short(outcome), f"{value} at its early stop.", best(outcome, ticket), won]
     near = statistics.at_density(outcome.tickets, outcome.main, NEAR_21)
     if near is not None:
         lines += [fast(shown, outcome, near), _fresh(shown, near)]
@@ -67,10 +68,10 @@ def unshown(outcome: Outcome, smallest: Row) -> pd.DataFrame:
 
 
 def _unshown(outcome: Outcome, smallest: Row) -> str:
-    rows = unshown(outcome, smallest)
+    rows, larger = unshown(outcome, smallest), int((outcome.tickets["density"] > smallest["density"]).sum())
     if rows.empty:
-        return ""
-    larger, verb = int((outcome.tickets["density"] > smallest["density"]).sum()), "is" if len(rows) == 1 else "are"
+        return f" So do all {larger} with more weights; each is tested separately." if larger > 1 else ""
+    verb = "is" if len(rows) == 1 else "are"
     return (
         f" Of the {count(larger, 'round')} with more weights, {len(rows)} {verb} not shown to win, at {wording.densities(rows)}; "
         "each is tested separately, without a correction for their number."

@@ -30,12 +30,12 @@ def learning_curves(shown: Shown, arms: Sequence[str]) -> list[str]:
     rows = [row for _, row in table[table["round"].isin(asked)].iterrows()]
     stops = several([f"{stop(row)} at {percent(row['density'])}%" for row in rows])
     top = rows[outcome.metric.best([row["value_mean"] for row in rows])]
-    first = min(rows, key=lambda row: float(row["stop_mean"]))
+    first = [f"{percent(row['density'])}%" for row in rows if row["stop_mean"] == min(each["stop_mean"] for each in rows)]
     void = wording.not_compared(shown, outcome, rows)
     value = f"{outcome.metric.text(float(top['value_mean']))}, at {percent(top['density'])}%"
     return [
         f"The mean early-stop iteration is {stops} of the weights. "
-        + (f"{style.capital(void)}. " if void else f"Among these, it is earliest at {percent(first['density'])}%. ")
+        + (f"{style.capital(void)}. " if void else f"Among these, it is earliest at {several(first)}. ")
         + f"The best {outcome.metric.words} at early stop among them is {value}."
     ]
 

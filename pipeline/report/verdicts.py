@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.claims.claim import INSTABILITY, OF_LANES, STOP, Claim
+from pipeline.claims.claim import INSTABILITY, METRIC, OF_LANES, STOP, Claim
 from pipeline.claims.judge import FAILS, HOLDS, RATE, UNDECIDED, VERDICTS
 from pipeline.claims.verdicts import TESTED, Verdict, Verdicts
 from pipeline.examine.quantities import QUANTITIES
@@ -15,7 +15,9 @@ from pipeline.figures import style
 from pipeline.report import registry
 from pipeline.report.content import FIGURES
 from pipeline.report.figure import Figure
+from pipeline.report.links import link
 from pipeline.report.wording import count, several, sooner, sooner_between, ticked
+from pipeline.results import statistics
 from pipeline.results.intervals import EXACT_FROM, EXACT_TO, POWER
 from pipeline.results.metric import Metric
 from pipeline.results.outcome import Outcome
@@ -23,6 +25,7 @@ from pipeline.results.statistics import percent
 from pipeline.settings import places
 from pipeline.settings.config import Config
 from pipeline.values import paths
+from pipeline.values.lanes import DENSE
 
 if TYPE_CHECKING:
     from pipeline.claims.judge import Row
@@ -78,7 +81,7 @@ def _judgement(verdict: Verdict, outcomes: Outcomes) -> Judgement:
     effect, interval = _effect(claim, row, metric) if is_measured else ("", "")
     return Judgement(
         verdict.word, _with_detectable(verdict, metric), claim.claim, verdict.experiment, claim.paper, claim.source,
-        here(verdict, outcomes), effect, interval, _where(claim, row) if is_measured else "", str(row.get("n", "")),
+        here(verdict, outcomes), effect, interval, _where(verdict, outcomes) if is_measured else "", str(row.get("n", "")),
         probability(row.get("q")),
     )  # fmt: skip
 
@@ -109,7 +112,7 @@ def here(verdict: Verdict, outcomes: Outcomes, interval: str = " ({})") -> str:
     if not isinstance(row.get("effect"), float):
         return str(row.get("reason") or "no common replicates")
     effect, ends = _effect(verdict.claim, row, outcomes[verdict.experiment].metric)
-    return f"{effect}{interval.format(ends) if ends else ''}, {_where(verdict.claim, row)}"
+    return f"{effect}{interval.format(ends) if ends else ''}, {_where(verdict, outcomes)}"
 
 
 def _effect(claim: Claim, row: Row, metric: Metric) -> tuple[str, str]:
@@ -141,12 +144,24 @@ def _compared(claim: Claim) -> str:
     return f"`{claim.quantity}`{f' minus `{claim.against_quantity}`' if claim.against_quantity else ''}"
 
 
-def _where(claim: Claim, row: Row) -> str:
-    density, rounds = row["density"], row["rounds"]
-    at = f"at {percent(density)}%" if isinstance(density, float) else ""
-    if claim.density == "best":
-        return f"in the best round, most often at {percent(density)}%" if isinstance(density, float) else ""
-    return f"{at}, the least favourable of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else at
+def _where(verdict: Verdict, outcomes: Outcomes) -> str:
+    """The density of an effect, and what else has to be known to read it."""
+    claim, density, rounds = verdict.claim, verdict.row["density"], verdict.row["rounds"]
+    if not isinstance(density, float):
+        return ""
+    at = f"in the best round, most often at {percent(density)}%" if claim.density == "best" else f"at {percent(density)}%"
+    least = f"the least favourable of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else ""
+    speed = "a difference in speed of learning" if _learns_still(claim, density, outcomes[verdict.experiment]) else ""
+    return ", ".join(filter(None, ["geometric mean" if claim.quantity == STOP else "", at, least, speed]))
+
+
+def _learns_still(claim: Claim, density: float, outcome: Outcome) -> bool:
+    """Whether longer training would have changed a difference in the metric, as the answers and findings say it."""
+    if claim.quantity != METRIC or claim.density == "best":
+        return False
+    arms = [arm for arm in (claim.arm, claim.other_arm) if arm in outcome.arms and not claim.against_experiment]
+    rows = [outcome.dense if arm == DENSE else statistics.at_density(outcome.table, arm, density) for arm in arms]
+    return outcome.learns_still([row for row in rows if row is not None])
 
 
 def _method(config: Config) -> str:
@@ -196,11 +211,11 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
         mine = [claim for claim in left if claim.id in ids] if other != report else []
         left = [claim for claim in left if claim not in mine]
         if mine:
+            number = count(len([*found.ledger.within(names)]), "claim")
             about = [name for name in names if any(name in claim.experiments for claim in mine)]
             command = places.report_command(other)
-            lines.append(
-                f"`{command}` tests {count(len(mine), 'claim')} about {ticked(about)}; the verdicts are in {places.index(other)}."
-            )
+            page = f"[{places.index(other)}]({link(report, places.index(other))})"
+            lines.append(f"`{command}` tests {number} about {ticked(about)}; the verdicts are in {page}.")
     groups: dict[tuple[str, ...], list[str]] = {}
     for claim in left:
         first = claim.experiments[0]

@@ -96,8 +96,10 @@ def difference(outcome: Outcome, row: Row, other: Row, whose: str = "", measure:
 
 
 def no_worse(outcome: Outcome, measure: Measure = "value") -> str:
-    """The rule of the project, after a verb: no worse than the dense network (with a margin of 0.10 points)."""
-    return f"no worse than the dense network (with a margin of {outcome.metric.size(outcome.margin(measure))})"
+    """The rule of the project, after a verb: no worse than the dense network (with a margin of 0.10 points, 5% of its error)."""
+    metric, size = outcome.metric, outcome.metric.size(outcome.margin(measure))
+    of = "error" if metric.is_fraction and metric.better == "higher" else metric.words
+    return f"no worse than the dense network (with a margin of {size}, {100 * outcome.share:g}% of its {of})"
 
 
 def interval(outcome: Outcome, row: Row, other: Row, measure: Measure = "value") -> str:
