@@ -102,7 +102,8 @@ def test_the_best_ticket_does_not_profit_from_being_chosen() -> None:
     _, best, *_ = pages.toy(lanes).sections[0].answer.tiles
     assert best.answer.startswith("21.6%; without the bias of choosing the best, +0.00 points") and best.kind == "open"
     assert "Its accuracy of 95.83% is 0.83 points higher" in best.sentence
-    assert "each of the 3 replicates is compared in the round that is best for the other replicates" in best.sentence
+    said = "each of the 3 replicates is compared in the round that is best for the other replicates, most often at 21.6%"
+    assert said in best.sentence
 
 
 @pytest.mark.parametrize(("verdict", "kind"), [("holds", "good"), ("undecided", "open"), ("not enough replicates", "good")])

@@ -113,7 +113,10 @@ def test_a_range_has_to_hold_in_every_round_and_shows_the_weakest() -> None:
     every = planted.row(three, density=[0.6, 0.2])
     assert (every["verdict"], every["rounds"], every["density"]) == ("does not hold", 3, 0.216)
     assert every["p"] == pytest.approx(3 * planted.row(three, density=0.216)["p"], rel=1e-4)  # somewhere among three rounds
-    assert planted.row(three, density=[0.36, 0.2156])["rounds"] == 2  # 0.6 ** 3 is 21.6%, as a density is written
+    for low, rounds in ((0.2164, 2), (0.218, 2), (0.219, 1)):  # 0.6 ** 3 is written as 21.6%, and is within 1% of 21.8%
+        assert planted.row(three, density=[0.36, low])["rounds"] == rounds
+    small = [*dense, *five("ticket", 1, strong), *[each | {"density": 0.0186} for each in five("ticket", 2, weak)]]
+    assert planted.row(small, density=[0.6, 0.019])["rounds"] == 2  # both are written as 1.9%
     assert "between 20.0% and 10.0%" in planted.row(three, density=[0.2, 0.1])["reason"]
 
 

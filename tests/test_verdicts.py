@@ -53,15 +53,19 @@ def test_a_quantity_in_the_table_is_explained_below_it() -> None:
     assert f"`valley` is {QUANTITIES['valley']}." in judged.method.split("\n\n")[-1]
 
 
-def test_a_difference_in_speed_of_learning_is_called_so_beside_its_verdict() -> None:
+@pytest.mark.parametrize("density", [0.216, "best", "last", [0.6, 0.2]])
+def test_a_difference_in_speed_of_learning_is_called_so_beside_its_verdict(density: object) -> None:
     row = {"verdict": "holds", "effect": 0.02, "low": 0.01, "high": 0.03, "density": 0.6**3, "rounds": 1, "n": 2}
     late = [lane | ({"early_stop_iteration": synthetic.LATER} if lane["arm"] == "reinit" else {}) for lane in synthetic.lanes()]
+    dense = [lane | ({"early_stop_iteration": synthetic.LATER} if lane["arm"] == "dense" else {}) for lane in synthetic.lanes()]
     for lanes, against, quantity, is_said in (
         (late, "reinit", "metric", True),
         (late, "reinit", "final", False),
         (late, "dense", "metric", False),
         (synthetic.lanes(), "reinit", "metric", False),
+        (dense, "dense", "metric", True),
+        (dense, 0.5, "metric", False),
     ):
-        found = planted.of(claim(quantity=quantity, against=against, comparison="greater"))
+        found = planted.of(claim(quantity=quantity, against=against, comparison="greater", density=density))
         told = verdicts.here(Verdict(found.claims[0], "toy", row), {"toy": synthetic.outcome(lanes)})
         assert told.endswith(", a difference in speed of learning") == is_said

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ROUNDED = 0.01  # by which share a density may lie outside a range, because the ends of ranges are written with three digits
+
+
 class NotTestedError(Exception):
     """Says why a claim cannot be tested. verdict: `not run` or `void`."""
 
@@ -176,8 +179,9 @@ def _chosen(claim: Claim, found: _Rounds) -> list[int]:
         return rounds[-1:]
     if isinstance(claim.density, tuple):
         high, low = claim.density
-        first, last = float(percent(high)), float(percent(low))  # as the paper and the page write densities
-        inside = [k for k in rounds if last <= float(percent(found.densities[k])) <= first]
+        ends = {percent(high), percent(low)}  # a density that is written like an end is one, such as 1.86% and 1.9%
+        within = {k for k in rounds if low * (1 - ROUNDED) <= found.densities[k] <= high * (1 + ROUNDED)}
+        inside = [k for k in rounds if k in within or percent(found.densities[k]) in ends]
         where = f"between {percent(high)}% and {percent(low)}%"
     else:
         near = _nearest({k: found.densities[k] for k in rounds}, float(claim.density))

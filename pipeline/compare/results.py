@@ -109,7 +109,7 @@ def _of_winner(before: Outcome, after: Outcome) -> Change:
 
 
 def _winner(outcome: Outcome) -> str:
-    if outcome.tickets.empty or outcome.too_few(outcome.tickets):
+    if outcome.tickets.empty or outcome.is_short or outcome.too_few(outcome.tickets):
         return "unknown"
     row = outcome.smallest(outcome.tickets)
     return "none" if row is None else f"{percent(row['density'])}%"

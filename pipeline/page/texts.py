@@ -23,7 +23,7 @@ def renderer(anchors: Mapping[str, str]) -> Callable[[str], Markup]:
         for token in tokens[0].children or []:
             if token.type == "link_open":
                 target = str(token.attrs["href"])
-                page = f"{target.removesuffix('.md')}.html" if target.endswith("index.md") else target
+                page = f"{target.removesuffix('.md')}.html" if target.endswith("index.md") and "://" not in target else target
                 token.attrs["href"] = f"#{anchors[target]}" if target in anchors else page
         return Markup(parser.renderer.render(tokens, parser.options, {}))
 

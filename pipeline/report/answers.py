@@ -120,9 +120,10 @@ def _best(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
         )
     is_better = _is_better(outcome, [row, outcome.dense], difference)
     undecided = _undecided(shown, found, DENSE, None) if is_better else ""
+    void = "Void: " if outcome.learns_still([row, outcome.dense]) else ""
     return Tile(
         "At which density are they best, and how sure is it?",
-        f"{'Void: ' * outcome.is_short}{percent(row['density'])}%{unbiased} {wording.told(outcome, difference)}",
+        f"{void}{percent(row['density'])}%{unbiased} {wording.told(outcome, difference)}",
         sentence + undecided,
         "good" if is_better and not undecided else "open",
     )
@@ -141,9 +142,9 @@ def _unchosen(outcome: Outcome) -> tuple[Difference | None, str]:
         return None, ""
     chosen = statistics.chosen_on_others(own, outcome.metric.best)
     effects = own.sub(dense[0], axis="index")
-    often = statistics.at_round(outcome.tickets, outcome.main, max(chosen.values(), key=[*chosen.values()].count))
-    density = "" if often is None else percent(often["density"])
-    return intervals.of([float(effects[number][seed]) for seed, number in chosen.items()]), density
+    often = max(chosen.values(), key=[*chosen.values()].count)
+    density = outcome.tickets.set_index("round")["density"][often]
+    return intervals.of([float(effects[number][seed]) for seed, number in chosen.items()]), percent(density)
 
 
 def _fresh(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
@@ -166,8 +167,9 @@ def _fresh(shown: Shown, ticket: str, found: Verdicts | None) -> Tile | None:
     undecided = _undecided(shown, found, REINIT, row) if is_better else ""
     short = "Not known" if difference.error is None else "Not shown"
     answer = "Void" if outcome.learns_still([row, reinit]) else "Yes" if is_better else short
-    reason = wording.not_compared(shown, outcome, [row, reinit]).partition("because ")[2] if answer == "Void" else ""
-    void = f" The comparison is void, because {reason}." if reason else ""
+    void = ""
+    if answer == "Void":
+        void = f" The comparison is void, because {wording.cut_off(shown, outcome, [row, reinit])}."
     whose = f"that of the same masks with fresh weights ({shown.label(REINIT)})"
     return Tile(
         question,

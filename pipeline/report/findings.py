@@ -26,8 +26,7 @@ def findings(shown: Shown) -> list[str]:
     outcome = shown.outcome
     ticket = shown.label(outcome.main)
     value = outcome.metric.has("The dense network", float(outcome.dense["value_mean"]))
-    won = "" if outcome.is_short else smallest(outcome, ticket)  # a comparison that is void has no winner
-    lines = [wording.short(outcome), f"{value} at its early stop.", best(outcome, ticket), won]
+    lines = [wording.short(outcome), f"{value} at its early stop.", best(outcome, ticket), smallest(outcome, ticket)]
     near = statistics.at_density(outcome.tickets, outcome.main, NEAR_21)
     if near is not None:
         lines += [fast(shown, outcome, near), _fresh(shown, near)]
@@ -46,8 +45,8 @@ def best(outcome: Outcome, ticket: str) -> str:
 
 
 def smallest(outcome: Outcome, ticket: str) -> str:
-    """No worse means that the 95% interval of the difference lies above minus the margin."""
-    if outcome.tickets.empty:
+    """No worse means that the 95% interval of the difference lies above minus the margin. A void comparison has no winner."""
+    if outcome.tickets.empty or outcome.is_short:
         return ""
     row = outcome.smallest(outcome.tickets)
     if few := outcome.too_few(outcome.tickets):
@@ -57,7 +56,7 @@ def smallest(outcome: Outcome, ticket: str) -> str:
     return (
         f"A {ticket} wins if it is shown to be {wording.no_worse(outcome)}. The smallest winning {ticket} keeps "
         f"{percent(row['density'])}% of the weights. Its {outcome.metric.words} is "
-        f"{difference(outcome, row, outcome.dense, DENSES)}.{_unshown(outcome, row)}"
+        f"{difference(outcome, row, outcome.dense, DENSES)}.{_unshown(outcome, ticket, row)}"
     )
 
 
@@ -67,10 +66,11 @@ def unshown(outcome: Outcome, smallest: Row) -> pd.DataFrame:
     return larger.drop(outcome.no_worse(larger).index)
 
 
-def _unshown(outcome: Outcome, smallest: Row) -> str:
+def _unshown(outcome: Outcome, ticket: str, smallest: Row) -> str:
     rows, larger = unshown(outcome, smallest), int((outcome.tickets["density"] > smallest["density"]).sum())
     if rows.empty:
-        return f" So do all {larger} with more weights; each is tested separately." if larger > 1 else ""
+        who = f"the {ticket} with more weights wins" if larger == 1 else f"all {larger} {ticket}s with more weights win"
+        return f" {style.capital(who)} too; each is tested separately." if larger else ""
     verb = "is" if len(rows) == 1 else "are"
     return (
         f" Of the {count(larger, 'round')} with more weights, {len(rows)} {verb} not shown to win, at {wording.densities(rows)}; "

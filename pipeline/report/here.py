@@ -70,10 +70,10 @@ def one_shot(shown: Shown, arms: Sequence[str]) -> list[str]:
         when += (
             f" At {densities(void)}, the end of training cuts it off in most lanes, so it is not compared." if len(void) else ""
         )
-    smallest = f"{_smallest(shown, 'one_shot', rows)}, and {_smallest(shown, outcome.main, same)}"
+    winners = f" In these rounds, {_smallest(shown, 'one_shot', rows)}, and {_smallest(shown, outcome.main, same)}."
     return [
         f"One-shot tickets were trained at {densities(rows)} of the weights. {when} Their {outcome.metric.words} is better than "
-        f"the dense network's at {densities(better)}. In these rounds, {smallest}."
+        f"the dense network's at {densities(better)}.{'' if outcome.is_short else winners}"
     ]
 
 

@@ -59,7 +59,8 @@ def reduced(config: Config, name: str) -> str | None:
     full = config.experiment(other)
     differences = _differences(this, full)
     whose = ", which has the paper's budget" if _has_papers_budget(config, other) else ""
-    rest = f" It also differs in these settings, with its own in brackets: {'; '.join(differences)}." if differences else ""
+    also = f" It also differs in these settings, with those of `{other}` in brackets: {'; '.join(differences)}."
+    rest = also if differences else ""
     return (
         f"**This is a reduced budget:** it has {this.training.iterations:,} iterations, {count(this.pruning.rounds, 'round')} "
         f"and {count(len(this.seeds), 'replicate')} instead of {full.training.iterations:,}, {full.pruning.rounds} and "

@@ -151,17 +151,27 @@ def _where(verdict: Verdict, outcomes: Outcomes) -> str:
         return ""
     at = f"in the best round, most often at {percent(density)}%" if claim.density == "best" else f"at {percent(density)}%"
     least = f"the least favourable of {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else ""
-    speed = "a difference in speed of learning" if _learns_still(claim, density, outcomes[verdict.experiment]) else ""
+    speed = "a difference in speed of learning" if _learns_still(verdict, density, outcomes) else ""
     return ", ".join(filter(None, ["geometric mean" if claim.quantity == STOP else "", at, least, speed]))
 
 
-def _learns_still(claim: Claim, density: float, outcome: Outcome) -> bool:
-    """Whether longer training would have changed a difference in the metric, as the answers and findings say it."""
-    if claim.quantity != METRIC or claim.density == "best":
+def _learns_still(verdict: Verdict, density: float, outcomes: Outcomes) -> bool:
+    """Whether longer training would have changed a difference in the metric, as the answers and findings say it. Of the rounds of
+    a range or of the best ones, the one that is shown decides.
+    """
+    claim = verdict.claim
+    if claim.quantity != METRIC:
         return False
-    arms = [arm for arm in (claim.arm, claim.other_arm) if arm in outcome.arms and not claim.against_experiment]
-    rows = [outcome.dense if arm == DENSE else statistics.at_density(outcome.table, arm, density) for arm in arms]
-    return outcome.learns_still([row for row in rows if row is not None])
+    sides = [(verdict.experiment, claim.arm)]
+    if not claim.is_constant:
+        sides.append((claim.against_experiment.get(verdict.experiment, verdict.experiment), claim.other_arm))
+    for name, arm in sides:
+        outcome = outcomes[name]
+        at = outcome.rows(arm)["density"].min() if arm == DENSE or outcome.is_full(arm) else density  # full ones have no other
+        row = outcome.dense if arm == DENSE else statistics.at_density(outcome.table, arm, at)
+        if row is not None and outcome.learns_still([row]):
+            return True
+    return False
 
 
 def _method(config: Config) -> str:
@@ -174,7 +184,7 @@ a claim may be undecided although its interval excludes zero.
 
 Early stops are compared by the geometric mean of the replicates' ratios in this table, and by their mean iterations elsewhere
 on this page. A claim about the metric is also tested where training ended before the minimum of a validation loss; it is then a
-claim about the speed of learning, and the summary calls this comparison void.
+claim about the speed of learning, as the table says beside its density.
 
 "No worse" and "as accurate as" allow a margin of {100 * config.margin:g}% of the dense network's error unless the claim names
 another. A claim about several rounds has to hold in each of them, and the table shows the round that supports it least. The best
@@ -211,8 +221,8 @@ def _elsewhere(config: Config, report: str, found: Verdicts) -> list[str]:
         mine = [claim for claim in left if claim.id in ids] if other != report else []
         left = [claim for claim in left if claim not in mine]
         if mine:
-            number = count(len([*found.ledger.within(names)]), "claim")
-            about = [name for name in names if any(name in claim.experiments for claim in mine)]
+            about_whom = [name for _, name in found.ledger.within(names)]
+            number, about = count(len(about_whom), "claim"), [name for name in names if name in about_whom]
             command = places.report_command(other)
             page = f"[{places.index(other)}]({link(report, places.index(other))})"
             lines.append(f"`{command}` tests {number} about {ticked(about)}; the verdicts are in {page}.")

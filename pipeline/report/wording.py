@@ -53,7 +53,8 @@ def stop(row: Row) -> str:
 
 def sooner(ratio: float) -> str:
     """How an early stop compares with another one, from the ratio of its iteration to the other's: 38% earlier, 8% later."""
-    return f"{abs(1 - ratio):.0%} {_side(ratio)}"
+    share = abs(1 - ratio)
+    return f"{share:,.1%} {_side(ratio)}" if 0 < share < 0.01 else f"{share:,.0%} {_side(ratio)}"
 
 
 def sooner_between(low: float, high: float) -> str:
@@ -158,13 +159,17 @@ def short(outcome: Outcome) -> str:
 
 def not_compared(shown: Shown, outcome: Outcome, rows: list[Row]) -> str:
     """Why the early stops of these rows are not compared; empty when they are."""
+    reason = cut_off(shown, outcome, rows)
+    return f"early stops are not compared, because {reason}" if reason else ""
+
+
+def cut_off(shown: Shown, outcome: Outcome, rows: list[Row]) -> str:
+    """Whose training ended too soon for a comparison; empty when none did."""
     cut: dict[str, list[Row]] = {}
     for row in outcome.cut_off(rows):
         cut.setdefault(row["arm"], []).append(row)
     whose = several([_whose(shown, arm, of_arm) for arm, of_arm in cut.items()])
-    if not cut:
-        return ""
-    return f"early stops are not compared, because training ended before the validation loss of {whose} reached its minimum"
+    return f"training ended before the validation loss of {whose} reached its minimum" if cut else ""
 
 
 def _whose(shown: Shown, arm: str, rows: list[Row]) -> str:
