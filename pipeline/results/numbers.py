@@ -25,15 +25,15 @@ def metrics(outcome: Outcome) -> Numbers:
     """
     metric, tickets, dense = outcome.metric, outcome.rows(TICKET), outcome.dense
     best = outcome.best() if outcome.main == TICKET else None
+    smallest = outcome.smallest(tickets)
     near = statistics.at_density(tickets, TICKET, NEAR_21)
     # The same masks: the control counts only in the ticket's own round.
     reinit = None if near is None else statistics.at_round(outcome.table, REINIT, int(near["round"]))
     ratios = {"early_stop_speedup_at_21": (dense, near), "reinit_early_stop_ratio_at_21": (reinit, near)}
     void = {key: reason for key, rows in ratios.items() if (reason := _void(outcome, *rows))}
-    unknown = outcome.too_few(tickets) or (_cut_off(dense) if outcome.is_short else "")
-    if unknown:
-        void = {"smallest_winning_density": unknown} | void
-    smallest = None if unknown else outcome.smallest(tickets)
+    too_few = outcome.too_few(tickets)
+    if too_few:
+        void = {"smallest_winning_density": too_few} | void
     gap = None if near is None or reinit is None else float(near["value_mean"] - reinit["value_mean"])
     return {
         "metric": metric.name,
@@ -41,7 +41,7 @@ def metrics(outcome: Outcome) -> Numbers:
         f"best_ticket_{metric.name}": None if best is None else float(best["value_mean"]),
         "best_ticket_density": None if best is None else float(best["density"]),
         # 1.0, the dense network itself, says that no ticket is shown to be no worse.
-        "smallest_winning_density": None if unknown else 1.0 if smallest is None else float(smallest["density"]),
+        "smallest_winning_density": None if too_few else 1.0 if smallest is None else float(smallest["density"]),
         **{f"smallest_winning_{end}": bound for end, bound in zip(("low", "high"), _bounds(outcome, smallest), strict=True)},
         "margin": outcome.margin(),
         "density_near_21": None if near is None else float(near["density"]),  # of the rows below
