@@ -168,6 +168,7 @@ def test_hovering_tells_values_and_a_command_can_be_copied(page: Any) -> None:
     assert left["x"] + left["width"] <= right["x"] and abs(left["y"] - right["y"]) < 2
     page.click("#tab-rounds")
     page.locator("#table .copy").first.click()
+    page.wait_for_function("document.getElementById('copied').textContent")  # the clipboard answers later
     assert page.inner_text("#copied") in ("Copied.", "Press Ctrl+C to copy the marked command.")
 
 
