@@ -18,7 +18,6 @@ from pipeline.settings import places
 if TYPE_CHECKING:
     import pandas as pd
 
-
 ROUNDED = 0.01  # by which share a density may lie outside a range, because the ends of ranges are written with three digits
 
 

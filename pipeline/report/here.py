@@ -155,7 +155,8 @@ def _against(shown: Shown, row: Row, other: Row) -> str:
     if outcome.is_short:  # another sentence says so
         return f"{ticket} {value}"
     if cut:
-        whose = ["the dense network" if r["arm"] == DENSE else shown.label(r["arm"]) for r in cut]
+        names = {DENSE: "the dense network", outcome.main: f"the {shown.label(outcome.main)}"}
+        whose = [names.get(each["arm"], shown.label(each["arm"])) for each in cut]
         return f"{ticket} {value}; early stops are not compared, because the end of training cuts off that of {several(whose)}"
     return f"{ticket} early stop comes {earlier(row, other)}, and its {value}"
 
